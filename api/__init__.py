@@ -1,0 +1,1 @@
+"""Everything people and programs touch: today, the command line."""

@@ -1,0 +1,391 @@
+"""The command line. Data goes to standard output, messages to standard error.
+
+Exit codes: 0 done; 1 the answer is no (`check` found a violation, `doctor` a fault), or a bug; 2 refused input or wrong
+usage; 130 interrupted. Heavy modules are imported inside the commands, so that `--help` answers at once.
+"""
+
+import os
+import sys
+from contextlib import suppress
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+if TYPE_CHECKING:
+    from solver.effort import Effort
+
+DEBUG = "ALLOT_DEBUG"
+
+
+class Commands(TyperGroup):
+    """The commands, and what they say when one of them cannot go on."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (typer.Exit, typer.Abort, BrokenPipeError):
+            raise
+        except KeyboardInterrupt:
+            _say("interrupted")
+            raise typer.Exit(130) from None
+        except Exception as error:
+            if _is_refusal(error):
+                _say(str(error))
+                raise typer.Exit(2) from error
+            if _is_usage(error) or _debugging(ctx):
+                raise
+            _say(f"this is a bug: {type(error).__name__}: {error} (set {DEBUG}=1 to see where)")
+            raise typer.Exit(1) from error
+
+
+app = typer.Typer(
+    cls=Commands,
+    name="allot",
+    help="Decides which warehouse or store ships what, for every order at once, and proves how good the decision is.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+class Source(StrEnum):
+    """What kind of order history is imported."""
+
+    uci = "uci"
+    superstore = "superstore"
+    csv = "csv"
+
+
+class HistoryFormat(StrEnum):
+    """How the tables of a history are stored."""
+
+    csv = "csv"
+    parquet = "parquet"
+
+
+WaveFile = Annotated[Path, typer.Argument(metavar="WAVE", help="Wave file (.json or .json.gz).", show_default=False)]
+PlanFile = Annotated[Path, typer.Argument(metavar="PLAN", help="Plan file (.json or .json.gz).", show_default=False)]
+Seed = Annotated[
+    int,
+    typer.Option(min=0, max=2**63 - 1, metavar="NUMBER", help="The same seed and the same work give the same plan."),
+]
+TimeLimit = Annotated[
+    float | None,
+    typer.Option(min=0, metavar="SECONDS", help="Stop with the best plan so far; 60 unless --work is given."),
+]
+Work = Annotated[
+    int | None, typer.Option(min=0, metavar="UNITS", help="Deterministic limit, the same on every machine.")
+]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object instead of tables.")]
+Policies = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--policy",
+        metavar="NAME",
+        help="nearest, fewest_parcels, cheapest, joint or cp_sat; may be repeated.",
+        show_default=False,
+    ),
+]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from api.figures import version
+
+        typer.echo(f"allot {version()}")
+        raise typer.Exit
+
+
+@app.callback()
+def allot(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and leave.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", envvar=DEBUG, help="Show where a bug is.")] = False,
+) -> None:
+    """Take the options of every command; what they ask for is done elsewhere."""
+
+
+@app.command()
+def solve(
+    wave: WaveFile,
+    out: Annotated[Path, typer.Option(metavar="PLAN", help="Plan file to write.", show_default=False)],
+    policy: Annotated[
+        str, typer.Option(metavar="NAME", help="How to decide: nearest, fewest_parcels, cheapest, joint or cp_sat.")
+    ] = "joint",
+    time_limit: TimeLimit = None,
+    work: Work = None,
+    seed: Seed = 0,
+    warm: Annotated[
+        Path | None, typer.Option(metavar="PLAN", help="Start from the prices of this plan.", show_default=False)
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Decide a wave, and prove how good the plan is."""
+    from dataclasses import replace
+    from time import monotonic
+
+    from api import compare, outputs, show
+    from api.progress import following
+    from solver.planfile import read_prices, write_plan
+    from solver.wave import load
+
+    (name,) = compare.known([policy])
+    outputs.check_file(out, wave, *([warm] if warm else []))
+    started = monotonic()
+    problem = load(wave)
+    if warm is not None:
+        problem = problem.priced(*read_prices(warm, problem))
+    reading = monotonic() - started
+    with following(f"{name}: {problem.orders:,} orders, {problem.nodes:,} nodes") as watch:
+        plan = compare.solve(problem, name, _effort(time_limit, work, reading), seed, watch)
+    plan = replace(plan, seconds=reading + plan.seconds)
+    write_plan(out, problem, plan)
+    row = compare.row_of(problem, plan, None)
+    if json:
+        from dataclasses import asdict
+
+        show.as_json({"plan": str(out), "seed": seed, **asdict(row)})
+    else:
+        show.plan(f"{name}: {problem.orders:,} orders at {problem.nodes:,} nodes", row)
+        _say(f"plan written to {out}")
+
+
+@app.command()
+def check(wave: WaveFile, plan: PlanFile, json: Json = False) -> None:
+    """Judge a plan against its wave, whoever made it: exit 0 if it holds, 1 and every violation if not."""
+    from api import figures, show
+    from solver.check import check as judge
+    from solver.planfile import read_plan
+    from solver.wave import load
+
+    problem = load(wave)
+    answer = read_plan(plan, problem)
+    verdict = judge(problem, answer)
+    if json:
+        found = {"ok": verdict.ok, "found": verdict.found, "violations": verdict.violations, "bill": verdict.bill}
+        show.as_json(found)
+    elif not verdict.ok:
+        for violation in verdict.violations:
+            show.line(violation)
+        if verdict.found > len(verdict.violations):
+            _say(f"{verdict.found - len(verdict.violations):,} more violations are not listed")
+    else:
+        show.pairs(
+            f"The plan holds: {answer.parcels:,} parcels",
+            [(figures.term_name(term), figures.money(cents)) for term, cents in verdict.bill.items() if cents]
+            + [("Cost", figures.money(answer.cost_cents)), ("Bound", figures.money(answer.bound_cents))]
+            + [("Gap", f"{figures.gap(answer.gap)} ({answer.status})")],
+        )
+    if not verdict.ok:
+        raise typer.Exit(1)
+
+
+@app.command()
+def compare(
+    wave: WaveFile,
+    policy: Policies = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Leave report.html, compare.json, cost.svg and map.svg here.", show_default=False
+        ),
+    ] = None,
+    time_limit: TimeLimit = None,
+    work: Work = None,
+    seed: Seed = 0,
+    json: Json = False,
+) -> None:
+    """Set policies side by side on one wave: cost by term, parcels, splits, fill, lateness, gap and time."""
+    from api import compare as comparing
+    from api import outputs, show
+    from api.progress import following
+    from solver.wave import load
+
+    names = comparing.known(policy or comparing.USUAL)
+    if out is not None:
+        outputs.check_folder(out)
+    problem = load(wave)
+    with following(f"{problem.orders:,} orders, {problem.nodes:,} nodes") as watch:
+        result = comparing.compare(problem, names, _effort(time_limit, work), seed, watch)
+    if out is not None:
+        from api.comparison_page import write_comparison
+
+        page = write_comparison(outputs.make_folder(out), result, wave.name, seed)
+    if json:
+        show.as_json({"wave": str(wave), "seed": seed, **result.as_json()})
+    else:
+        show.comparison(result)
+    if out is not None:
+        _say(f"report written to {page}")
+
+
+@app.command("import")
+def import_history(
+    source: Annotated[Source, typer.Argument(help="Where the file comes from.", show_default=False)],
+    file: Annotated[Path, typer.Argument(metavar="FILE", show_default=False)],
+    out: Annotated[Path, typer.Option(metavar="HISTORY", help="Folder to write.", show_default=False)],
+    form: Annotated[HistoryFormat, typer.Option("--format", help="How to store the tables.")] = HistoryFormat.csv,
+    places: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Postal codes in the form of GeoNames (superstore).", show_default=False),
+    ] = None,
+    returns: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The sheet of returned orders (superstore).", show_default=False)
+    ] = None,
+    column: Annotated[
+        list[str] | None,
+        typer.Option(metavar="OURS=THEIRS", help="What a column is called there (csv). May be repeated."),
+    ] = None,
+    currency: Annotated[
+        str | None, typer.Option(metavar="CODE", help="Of the prices (csv); USD if not given.", show_default=False)
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Turn a file of past orders into a history that can be replayed."""
+    from api import importing, outputs, show
+    from api.progress import following
+    from simulation.importers import write_import
+
+    outputs.check_folder(out)
+    with following(f"reading {file}"):
+        imported = importing.read(source, file, places, returns, column or [], currency)
+        write_import(outputs.make_folder(out), imported, form.value)
+    said = importing.summary(imported, out)
+    if json:
+        show.as_json(said)
+    else:
+        importing.show_summary(said)
+    _say(f"history written to {out}")
+
+
+@app.command()
+def replay(
+    history: Annotated[Path, typer.Argument(metavar="HISTORY", help="History folder.", show_default=False)],
+    network: Annotated[
+        str, typer.Option(metavar="NET", help="Network file, or the example uk or us.", show_default=False)
+    ],
+    policy: Policies = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Leave report.html, replay.json and cost.svg here.", show_default=False),
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option(metavar="DAY", help="Last day, as 2011-01-31.", show_default=False)
+    ] = None,
+    time_limit: Annotated[
+        float | None,
+        typer.Option(min=0, metavar="SECONDS", help="For each wave; 10 unless --work is given."),
+    ] = None,
+    work: Work = None,
+    seed: Seed = 0,
+    json: Json = False,
+) -> None:
+    """Run a history through the engine, wave by wave, under each policy."""
+    from api import compare, outputs, replays, show
+    from api.progress import counting
+    from simulation.history import read_history
+
+    names = compare.known(policy or compare.USUAL)
+    last = replays.day_of(until)
+    effort = _effort(time_limit, work, usual=10.0)
+    if out is not None:
+        outputs.check_folder(out)
+    past, net = read_history(history), replays.network_of(network)
+    with counting("replaying") as progress:
+        run = replays.replay(past, net, names, effort, seed, last, progress)
+    if out is not None:
+        from api.replay_page import write_replays
+
+        page = write_replays(outputs.make_folder(out), run)
+    if json:
+        show.as_json(run.as_json())
+    else:
+        show.replays(run)
+    if out is not None:
+        _say(f"report written to {page}")
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where to leave what is made.")] = Path("allot-demo"),
+    orders: Annotated[int, typer.Option(min=1, max=1_000_000)] = 2_000,
+    nodes: Annotated[int, typer.Option(min=2, max=10_000)] = 40,
+    seed: Seed = 1,
+    time_limit: Annotated[float, typer.Option(min=0, metavar="SECONDS", help="For the joint plan.")] = 25.0,
+) -> None:
+    """Make a retail day, decide it jointly, compare the usual rules, and leave a report."""
+    from api import outputs
+    from api.demonstration import demonstrate
+
+    outputs.check_folder(out)
+    demonstrate(out, orders, nodes, seed, _effort(time_limit, None), _say)
+
+
+@app.command()
+def doctor(json: Json = False) -> None:
+    """Say whether this machine has what allot needs."""
+    from dataclasses import asdict
+
+    from api import doctor as checks
+    from api import show
+
+    findings = checks.examine()
+    ok = checks.healthy(findings)
+    if json:
+        show.as_json({"ok": ok, "findings": [asdict(finding) for finding in findings]})
+    else:
+        show.findings(findings)
+    if not ok:
+        raise typer.Exit(1)
+
+
+def _effort(seconds: float | None, work: int | None, spent: float = 0.0, usual: float = 60.0) -> "Effort":
+    """What a policy may still spend, reading included."""
+    from solver.effort import Effort
+    from solver.refusal import Refusal
+
+    if seconds is not None and seconds != seconds:
+        raise Refusal("--time-limit", "is not a number of seconds")
+    if seconds is None:
+        seconds = usual if work is None else None
+    return Effort(None if seconds is None else max(0.0, seconds - spent), work)
+
+
+def _say(message: str) -> None:
+    """Write one line on standard error."""
+    typer.echo(f"allot: {''.join(c if c.isprintable() else ' ' for c in message)}", err=True)
+
+
+def _is_refusal(error: Exception) -> bool:
+    from solver.refusal import Refusal
+
+    return isinstance(error, Refusal)
+
+
+def _is_usage(error: Exception) -> bool:
+    """Whether typer says it itself: a missing argument, an unknown option."""
+    return hasattr(error, "exit_code") and hasattr(error, "format_message")
+
+
+def _debugging(ctx: Any) -> bool:
+    return bool(ctx.params.get("debug")) or os.environ.get(DEBUG, "") not in ("", "0")
+
+
+def main() -> None:
+    """Run the command line."""
+    with suppress(AttributeError, ValueError):  # a terminal that cannot show a dash shows a question mark
+        sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
+        sys.stderr.reconfigure(errors="replace")  # type: ignore[union-attr]
+    from api.progress import interruption
+
+    interruption.heed()
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Policies measured against each other by one protocol."""

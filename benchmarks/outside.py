@@ -1,0 +1,48 @@
+"""What lies beside the project and not in it: public data, and the maker of waves that is not ours."""
+
+import os
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from solver.wave import Wave
+
+SHARED = Path(__file__).parent.parent.parent / "shared"
+
+
+def data_folder() -> Path:
+    """The folder of the public data sets, which may be absent."""
+    return Path(os.environ.get("ALLOT_DATA") or SHARED / "data")
+
+
+def example_waves() -> Path:
+    """The folder of the example waves with proven optima, which may be absent."""
+    return SHARED / "wave" / "examples"
+
+
+class WaveMaker:
+    """Makes waves by the public `make_wave.py`.
+
+    Raises
+    ------
+    FileNotFoundError
+        If it is not there.
+    """
+
+    def __init__(self) -> None:
+        path = SHARED / "wave" / "make_wave.py"
+        if not path.is_file():
+            raise FileNotFoundError("there is no shared/wave/make_wave.py beside the project")
+        spec = spec_from_file_location("make_wave", path)
+        assert spec is not None, "a .py file has a loader"
+        assert spec.loader is not None, "a .py file has a loader"
+        self.module: Any = module_from_spec(spec)
+        spec.loader.exec_module(self.module)
+
+    def make(self, orders: int, stores: int, warehouses: int, cover: float, seed: int) -> Wave:
+        """Make a retail wave."""
+        made = self.module.make(orders=orders, stores=stores, warehouses=warehouses, cover=cover, seed=seed)
+        # through JSON, as a file would come
+        return msgspec.json.decode(msgspec.json.encode(made), type=Wave)

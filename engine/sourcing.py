@@ -1,0 +1,195 @@
+"""Sourcing: from open orders and free stock to a problem, and from a plan to what it takes.
+
+The same code for one order and for a thousand: columns in, columns out, no object for a line or an option.
+"""
+
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+
+from engine.calendar import MINUTES_PER_DAY, leaving_day, working_day
+from engine.network import NetworkColumns, Stock
+from solver.distance import lane_zones
+from solver.plan import Plan
+from solver.problem import NO_LIMIT, Bools, Floats, Ints, Problem, Shorts
+
+REASONS = ("", "node_cannot_handle")
+
+
+@dataclass(frozen=True, eq=False)
+class OpenOrders:
+    """Orders with something left to ship: O orders, L lines, D destinations.
+
+    Attributes
+    ----------
+    order_line_start, order_dest_start
+        (O + 1,) the lines and the alternative destinations of an order are contiguous.
+    order_promise_day
+        (O,) the day told to the customer, counted from 1970-01-01; it may have passed.
+    order_max_parcels
+        (O,) parcels that are still allowed (`NO_LIMIT`), at least 1.
+    dest_node
+        (D,) the node where the order is collected, or `DELIVERED`.
+    line_sku
+        (L,) indices into the SKUs of the network.
+    line_qty
+        (L,) what is still open, at least 1.
+    """
+
+    order_id: tuple[str, ...]
+    order_line_start: Ints
+    order_dest_start: Ints
+    order_promise_day: Ints
+    order_late_cents: Ints
+    order_max_parcels: Ints
+    order_ship_complete: Bools
+    dest_node: Ints
+    dest_lat: Floats
+    dest_lon: Floats
+    line_sku: Ints
+    line_qty: Ints
+    line_unfilled_cents: Ints
+    line_must_fill: Bools
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, np.ndarray):
+                value.setflags(write=False)
+        assert (self.order_max_parcels >= 1).all(), "an order that may make no more parcels is not open"
+
+
+def ranges(start: Ints, count: Ints) -> Ints:
+    """The numbers from each start on, as many as counted, one range after the other."""
+    before = np.cumsum(count) - count
+    return np.repeat(start - before, count) + np.arange(count.sum())
+
+
+def working_days(network: NetworkColumns, at: int) -> Ints:
+    """(J,) the day whose work an order decided at minute `at` joins: a later one after the cut-off, or when closed."""
+    days = [
+        working_day(calendar, at, int(cut_off))
+        for calendar, cut_off in zip(network.node_calendar, network.node_cut_off, strict=True)
+    ]
+    return np.array(days, dtype=np.int64)
+
+
+def leaving_days(network: NetworkColumns, working: Ints) -> Ints:
+    """(J,) the day on which goods picked on each node's working day are handed over."""
+    ready = network.empty.node_ready_days
+    days = [
+        leaving_day(calendar, int(day), int(wait))
+        for calendar, day, wait in zip(network.node_calendar, working, ready, strict=True)
+    ]
+    return np.array(days, dtype=np.int64)
+
+
+def build_problem(
+    network: NetworkColumns,
+    stock: Stock,
+    orders: OpenOrders,
+    *,
+    at: int,
+    parcels_left: Ints | None = None,
+    units_left: Ints | None = None,
+) -> Problem:
+    """Ask how to serve open orders from free stock.
+
+    Lines and orders keep their places; the SKUs of the problem are those that are asked for, by ascending index.
+
+    Parameters
+    ----------
+    at
+        The minute of the decision: nodes that are closed, or past their cut-off, are ready the later for it.
+    parcels_left, units_left
+        (J,) what each node can still make on the working day that this decision joins; a full day's where not given.
+    """
+    empty = network.empty
+    day = at // MINUTES_PER_DAY
+    parcels_left = empty.node_capacity_parcels if parcels_left is None else parcels_left
+    units_left = network.node_capacity_units if units_left is None else units_left
+    skus, line_sku = np.unique(orders.line_sku, return_inverse=True)
+    rows, row_sku = _wanted_rows(stock, skus)
+    row_node = stock.node[rows]
+
+    row_start = np.searchsorted(row_sku, np.arange(len(skus) + 1))
+    line_options = np.diff(row_start)[line_sku]
+    option_start = np.concatenate([[0], np.cumsum(line_options)])
+    option_row = ranges(row_start[:-1][line_sku], line_options)
+    option_node = row_node[option_row]
+    handled = network.kind_handled[network.sku_kind[skus][row_sku], row_node][option_row]
+    limited = np.flatnonzero(units_left < NO_LIMIT)
+
+    return replace(
+        empty,
+        node_ready_days=leaving_days(network, working_days(network, at)) - day,
+        node_capacity_parcels=parcels_left,
+        sku_id=tuple(empty.sku_id[k] for k in skus),
+        sku_weight_g=empty.sku_weight_g[skus],
+        sku_carried=empty.sku_carried[skus],
+        order_id=orders.order_id,
+        order_line_start=orders.order_line_start,
+        order_dest_start=orders.order_dest_start,
+        order_promise_days=orders.order_promise_day - day,
+        order_late_cents=orders.order_late_cents,
+        order_max_parcels=orders.order_max_parcels,
+        order_ship_complete=orders.order_ship_complete,
+        dest_node=orders.dest_node,
+        dest_lat=orders.dest_lat,
+        dest_lon=orders.dest_lon,
+        line_sku=line_sku.astype(np.int64),
+        line_qty=orders.line_qty,
+        line_unfilled_cents=orders.line_unfilled_cents,
+        line_must_fill=orders.line_must_fill,
+        line_option_start=option_start.astype(np.int64),
+        option_node=option_node.astype(np.int32),
+        option_row=_option_rows(option_row, option_node, limited, len(rows), empty.nodes),
+        option_use=np.ones((len(option_row), 1 + (len(limited) > 0)), dtype=np.int32),
+        option_unit_cents=empty.node_unit_cents[option_node],
+        option_value_cents=stock.value_cents[rows][option_row],
+        option_reason=np.where(handled, 0, 1).astype(np.uint8),
+        reasons=REASONS,
+        row_limit=np.concatenate([stock.units[rows], units_left[limited]]),
+        row_node=np.concatenate([row_node, limited]).astype(np.int32),
+        row_sku=np.concatenate([row_sku, np.full(len(limited), -1)]).astype(np.int32),
+        lane_zone=lane_zones(
+            empty.node_lat,
+            empty.node_lon,
+            orders.dest_lat,
+            orders.dest_lon,
+            orders.dest_node,
+            empty.service_zone_km,
+            empty.service_zones,
+        ),
+        row_price=np.zeros(len(rows) + len(limited)),
+        node_price=np.zeros(empty.nodes),
+    )
+
+
+def apply(stock: Stock, orders: OpenOrders, problem: Problem, plan: Plan) -> Ints:
+    """Count the units of each stock row that a plan takes: the net change, with no row below zero."""
+    node = plan.parcel_node[plan.entry_parcel]
+    key = stock.sku * problem.nodes + stock.node
+    row = np.searchsorted(key, orders.line_sku[plan.entry_line] * problem.nodes + node)
+    taken = np.zeros(len(stock.units), dtype=np.int64)
+    np.add.at(taken, row, plan.entry_units)
+    assert (taken <= stock.units).all(), "a plan takes what is not there"
+    return taken
+
+
+def _wanted_rows(stock: Stock, skus: Ints) -> tuple[Ints, Ints]:
+    """The stock rows with units of the wanted SKUs, and each one's place among those SKUs."""
+    first = np.searchsorted(stock.sku, skus, side="left")
+    count = np.searchsorted(stock.sku, skus, side="right") - first
+    rows = ranges(first, count)
+    there = stock.units[rows] > 0
+    return rows[there], np.repeat(np.arange(len(skus)), count)[there]
+
+
+def _option_rows(option_row: Ints, option_node: Ints, limited: Ints, rows: int, nodes: int) -> Shorts:
+    """The resource rows of each option: its stock, and the units that its node can pick where those are limited."""
+    if not len(limited):
+        return option_row[:, None].astype(np.int32)
+    unit_row = np.full(nodes, -1, dtype=np.int64)
+    unit_row[limited] = rows + np.arange(len(limited))
+    return np.stack([option_row, unit_row[option_node]], axis=1).astype(np.int32)

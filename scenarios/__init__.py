@@ -1,0 +1,1 @@
+"""Named what-ifs: changes to a network or to a history. None are written yet."""

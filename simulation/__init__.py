@@ -1,0 +1,25 @@
+"""Order history on simulated time: import it, place it on a network, replay it under any policy."""
+
+from simulation.history import History, read_history, write_history
+from simulation.networks import example
+from simulation.placing import Placed, Supply, place
+from simulation.replay import replay, replay_placed
+from simulation.run import Run, compare_runs, write_run
+from simulation.synthetic import make_history, make_retail_day
+
+__all__ = [
+    "History",
+    "Placed",
+    "Run",
+    "Supply",
+    "compare_runs",
+    "example",
+    "make_history",
+    "make_retail_day",
+    "place",
+    "read_history",
+    "replay",
+    "replay_placed",
+    "write_history",
+    "write_run",
+]

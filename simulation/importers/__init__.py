@@ -1,0 +1,9 @@
+"""Importers: from files that others publish to a `history/1`, with a row by row report of what was left out and why.
+
+Each importer is a module with `read(path, ...) -> Import`: `uci`, `superstore`, `csv`.
+"""
+
+from simulation.importers import csv, superstore, uci
+from simulation.importers.report import Dropped, Import, write_import
+
+__all__ = ["Dropped", "Import", "csv", "superstore", "uci", "write_import"]

@@ -1,0 +1,238 @@
+"""Every parcel that a better plan could still use.
+
+At prices with bound `B`, the cheapest plan that contains a given parcel costs at least `B` plus that parcel's reduced cost: its own
+cost at the prices, plus the least cost of the rest of its order, less the least cost of the whole order. Where that passes the
+cost of a plan already known, no better plan has the parcel (reduced-cost fixing).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+
+from solver.many import knapsack
+from solver.parcel import travel_cents
+from solver.prices import Priced, Pricing
+from solver.problem import HARD, NO_SERVICE, Columns, Floats, Ints
+from solver.split import (
+    INF,
+    best_parcels,
+    best_service,
+    candidates,
+    contents_of,
+    cover,
+    layers_of,
+    opening_cents,
+    options_at,
+    picks,
+)
+
+
+@dataclass(frozen=True)
+class Parcels:
+    """Parcels of small orders that may be in a better plan: N of them, with their entries.
+
+    `cents` is a parcel's own bill without overtime; `reduced` what it costs above the best of its order at the prices.
+    """
+
+    order: Ints
+    dest: Ints
+    node: Ints
+    service: Ints
+    cents: Ints
+    reduced: Floats
+    entry_start: Ints
+    entry_line: Ints
+    entry_units: Ints
+
+
+@dataclass(frozen=True)
+class Lanes:
+    """Lanes (order, destination, node, service) that orders of many lines may still use."""
+
+    order: Ints
+    dest: Ints
+    node: Ints
+    service: Ints
+    reduced: Floats
+
+
+def parcels_within(pricing: Pricing, priced: Priced, slack: float, most: int) -> Parcels | None:
+    """List the parcels of all small orders whose reduced cost is at most `slack`; `None` if they are more than `most`."""
+    room = 4096
+    while True:
+        entries = room * 3
+        out = [np.zeros(room, dtype=np.int64) for _ in range(5)]
+        reduced = np.zeros(room)
+        start, line, units = np.zeros(room + 1, np.int64), np.zeros(entries, np.int64), np.zeros(entries, np.int64)
+        n, e = _parcels_within(
+            pricing.problem.columns, pricing.orders[pricing.few], pricing.left, pricing.open_nodes, priced.row_price,
+            priced.node_price, pricing.problem.line_open_cents.astype(np.float64), slack, priced.order_value,
+            out[0], out[1], out[2], out[3], out[4], reduced, start, line, units, pricing.scratch[0],
+        )  # fmt: skip
+        if n >= 0:
+            order, dest, node, service, cents = (column[:n] for column in out)
+            return Parcels(order, dest, node, service, cents, reduced[:n], start[: n + 1], line[:e], units[:e])
+        room *= 4
+        if room > 8 * most:
+            return None
+
+
+def lanes_within(pricing: Pricing, priced: Priced, slack: float) -> Lanes:
+    """List the lanes of all orders of many lines whose reduced cost is at most `slack`."""
+    rows = []
+    for order in pricing.orders[~pricing.few]:
+        found = _lanes_within(
+            pricing.problem.columns, int(order), pricing.left, pricing.open_nodes, priced.row_price, priced.node_price,
+            priced.line_price, priced.order_value[order], slack, pricing.scratch[0],
+        )  # fmt: skip
+        rows.append(found)
+    keys = np.concatenate([row[0] for row in rows]) if rows else np.zeros((0, 4), dtype=np.int64)
+    reduced = np.concatenate([row[1] for row in rows]) if rows else np.zeros(0)
+    return Lanes(keys[:, 0], keys[:, 1], keys[:, 2], keys[:, 3], reduced)
+
+
+@njit(cache=True)
+def _parcels_within(
+    c: Columns,
+    orders: Ints,
+    left: Ints,
+    node_left: Ints,
+    row_price: Floats,
+    node_price: Floats,
+    open_cents: Floats,
+    slack: float,
+    order_value: Floats,
+    out_order: Ints,
+    out_dest: Ints,
+    out_node: Ints,
+    out_service: Ints,
+    out_cents: Ints,
+    out_reduced: Floats,
+    out_start: Ints,
+    out_line: Ints,
+    out_units: Ints,
+    scratch: Ints,
+) -> tuple[int, int]:
+    """Fill the output columns; returns how many parcels and entries, or (-1, -1) where they have no room."""
+    made, entries = 0, 0
+    nothing_priced = np.zeros_like(row_price)
+    for order in orders:
+        first, last = c.order_line_start[order], c.order_line_start[order + 1]
+        nodes, avail, unit, tight = candidates(c, order, left, node_left, row_price, scratch)
+        _, _, plain, _ = candidates(c, order, left, node_left, nothing_priced, scratch)
+        radix, digit, low, grams, services = contents_of(c, order)
+        full = len(grams) - 1
+        layers = layers_of(c, order)
+        complete = c.order_ship_complete[order]
+        for dest in range(c.order_dest_start[order], c.order_dest_start[order + 1]):
+            best, _ = best_parcels(
+                c, order, dest, nodes, avail, unit, tight, radix, digit, low, grams, services, left, node_left, node_price, 0.0,
+                scratch,
+            )  # fmt: skip
+            cost, _ = cover(best, radix, digit, low, open_cents[first:last], complete, layers)
+            rest = cost[layers - 1] if layers else cost[0]
+            for at in range(len(nodes)):
+                j = nodes[at]
+                fixed = opening_cents(c, j, node_left, node_price, 0.0)
+                possible, picked = picks(c, order, j, at, avail, tight, unit, radix, digit, low, left, scratch)
+                own = c.dest_node[dest] == j
+                for code in range(1, full + 1):
+                    if not possible[code] or rest[full - code] >= INF:
+                        continue
+                    beside = fixed + picked[code] + rest[full - code] - order_value[order]
+                    if beside > slack:
+                        continue
+                    cheapest, _ = best_service(c, order, dest, j, grams[code], services[code])
+                    only = cheapest >= 0 and grams[full] <= c.service_merges_g[cheapest, c.lane_zone[dest, j, cheapest]]
+                    for s in range(1 if own else c.lane_zone.shape[2]):
+                        service = NO_SERVICE if own else s
+                        if not own and not (services[code] >> s & 1 and c.lane_zone[dest, j, s] >= 0):
+                            continue
+                        if only and s != cheapest:
+                            continue
+                        travel = travel_cents(c, order, dest, j, service, grams[code])
+                        if beside + travel > slack:
+                            continue
+                        if made >= len(out_order) or entries + len(radix) > len(out_line):
+                            return -1, -1
+                        cents = float(c.node_parcel_cents[j] + travel)
+                        for k in range(len(radix)):
+                            if digit[code, k] > 0:
+                                cents += digit[code, k] * plain[at, k] + c.node_line_cents[j]
+                                out_line[entries] = first + k
+                                out_units[entries] = digit[code, k]
+                                entries += 1
+                        out_order[made], out_dest[made], out_node[made], out_service[made] = order, dest, j, service
+                        out_cents[made] = round(cents)
+                        out_reduced[made] = beside + travel
+                        made += 1
+                        out_start[made] = entries
+    return made, entries
+
+
+@njit(cache=True)
+def _lanes_within(
+    c: Columns,
+    order: int,
+    left: Ints,
+    node_left: Ints,
+    row_price: Floats,
+    node_price: Floats,
+    line_price: Floats,
+    order_value: float,
+    slack: float,
+    scratch: Ints,
+) -> tuple[Ints, Floats]:
+    first, last = c.order_line_start[order], c.order_line_start[order + 1]
+    n = last - first
+    nodes, avail, unit, _ = candidates(c, order, left, node_left, row_price, scratch)
+    count = len(nodes) * (c.lane_zone.shape[2] + 1) * (c.order_dest_start[order + 1] - c.order_dest_start[order])
+    keys = np.empty((count, 4), dtype=np.int64)
+    reduced = np.empty(count)
+    made = 0
+    v = line_price[first:last]
+    gain, ratio, weight, take = np.empty(n), np.empty(n), np.empty(n), np.empty(n)
+    for dest in range(c.order_dest_start[order], c.order_dest_start[order + 1]):
+        value = 0.0
+        begin = made
+        for k in range(n):
+            value += c.line_qty[first + k] * v[k]
+        for at in range(len(nodes)):
+            j = nodes[at]
+            fixed = opening_cents(c, j, node_left, node_price, 0.0)
+            own = c.dest_node[dest] == j
+            for s in range(1 if own else c.lane_zone.shape[2]):
+                if not own and c.lane_zone[dest, j, s] < 0:
+                    continue
+                kept = 0
+                carries = False
+                for k in range(n):
+                    services = c.sku_services[c.line_sku[first + k]]
+                    if avail[at, k] <= 0 or not (own or services >> s & 1):
+                        continue
+                    carries = True
+                    worth = avail[at, k] * (v[k] - unit[at, k]) - c.node_line_cents[j]
+                    if worth > 0:
+                        gain[kept] = worth
+                        weight[kept] = float(avail[at, k] * c.sku_weight_g[c.line_sku[first + k]])
+                        ratio[kept] = -worth / max(weight[kept], 1e-9)
+                        kept += 1
+                if not carries:
+                    continue
+                # a parcel that gains nothing still costs at least its opening
+                gained = -fixed
+                if kept:
+                    gained += knapsack(c, order, dest, j, NO_SERVICE if own else s, kept, ratio, gain, weight, take)
+                value -= max(0.0, gained)
+                keys[made, 0], keys[made, 1], keys[made, 2], keys[made, 3] = order, dest, j, NO_SERVICE if own else s
+                reduced[made] = max(0.0, -gained)
+                made += 1
+        for i in range(begin, made):
+            # the bound of this destination, with this lane in use
+            reduced[i] += max(0.0, value - order_value)
+    keep = reduced[:made] <= slack
+    return keys[:made][keep], reduced[:made][keep]
+
+
+__all__ = ["HARD", "Lanes", "Parcels", "lanes_within", "options_at", "parcels_within"]

@@ -1,0 +1,372 @@
+"""A plan in the making: what each order has now, and what is left of stock and capacity."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+from solver.many import bound_many, split_many, start_prices
+from solver.parcel import travel_cents
+from solver.plan import Plan
+from solver.problem import HARD, NO_LIMIT, NO_SERVICE, Bools, Columns, Floats, Ints, Problem
+from solver.split import PAIRS_MAX, TABLE_MAX, pairs_of, split_few
+
+MANY_LINES = 12
+"""An order with more lines than this is not promised its own optimum."""
+DONE, FULL, HARD_ORDER = 0, 1, 2
+
+
+class Draft(NamedTuple):
+    """Parcels of every order, appended as they change.
+
+    `room` tells where the next parcel and entry go, and how many entries were last asked for.
+
+    `left` and `node_left` are what the rows and the parcel capacities still hold (negative: parcels on overtime);
+    `cost` is the bill of each order without overtime; `scratch` is zeros for the kernels.
+    """
+
+    order_first: Ints
+    order_count: Ints
+    order_dest: Ints
+    cost: Ints
+    parcel_node: Ints
+    parcel_service: Ints
+    parcel_start: Ints
+    parcel_end: Ints
+    entry_line: Ints
+    entry_units: Ints
+    room: Ints
+    left: Ints
+    node_left: Ints
+    scratch: Ints
+
+
+def new_draft(problem: Problem) -> Draft:
+    """Start with nothing shipped."""
+    parcels, entries = problem.orders * 2 + 64, problem.lines * 2 + 256
+    nothing = np.bincount(problem.line_order, problem.line_open_cents * problem.line_qty, minlength=problem.orders)
+    return Draft(
+        order_first=np.zeros(problem.orders, dtype=np.int64),
+        order_count=np.zeros(problem.orders, dtype=np.int64),
+        order_dest=problem.order_dest_start[:-1].copy(),
+        cost=nothing.astype(np.int64),
+        parcel_node=np.zeros(parcels, dtype=np.int64),
+        parcel_service=np.zeros(parcels, dtype=np.int64),
+        parcel_start=np.zeros(parcels, dtype=np.int64),
+        parcel_end=np.zeros(parcels, dtype=np.int64),
+        entry_line=np.zeros(entries, dtype=np.int64),
+        entry_units=np.zeros(entries, dtype=np.int64),
+        room=np.zeros(3, dtype=np.int64),
+        left=problem.row_limit.copy(),
+        node_left=problem.node_capacity_parcels.copy(),
+        scratch=np.zeros(problem.rows, dtype=np.int64),
+    )
+
+
+def copy_draft(draft: Draft) -> Draft:
+    """Copy a draft, to go back to."""
+    return Draft(*(column.copy() for column in draft))
+
+
+def roomier(problem: Problem, draft: Draft) -> Draft:
+    """Copy a draft without its dead parcels, with twice the room for new ones."""
+    parcels, starts, entries = _live(draft)
+    wanted = int(draft.room[2])
+    count = 64 + 2 * len(parcels) + problem.orders + wanted
+    entry_count = 256 + 2 * len(entries) + problem.lines + wanted
+    order_first = np.concatenate([[0], np.cumsum(draft.order_count)[:-1]]).astype(np.int64)
+    return draft._replace(
+        order_first=order_first,
+        parcel_node=_padded(draft.parcel_node[parcels], count),
+        parcel_service=_padded(draft.parcel_service[parcels], count),
+        parcel_start=_padded(starts[:-1], count),
+        parcel_end=_padded(starts[1:], count),
+        entry_line=_padded(draft.entry_line[entries], entry_count),
+        entry_units=_padded(draft.entry_units[entries], entry_count),
+        room=np.array([len(parcels), len(entries), 0], dtype=np.int64),
+    )
+
+
+def plan_of(
+    problem: Problem,
+    draft: Draft,
+    bound_cents: float,
+    row_price: Floats,
+    node_price: Floats,
+    seconds: float,
+    policy: str,
+    seed: int,
+) -> Plan:
+    """Make the plan that a draft stands for."""
+    parcels, starts, entries = _live(draft)
+    cost = cost_of(problem, draft)
+    return Plan(
+        parcel_order=np.repeat(np.arange(problem.orders), draft.order_count),
+        parcel_node=draft.parcel_node[parcels],
+        parcel_service=draft.parcel_service[parcels],
+        parcel_dest=np.repeat(draft.order_dest, draft.order_count),
+        entry_start=starts,
+        entry_line=draft.entry_line[entries],
+        entry_units=draft.entry_units[entries],
+        cost_cents=cost,
+        bound_cents=min(bound_cents, float(cost)),
+        seconds=seconds,
+        policy=policy,
+        seed=seed,
+        row_price=row_price.copy(),
+        node_price=node_price.copy(),
+    )
+
+
+def cost_of(problem: Problem, draft: Draft) -> int:
+    """The bill of a draft, overtime included."""
+    over = np.maximum(0, -draft.node_left)
+    return int(
+        draft.cost.sum() + (over * np.where(problem.node_overtime_cents == HARD, 0, problem.node_overtime_cents)).sum()
+    )
+
+
+def serve_in_turn(
+    problem: Problem,
+    draft: Draft,
+    sequence: Ints,
+    *,
+    open_cents: Floats | None = None,
+    parcel_extra: float = 0.0,
+    row_price: Floats | None = None,
+    node_price: Floats | None = None,
+    stop_at_hard: Callable[[Draft, int], Draft] | None = None,
+    improve: bool = False,
+) -> Draft:
+    """Serve orders one after the other, each at its least cost given what is left.
+
+    Parameters
+    ----------
+    sequence
+        Orders, in the order in which they choose. One that already has parcels gives them back first.
+    open_cents
+        (L,) cost of leaving a unit open, the problem's own by default.
+    parcel_extra
+        Added to the cost of every parcel.
+    row_price, node_price
+        Prices that the choice (not the bill) pays for stock and capacity.
+    stop_at_hard
+        Called for an order of at most `MANY_LINES` lines whose optimum the kernels cannot prove.
+    improve
+        Keep what an order had unless its own bill falls.
+    """
+    c = problem.columns
+    prices = (
+        np.zeros(problem.rows) if row_price is None else np.array(row_price),
+        np.zeros(problem.nodes) if node_price is None else np.array(node_price),
+        problem.line_open_cents.astype(np.float64) if open_cents is None else open_cents,
+    )
+    at = 0
+    while True:
+        at, why = _serve(c, sequence, at, draft, *prices, parcel_extra, stop_at_hard is not None, improve)
+        if why == DONE:
+            return draft
+        if why == FULL:
+            draft = roomier(problem, draft)
+        elif stop_at_hard is not None:
+            draft = stop_at_hard(draft, int(sequence[at]))
+            at += 1
+
+
+@njit(cache=True)
+def _serve(
+    c: Columns,
+    sequence: Ints,
+    start: int,
+    draft: Draft,
+    row_price: Floats,
+    node_price: Floats,
+    open_cents: Floats,
+    parcel_extra: float,
+    stop_at_hard: bool,
+    improve: bool,
+) -> tuple[int, int]:
+    for at in range(start, len(sequence)):
+        order = sequence[at]
+        n = c.order_line_start[order + 1] - c.order_line_start[order]
+        if not has_room(c, draft, n):
+            return at, FULL
+        first, count, dest, cost = (
+            draft.order_first[order],
+            draft.order_count[order],
+            draft.order_dest[order],
+            draft.cost[order],
+        )
+        before = cost + overtime_of(c, draft, order)
+        take_out(c, draft, order)
+        proven = False
+        if pairs_of(c, order) <= PAIRS_MAX:
+            _, to, node, service, units, proven = split_few(
+                c,
+                order,
+                draft.left,
+                draft.node_left,
+                row_price,
+                node_price,
+                open_cents,
+                parcel_extra,
+                TABLE_MAX,
+                draft.scratch,
+            )
+        if not proven:
+            if stop_at_hard and n <= MANY_LINES:
+                return at, HARD_ORDER
+            _, to, node, service, units = split_many(
+                c, order, draft.left, draft.node_left, row_price, node_price, open_cents, parcel_extra, draft.scratch
+            )
+        if len(node) and not has_room(c, draft, n * len(node)):
+            put_back(c, draft, order, first, count, dest, cost)
+            return at, FULL
+        put(c, draft, order, to, node, service, units)
+        if improve and draft.cost[order] + overtime_of(c, draft, order) > before:
+            take_out(c, draft, order)
+            put_back(c, draft, order, first, count, dest, cost)
+    return len(sequence), DONE
+
+
+@njit(cache=True)
+def has_room(c: Columns, draft: Draft, entries: int) -> bool:
+    """Tell whether a draft can take so many more parcels and entries; if not, note how many were wanted."""
+    draft.room[2] = entries
+    return draft.room[0] + entries < len(draft.parcel_node) and draft.room[1] + entries < len(draft.entry_line)
+
+
+@njit(cache=True)
+def put(c: Columns, draft: Draft, order: int, dest: int, node: Ints, service: Ints, units: Ints) -> None:
+    """Give an order (that has none) its parcels: (p,) node and service, (p, n) units. There must be room."""
+    first_line = c.order_line_start[order]
+    draft.order_first[order] = draft.room[0]
+    draft.order_count[order] = len(node)
+    draft.order_dest[order] = dest
+    cost = 0
+    for line in range(first_line, c.order_line_start[order + 1]):
+        cost += c.line_qty[line] * c.line_open_cents[line]
+    for p in range(len(node)):
+        parcel = draft.room[0]
+        draft.room[0] += 1
+        draft.parcel_node[parcel] = node[p]
+        draft.parcel_service[parcel] = service[p]
+        draft.parcel_start[parcel] = draft.room[1]
+        grams = 0
+        for k in range(units.shape[1]):
+            if units[p, k] > 0:
+                line = first_line + k
+                draft.entry_line[draft.room[1]] = line
+                draft.entry_units[draft.room[1]] = units[p, k]
+                draft.room[1] += 1
+                grams += units[p, k] * c.sku_weight_g[c.line_sku[line]]
+                option = option_of(c, line, node[p])
+                cost += units[p, k] * (c.option_cents[option] - c.line_open_cents[line]) + c.node_line_cents[node[p]]
+        draft.parcel_end[parcel] = draft.room[1]
+        cost += c.node_parcel_cents[node[p]] + travel_cents(c, order, dest, node[p], service[p], grams)
+    draft.cost[order] = cost
+    shift(c, draft, order, -1)
+
+
+@njit(cache=True)
+def take_out(c: Columns, draft: Draft, order: int) -> None:
+    """Take all parcels of an order out; its lines are open again."""
+    shift(c, draft, order, 1)
+    draft.order_count[order] = 0
+    cost = 0
+    for line in range(c.order_line_start[order], c.order_line_start[order + 1]):
+        cost += c.line_qty[line] * c.line_open_cents[line]
+    draft.cost[order] = cost
+
+
+@njit(cache=True)
+def put_back(c: Columns, draft: Draft, order: int, first: int, count: int, dest: int, cost: int) -> None:
+    """Give an order the parcels back that were taken out before."""
+    draft.order_first[order], draft.order_count[order] = first, count
+    draft.order_dest[order], draft.cost[order] = dest, cost
+    shift(c, draft, order, -1)
+
+
+@njit(cache=True)
+def shift(c: Columns, draft: Draft, order: int, sign: int) -> None:
+    """Add what an order draws to what is left (sign 1), or take it away (-1)."""
+    for parcel in range(draft.order_first[order], draft.order_first[order] + draft.order_count[order]):
+        node = draft.parcel_node[parcel]
+        if draft.node_left[node] < NO_LIMIT // 2:
+            draft.node_left[node] += sign
+        for entry in range(draft.parcel_start[parcel], draft.parcel_end[parcel]):
+            option = option_of(c, draft.entry_line[entry], node)
+            for w in range(c.option_row.shape[1]):
+                row = c.option_row[option, w]
+                if row >= 0:
+                    draft.left[row] += sign * draft.entry_units[entry] * c.option_use[option, w]
+
+
+@njit(cache=True)
+def overtime_of(c: Columns, draft: Draft, order: int) -> int:
+    """What would be saved in overtime if the order's parcels were not made."""
+    cents = 0
+    first, end = draft.order_first[order], draft.order_first[order] + draft.order_count[order]
+    for parcel in range(first, end):
+        node = draft.parcel_node[parcel]
+        earlier = 0
+        for other in range(first, parcel):
+            if draft.parcel_node[other] == node:
+                earlier += 1
+        if draft.node_left[node] + earlier < 0:
+            cents += c.node_overtime_cents[node]
+    return cents
+
+
+@njit(cache=True)
+def option_of(c: Columns, line: int, node: int) -> int:
+    """Find the option of a line at a node; there must be one."""
+    low, high = c.line_option_start[line], c.line_option_start[line + 1]
+    while low < high:
+        middle = (low + high) // 2
+        if c.option_node[middle] < node:
+            low = middle + 1
+        else:
+            high = middle
+    assert c.option_node[low] == node
+    return low
+
+
+def fills_exactly(problem: Problem, order: int) -> bool:
+    """Tell whether the kernels prove the optimum of an order whatever is left (small enough for the recursion)."""
+    return bool(pairs_of(problem.columns, order) <= PAIRS_MAX)
+
+
+def _live(draft: Draft) -> tuple[Ints, Ints, Ints]:
+    """Parcels and entries in use, order by order: parcel indices, (P + 1,) entry starts, entry indices."""
+    parcels = _ranges(draft.order_first, draft.order_count)
+    lengths = draft.parcel_end[parcels] - draft.parcel_start[parcels]
+    starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    return parcels, starts, _ranges(draft.parcel_start[parcels], lengths)
+
+
+def _ranges(first: Ints, count: Ints) -> Ints:
+    """Concatenate `first[i], first[i] + 1, ...`, `count[i]` of each."""
+    starts = np.concatenate([[0], np.cumsum(count)]).astype(np.int64)
+    return np.arange(starts[-1]) - np.repeat(starts[:-1] - first, count)
+
+
+def _padded(column: Ints, length: int) -> Ints:
+    padded = np.zeros(length, dtype=np.int64)
+    padded[: len(column)] = column
+    return padded
+
+
+__all__ = [
+    "NO_SERVICE",
+    "Bools",
+    "Draft",
+    "bound_many",
+    "copy_draft",
+    "cost_of",
+    "new_draft",
+    "plan_of",
+    "serve_in_turn",
+    "start_prices",
+]

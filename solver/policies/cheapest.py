@@ -1,0 +1,64 @@
+"""`cheapest`: each order in turn at its own optimum, given what the orders before it left.
+
+What the best engines that decide order by order can do. An order of up to twelve lines gets its proven optimum over nodes, services
+and splits (of lines too); a longer one the best that the local search finds. The bound is that of every order on its own.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from solver.draft import Draft, cost_of, new_draft, plan_of, serve_in_turn
+from solver.effort import Effort, Meter, Watch, unwatched
+from solver.exact import decide_again
+from solver.plan import Plan
+from solver.prices import ROUNDS_FIRST, Pricing
+from solver.problem import Problem
+
+ORDER_NODES = 100_000
+ORDER_SECONDS = 20.0
+
+
+@dataclass(frozen=True)
+class Cheapest:
+    """Decide order by order, each at least cost."""
+
+    effort: Effort = field(default_factory=Effort)
+    seed: int = 0
+    watch: Watch = unwatched
+
+    def __call__(self, problem: Problem) -> Plan:
+        """Decide the orders in the order in which they stand."""
+        meter = Meter(self.effort, self.watch)
+        draft = serve_cheapest(problem, meter)
+        bound = own_bound(problem, draft)
+        prices = np.zeros(problem.rows), np.zeros(problem.nodes)
+        return plan_of(problem, draft, bound, *prices, meter.seconds, "cheapest", self.seed)
+
+
+def serve_cheapest(problem: Problem, meter: Meter) -> Draft:
+    """Serve all orders in turn, each at its own least cost."""
+    row_price, node_price = np.zeros(problem.rows), np.zeros(problem.nodes)
+
+    def decide(draft: Draft, order: int) -> Draft:
+        """An order too large for the recursion: a good start, then the proof."""
+        alone = np.array([order])
+        draft = serve_in_turn(problem, draft, alone)
+        if meter.spent:
+            return draft
+        meter.tell("orders in turn", cost_of(problem, draft), 0.0)
+        limit = min(ORDER_SECONDS, meter.seconds_left)
+        return decide_again(problem, draft, alone, row_price, node_price, seconds=limit, nodes=ORDER_NODES).draft
+
+    return serve_in_turn(problem, new_draft(problem), np.arange(problem.orders), stop_at_hard=decide)
+
+
+def own_bound(problem: Problem, draft: Draft) -> float:
+    """Bound the cost by what each order would cost if it were alone."""
+    orders = np.arange(problem.orders)
+    pricing = Pricing(problem, orders, problem.row_limit, problem.node_capacity_parcels, draft.cost.astype(np.float64))
+    free = np.zeros(problem.rows), np.zeros(problem.nodes)
+    return max(0.0, pricing.at(*free, pricing.start_lines(), ROUNDS_FIRST).bound_cents)
+
+
+__all__ = ["Cheapest", "own_bound", "serve_cheapest"]
