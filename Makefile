@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUN := $(VENV)/.runtime
 DEV := $(VENV)/.dev
+KERNELS := $(VENV)/.kernels
 # The runtime set is enough to run; where the development set is installed already, keep to that.
 READY := $(if $(wildcard $(DEV)),$(DEV),$(RUN))
 
@@ -23,10 +24,10 @@ help: ## show this list
 
 setup: $(DEV) ## make .venv with all that development needs
 
-demo: $(READY) ## run the demonstration
+demo: $(READY) $(KERNELS) ## run the demonstration
 	$(BIN)/allot demo
 
-test: $(DEV) ## run the tests on two cores
+test: $(DEV) $(KERNELS) ## run the tests on two cores
 	$(BIN)/python -m pytest -q -n 2
 
 check: $(DEV) ## lint, formatting, types, and who may import whom
@@ -54,6 +55,12 @@ $(DEV): requirements-dev.lock pyproject.toml
 	$(call install,requirements-dev.lock)
 	touch $@
 
+# Compiled once here, the kernels are ready for every later run.
+$(KERNELS): $(READY) $(wildcard solver/*.py solver/policies/*.py)
+	echo "Compiling the kernels (about a minute, once)"
+	$(BIN)/python -m solver.kernels
+	touch $@
+
 # install LOCK: an environment with that lock and this package, editable; nothing comes in without a hash.
 ifneq ($(UV),)
 define install
@@ -75,6 +82,6 @@ endif
 # compile LOCK OPTIONS: one lock for every platform and Python, from the public registry, whatever this machine's set-up.
 define compile
 	UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --no-config $(UPGRADE) \
-		--default-index https://pypi.org/simple --universal --python-version 3.11 --generate-hashes --no-annotate \
+		--universal --python-version 3.11 --generate-hashes --no-annotate \
 		--no-emit-index-url --no-emit-find-links pyproject.toml $(2) --output-file $(1)
 endef

@@ -230,7 +230,8 @@ def _lanes_within(
                 made += 1
         for i in range(begin, made):
             # the bound of this destination, with this lane in use
-            reduced[i] += max(0.0, value - order_value)
+            # (which at these line prices may be below that of the order, where it goes elsewhere)
+            reduced[i] = max(0.0, reduced[i] + value - order_value)
     keep = reduced[:made] <= slack
     return keys[:made][keep], reduced[:made][keep]
 

@@ -49,7 +49,6 @@ def decide_again(
     nodes: float = float("inf"),
     seed: int = 0,
     most: int = 200_000,
-    heuristics: float = 0.05,
 ) -> Outcome:
     """Find the best joint decision of these orders by reduced-cost fixing and an integer program.
 
@@ -61,8 +60,6 @@ def decide_again(
         (L,) prices on the lines of orders of many lines to start from.
     most
         Parcels that the program may hold.
-    heuristics
-        Share of the effort that the integer program spends on looking for better plans rather than on the proof.
     """
     need = int((problem.order_line_start[orders + 1] - problem.order_line_start[orders]).sum()) + 64
     if not has_room(problem.columns, draft, 4 * need):
@@ -79,7 +76,8 @@ def decide_again(
     lines = pricing.start_lines() if line_price is None else line_price.copy()
     priced = pricing.at(np.array(row_price), prices, lines, ROUNDS_FIRST)
     bound = max(priced.bound_cents, 0.0)
-    slack = cost - others - bound + 1e-6
+    # reduced costs count from the bound at the prices, be it below nothing
+    slack = cost - others - priced.bound_cents + 1e-6
     parcels = parcels_within(pricing, priced, slack, most)
     lanes = lanes_within(pricing, priced, slack)
     sizes = (problem.order_line_start[lanes.order + 1] - problem.order_line_start[lanes.order]).sum()
@@ -88,7 +86,7 @@ def decide_again(
     if slack <= 1 or parcels is None or len(parcels.order) > most or sizes > LANE_LINES_MAX:
         return Outcome(draft, bound + others, False, slack <= 1, 0)
     model = Model(pricing, parcels, lanes)
-    found = model.solve(model.start_from(draft), seconds, nodes, seed, cost - others + 0.5, heuristics)
+    found = model.solve(model.start_from(draft), seconds, nodes, seed, cost - others + 0.5)
     bound = max(bound, min(found.bound_cents, cost - others, found.cost_cents))
     if not found.orders or found.cost_cents > cost - others - 0.5:
         return Outcome(draft, bound + others, False, True, found.work)

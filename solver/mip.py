@@ -329,9 +329,7 @@ class Model:
         value[self.line_open[partial]] = problem.line_qty[partial] - shipped[partial]
         return value
 
-    def solve(
-        self, start: Floats | None, seconds: float, nodes: float, seed: int, cutoff: float, heuristics: float
-    ) -> Choice:
+    def solve(self, start: Floats | None, seconds: float, nodes: float, seed: int, cutoff: float) -> Choice:
         """Solve, starting from a plan if there is one.
 
         Parameters
@@ -348,7 +346,6 @@ class Model:
             "mip_abs_gap": 0.999,
             "mip_feasibility_tolerance": 1e-7,
             "time_limit": max(0.01, min(seconds, 1e7)),
-            "mip_heuristic_effort": heuristics,
             "mip_max_nodes": int(min(nodes, 2**31 - 1)),
         }.items():
             solver.setOptionValue(name, setting)

@@ -6,9 +6,11 @@ an index. Money is integer cents, weight integer grams, time integer days. The w
 
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
+from numba import types
+from numba.experimental import structref
 from numpy.typing import NDArray
 
 Ints = NDArray[np.int64]
@@ -32,13 +34,17 @@ MAX_SERVICES = 62
 """Services of one problem: a set of them is the bits of one integer."""
 
 
-class Columns(NamedTuple):
+@structref.register
+class _ColumnsType(types.StructRef):
+    """How the kernels know the columns: one reference, where a tuple would be two hundred arguments to every call."""
+
+
+class Columns(structref.StructRefProxy):
     """What the kernels read: the numeric columns of a problem, without its names."""
 
     node_parcel_cents: Ints
     node_line_cents: Ints
     node_ready_days: Ints
-    node_capacity_parcels: Ints
     node_overtime_cents: Ints
     sku_weight_g: Ints
     sku_services: Ints
@@ -64,8 +70,16 @@ class Columns(NamedTuple):
     option_use: Shorts
     option_cents: Ints
     option_reason: NDArray[np.uint8]
-    row_limit: Ints
     lane_zone: NDArray[np.int8]
+
+    def __new__(cls, *columns: NDArray[Any]) -> "Columns":
+        """Hand the columns to the kernels."""
+        made: Columns = structref.StructRefProxy.__new__(cls, *columns)  # type: ignore[no-untyped-call]
+        return made
+
+
+_COLUMN_NAMES = tuple(Columns.__annotations__)
+structref.define_proxy(Columns, _ColumnsType, list(_COLUMN_NAMES))  # type: ignore[no-untyped-call]
 
 
 @dataclass(frozen=True, eq=False)
@@ -252,7 +266,7 @@ class Problem:
             "service_merges_g": self.service_merges_g,
             "option_cents": self.option_unit_cents + self.option_value_cents,
         }
-        return Columns(*(derived[name] if name in derived else getattr(self, name) for name in Columns._fields))
+        return Columns(*(derived[name] if name in derived else getattr(self, name) for name in _COLUMN_NAMES))
 
     def find_options(self, line: Ints, node: Ints) -> Ints:
         """Find the option of each (line, node), -1 where there is none.

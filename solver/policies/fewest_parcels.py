@@ -27,7 +27,7 @@ class FewestParcels:
             problem,
             new_draft(problem),
             np.arange(problem.orders),
-            open_cents=np.full(problem.lines, open_extra),
+            open_cents=(open_extra + problem.line_open_cents).astype(np.float64),
             parcel_extra=parcel_extra,
         )
         prices = np.zeros(problem.rows), np.zeros(problem.nodes)
@@ -42,9 +42,13 @@ def ranks(problem: Problem) -> tuple[float, float]:
         else 1.0
     )
     dearest = float(problem.service_cents.max(initial=0)) + float(problem.node_parcel_cents.max(initial=0))
-    dearest += float(problem.node_overtime_cents.max(initial=0)) + float(problem.order_late_cents.max(initial=0)) * 100
+    heaviest_kg = float(problem.order_grams.max(initial=0)) / 1000 + 1
+    dearest += float(problem.service_over_cents.max(initial=0)) * heaviest_kg
+    days = float(problem.node_ready_days.max(initial=0)) + float(problem.service_transit_days.max(initial=0))
+    dearest += float(problem.node_overtime_cents.max(initial=0)) + float(problem.order_late_cents.max(initial=0)) * days
     dearest += float((problem.option_unit_cents + problem.option_value_cents).max(initial=0)) * units
     dearest += float(problem.node_line_cents.max(initial=0)) * units + 1
+    dearest += float(problem.line_unfilled_cents.max(initial=0)) * units
     parcel = 2 * dearest * 8
     return parcel, parcel * 64
 

@@ -29,6 +29,7 @@ GROUP_ORDERS = 400
 GROUP_PARCELS = 3_500
 FIRST_GROUP = 24
 STALE_GROUPS = 10
+GROUPS_AHEAD = 10
 """Groups in a row without a better plan, after which a proof of the whole wave is tried."""
 GIVE_UP_GROUPS = 200
 """The same, after which the search ends."""
@@ -79,15 +80,16 @@ class Joint:
         rng = np.random.default_rng(self.seed)
         groups = Neighbours(problem, priced)
         size, stale = FIRST_GROUP, 0
+        ahead = GROUPS_AHEAD + problem.orders // 40 if problem.orders > FIRST_GROUP else 0
         provable, tried_at = problem.orders <= PROOF_ORDERS, float("inf")
         while not meter.spent and not proven(problem, draft, bound):
             slack = cost_of(problem, draft) - bound
-            if provable and slack < 0.7 * tried_at and (stale >= STALE_GROUPS or problem.orders <= FIRST_GROUP):
+            if provable and slack < 0.7 * tried_at and (stale >= STALE_GROUPS or ahead <= 0):
                 tried_at = slack
                 outcome = decide_again(
                     problem, draft, np.arange(problem.orders), priced.row_price, priced.node_price,
                     line_price=priced.line_price, seconds=meter.seconds_left, nodes=1000 * meter.work_left, seed=self.seed,
-                    most=PROOF_PARCELS, heuristics=0.0 if stale >= STALE_GROUPS else 0.05,
+                    most=PROOF_PARCELS,
                 )  # fmt: skip
                 meter.work += 1 + outcome.work // 1000
                 bound = max(bound, outcome.bound_cents)
@@ -101,6 +103,7 @@ class Joint:
                     seed=self.seed, most=GROUP_PARCELS,
                 )  # fmt: skip
                 meter.work += 1
+                ahead -= 1
                 size = grown(size, outcome.tried, problem.orders)
                 stale = 0 if outcome.improved else stale + 1
             draft = outcome.draft

@@ -130,7 +130,7 @@ def test_lines_of_one_sku_share_its_stock(name: str) -> None:
 # --- problems wider than the wave file --------------------------------------------------------------------------
 
 
-def allotted(problem: Problem, units: int, of: np.ndarray | None = None) -> Problem:  # type: ignore[type-arg]
+def allotted(problem: Problem, units: int, of: np.ndarray | None = None) -> Problem:
     """The same problem, where these options (all by default) together draw on one more row of so many units."""
     count = len(problem.option_node)
     drawn = np.ones(count, dtype=np.bool_) if of is None else of
@@ -151,7 +151,7 @@ def wide_problems(draw: st.DrawFn) -> Problem:
     """Problems with promises made, a channel's allotment, an embargo, or no geography."""
     problem = problem_of(draw(small_waves(max_orders=4)))
 
-    def marks(count: int) -> np.ndarray:  # type: ignore[type-arg]
+    def marks(count: int) -> np.ndarray:
         return np.array(draw(st.lists(st.booleans(), min_size=count, max_size=count)), dtype=np.bool_)
 
     count = len(problem.option_node)
@@ -203,7 +203,7 @@ def lexicographic(problem: Problem) -> tuple[int, int, int]:
     heavy = replace(
         problem,
         node_parcel_cents=problem.node_parcel_cents + parcel,
-        line_unfilled_cents=np.full(problem.lines, unit, dtype=np.int64),
+        line_unfilled_cents=problem.line_unfilled_cents + unit,
     )
     plan = make("cp_sat", Effort(seconds=60))(heavy)
     assert plan.status == "optimal"
@@ -356,7 +356,15 @@ def test_the_judge_accepts_every_policy_on_waves_of_every_trade(
     profile: str, pickup: float, capacity: float, orders: int, tmp_path: Path
 ) -> None:
     made = maker().make(
-        orders=orders, stores=25, warehouses=6, skus=60, profile=profile, cover=1.2, pickup=pickup, capacity=capacity, seed=7
+        orders=orders,
+        stores=25,
+        warehouses=6,
+        skus=60,
+        profile=profile,
+        cover=1.2,
+        pickup=pickup,
+        capacity=capacity,
+        seed=7,
     )
     costs = judged(tmp_path, made, OURS, 4.0)
     assert costs["joint"] <= costs["cheapest"]
@@ -372,7 +380,15 @@ def test_the_judge_accepts_every_policy_on_more_waves(
     profile: str, pickup: float, capacity: float, seed: int, tmp_path: Path
 ) -> None:
     made = maker().make(
-        orders=120, stores=25, warehouses=6, skus=80, profile=profile, cover=1.5, pickup=pickup, capacity=capacity, seed=seed
+        orders=120,
+        stores=25,
+        warehouses=6,
+        skus=80,
+        profile=profile,
+        cover=1.5,
+        pickup=pickup,
+        capacity=capacity,
+        seed=seed,
     )
     costs = judged(tmp_path, made, OURS, 8.0)
     assert costs["joint"] <= costs["cheapest"]
