@@ -10,6 +10,7 @@ from solver import policies
 from solver.bill import measure
 from solver.check import check
 from solver.effort import Effort, Watch, unwatched
+from solver.kernels import warm_up
 from solver.plan import Plan
 from solver.problem import Problem
 from solver.refusal import Refusal
@@ -81,6 +82,7 @@ def known(names: Sequence[str]) -> tuple[str, ...]:
 
 def solve(problem: Problem, name: str, effort: Effort, seed: int, watch: Watch = unwatched) -> Plan:
     """Decide a problem by a policy, and have the checker read the plan: a violation is a bug and stops the work."""
+    warm_up()
     started = monotonic()
     plan = policies.make(name, effort, seed, watch)(problem)
     plan = replace(plan, policy=name, seed=seed, seconds=monotonic() - started)

@@ -18,6 +18,7 @@ from simulation.replay import replay_placed
 from simulation.run import Run
 from solver import policies
 from solver.effort import Effort
+from solver.kernels import warm_up
 from solver.refusal import Refusal
 
 Progress = Callable[[str, int, int], None]
@@ -136,6 +137,7 @@ def replay(
 
 
 def _run(placed: Placed, name: str, effort: Effort, seed: int, until: int | None, progress: Progress) -> Run:
+    warm_up()
     policy = policies.make(name, effort, seed)
     return replay_placed(
         placed,

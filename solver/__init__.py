@@ -1,5 +1,6 @@
 """A `Problem` in, a `Plan` out: the joint decision on arrays, its proof, and every policy it is compared with."""
 
+from solver._cache import KERNEL_FOLDER
 from solver.bill import TERMS, Measures, bill, measure
 from solver.check import Verdict, check
 from solver.effort import Effort, Policy
@@ -11,6 +12,7 @@ from solver.refusal import Refusal
 from solver.wave import Wave, load, problem_of, read_wave, write_wave
 
 __all__ = [
+    "KERNEL_FOLDER",
     "NAMES",
     "TERMS",
     "Effort",

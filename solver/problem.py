@@ -236,7 +236,7 @@ class Problem:
 
         Below it a content needs no dearer service than its cheapest: two parcels that then share a lane become one.
         """
-        opening = int(self.node_parcel_cents.min(initial=0))
+        opening = int(self.node_parcel_cents.min()) if self.nodes else 0
         weight = np.zeros(self.service_over_cents.shape, dtype=np.int64)
         for s in range(self.services):
             upper = self.service_steps_g[s, : self.service_steps[s]]

@@ -366,7 +366,7 @@ def test_the_judge_accepts_every_policy_on_waves_of_every_trade(
         capacity=capacity,
         seed=7,
     )
-    costs = judged(tmp_path, made, OURS, 4.0)
+    costs = judged(tmp_path, made, OURS, 3.0)
     assert costs["joint"] <= costs["cheapest"]
 
 
