@@ -16,11 +16,11 @@ UV ?= $(shell command -v uv 2>/dev/null)
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench lock clean
+.PHONY: help setup demo test test-slow check bench lock clean
 .SILENT:
 
 help: ## show this list
-	sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
+	sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
 
 setup: $(DEV) ## make .venv with all that development needs
 
@@ -28,6 +28,9 @@ demo: $(READY) $(KERNELS) ## run the demonstration
 	$(BIN)/allot demo
 
 test: $(DEV) $(KERNELS) ## run the tests on two cores
+	$(BIN)/python -m pytest -q -n 2 -m "not slow"
+
+test-slow: $(DEV) $(KERNELS) ## run the long tests too
 	$(BIN)/python -m pytest -q -n 2
 
 check: $(DEV) ## lint, formatting, types, and who may import whom

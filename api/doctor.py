@@ -102,7 +102,7 @@ def solvers() -> Finding:
 
 def kernel_cache() -> Finding:
     """Whether compiled kernels can be kept, so that only the first run compiles them."""
-    kernels = Path(importlib.import_module("solver").__file__ or "").parent / "__pycache__"
+    kernels = importlib.import_module("solver").KERNEL_FOLDER
     named = os.environ.get("NUMBA_CACHE_DIR")
     folder = Path(named) if named else kernels
     try:

@@ -73,7 +73,6 @@ def run(command: list[str], folder: Path) -> None:
         assert name in ELSEWHERE, f"{shlex.join(command)}: only allot and make are run; say no-run after the language"
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_the_front_page_works_as_it_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if not README.exists():

@@ -45,7 +45,6 @@ def test_the_commands_that_the_demonstration_names_work(
         assert run(*shlex.split(command)[1:]).exit_code == 0, command
 
 
-@pytest.mark.slow
 def test_joint_beats_every_rule_on_a_made_up_day(tmp_path: Path) -> None:
     """The whole way, with the policies as they are."""
     from typer.testing import CliRunner

@@ -44,14 +44,12 @@ def retail() -> Import:
     return uci.read(data("uci_online_retail", "online_retail_2010-12_to_2011-09.parquet"))
 
 
-@pytest.mark.slow
 def test_online_retail_has_its_published_clean_orders_and_lines(retail: Import) -> None:
     assert (retail.rows, retail.history.orders, retail.history.lines) == (370_931, 14_201, 360_537)
     lines = np.diff(retail.history.order_line_start)
     assert (np.median(lines), lines.max()) == (15, 704)
 
 
-@pytest.mark.slow
 def test_every_row_of_online_retail_is_kept_or_dropped_with_a_reason(retail: Import) -> None:
     sales = retail.rows - 6652  # credits
     dropped = Counter(retail.dropped.reason)
@@ -64,7 +62,6 @@ def test_every_row_of_online_retail_is_kept_or_dropped_with_a_reason(retail: Imp
     assert len(set(retail.dropped.row)) == len(retail.dropped.row)
 
 
-@pytest.mark.slow
 def test_the_enormous_order_cancelled_at_once_is_a_cancellation(retail: Import) -> None:
     most = int(retail.history.cancel_units.argmax())
     line = int(retail.history.cancel_line[most])
@@ -72,7 +69,6 @@ def test_the_enormous_order_cancelled_at_once_is_a_cancellation(retail: Import) 
     assert retail.history.cancel_at[most] - retail.history.order_placed_at[retail.history.line_order[line]] == 16
 
 
-@pytest.mark.slow
 def test_online_retail_survives_writing_and_reading(retail: Import, tmp_path: Path) -> None:
     write_import(tmp_path, retail, "parquet")
     history = read_history(tmp_path)
@@ -83,7 +79,6 @@ def test_online_retail_survives_writing_and_reading(retail: Import, tmp_path: Pa
     assert dropped[1] == "46,not_goods,POST"
 
 
-@pytest.mark.slow
 def test_online_retail_replays_on_the_example_network(retail: Import, first_node: Policy) -> None:
     network, day = example("uk"), parse_day("2010-12-10")
     run = replay(retail.history, network, first_node, seed=1, until=day)
