@@ -109,6 +109,8 @@ def compare(
 def side_by_side(problem: Problem, plans: dict[str, Plan]) -> Comparison:
     """Measure plans of one problem. A bound holds for all of them, so each is measured from the best one."""
     bound = max(plan.bound_cents for plan in plans.values())
+    least = min(plan.cost_cents for plan in plans.values())
+    assert bound <= least + 1e-6, f"a bound of {bound} is above a plan of {least}"
     plans = {name: replace(plan, bound_cents=bound) for name, plan in plans.items()}
     joint = plans.get(JOINT)
     rows = [row_of(problem, plan, joint) for plan in plans.values()]

@@ -123,6 +123,9 @@ def replay(
     runs = [_run(placed, name, effort, seed, until, progress) for name in names]
     joint = next((run for run in runs if run.policy == JOINT), None)
     first, last = runs[0].start // MINUTES_PER_DAY, runs[0].end // MINUTES_PER_DAY
+    if until is not None and history.orders and not runs[0].end:
+        message = f"{format_day(until)} is before the first wave; the first order came on {format_day(first)}"
+        raise Refusal("--until", message, "empty_run")
     return Replays(
         source=runs[0].source,
         currency=runs[0].currency,

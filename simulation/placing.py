@@ -19,7 +19,7 @@ from solver.wave import Sku
 ADDRESSES, WEIGHTS, SHELVES, RECEIPTS = range(4)
 SPREAD_DEGREES = 0.12
 """How far around a market its customers live (standard deviation)."""
-MOST_DAYS_LATE = 10_000
+MOST_DAYS_LATE = 200_000
 """More days than any parcel can be late."""
 RECEIVED_MINUTE = 6 * 60
 
@@ -282,7 +282,8 @@ def _check_amounts(history: History, network: Network) -> None:
     """Refuse what could cost more, all orders together and each unit by itself, than whole cents count exactly."""
     columns = columns_of(network).empty
     usual = [columns.node_parcel_cents, columns.node_line_cents, columns.node_unit_cents, columns.node_overtime_cents]
-    dearest = sum(float(column.max(initial=0)) for column in (*usual, columns.service_cents))
+    worth = float(network.stock.value_cents.max(initial=0))
+    dearest = worth + sum(float(column.max(initial=0)) for column in (*usual, columns.service_cents))
     late = float(history.order_late_cents.max(initial=0)) * MOST_DAYS_LATE
     weight = columns.sku_weight_g[history.line_sku] / 1000 + 1
     per_unit = history.line_unfilled_cents + dearest + late + weight * float(columns.service_over_cents.max(initial=0))

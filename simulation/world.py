@@ -299,12 +299,14 @@ def wave_minutes(history: History, network: NetworkColumns, wave_minute: int, un
     calendars = set(network.node_calendar)
     first, last = int(history.order_placed_at[0]), int(history.order_placed_at[-1])
     day, end, waves = first // MINUTES_PER_DAY, until, list[int]()
+    ending = False
     while end is None or day <= end:
         at = day * MINUTES_PER_DAY + wave_minute
         if at >= first and any(is_open(calendar, day) for calendar in calendars):
             waves.append(at)
-            if end is None and at >= last:
-                end = day + network.terms.cancel_after_days
+            if not ending and at >= last:
+                natural = day + network.terms.cancel_after_days
+                end, ending = natural if end is None else min(end, natural), True
         day += 1
     return np.array(waves, dtype=np.int64)
 

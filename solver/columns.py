@@ -13,7 +13,7 @@ from numba import njit
 from solver.many import knapsack
 from solver.parcel import travel_cents
 from solver.prices import Priced, Pricing
-from solver.problem import HARD, NO_SERVICE, Columns, Floats, Ints
+from solver.problem import NO_SERVICE, Columns, Floats, Ints
 from solver.split import (
     INF,
     best_parcels,
@@ -23,7 +23,6 @@ from solver.split import (
     cover,
     layers_of,
     opening_cents,
-    options_at,
     picks,
 )
 
@@ -236,4 +235,4 @@ def _lanes_within(
     return keys[:made][keep], reduced[:made][keep]
 
 
-__all__ = ["HARD", "Lanes", "Parcels", "lanes_within", "options_at", "parcels_within"]
+__all__ = ["Lanes", "Parcels", "lanes_within", "parcels_within"]

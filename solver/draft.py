@@ -6,10 +6,10 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from solver.many import bound_many, split_many, start_prices
+from solver.many import split_many
 from solver.parcel import travel_cents
 from solver.plan import Plan
-from solver.problem import HARD, NO_LIMIT, NO_SERVICE, Bools, Columns, Floats, Ints, Problem
+from solver.problem import HARD, NO_LIMIT, Columns, Floats, Ints, Problem
 from solver.split import PAIRS_MAX, TABLE_MAX, pairs_of, split_few
 
 MANY_LINES = 12
@@ -333,11 +333,6 @@ def option_of(c: Columns, line: int, node: int) -> int:
     return low
 
 
-def fills_exactly(problem: Problem, order: int) -> bool:
-    """Tell whether the kernels prove the optimum of an order whatever is left (small enough for the recursion)."""
-    return bool(pairs_of(problem.columns, order) <= PAIRS_MAX)
-
-
 def _live(draft: Draft) -> tuple[Ints, Ints, Ints]:
     """Parcels and entries in use, order by order: parcel indices, (P + 1,) entry starts, entry indices."""
     parcels = _ranges(draft.order_first, draft.order_count)
@@ -359,14 +354,10 @@ def _padded(column: Ints, length: int) -> Ints:
 
 
 __all__ = [
-    "NO_SERVICE",
-    "Bools",
     "Draft",
-    "bound_many",
     "copy_draft",
     "cost_of",
     "new_draft",
     "plan_of",
     "serve_in_turn",
-    "start_prices",
 ]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from solver.columns import lanes_within, parcels_within
-from solver.draft import Draft, cost_of, has_room, put, put_back, roomier, take_out
+from solver.draft import Draft, copy_draft, cost_of, has_room, put, put_back, roomier, take_out
 from solver.mip import Model
 from solver.prices import ROUNDS_FIRST, Pricing
 from solver.problem import Floats, Ints, Problem
@@ -90,12 +90,15 @@ def decide_again(
     bound = max(bound, min(found.bound_cents, cost - others, found.cost_cents))
     if not found.orders or found.cost_cents > cost - others - 0.5:
         return Outcome(draft, bound + others, False, True, found.work)
+    better = copy_draft(draft)
     for order in orders:
-        take_out(c, draft, int(order))
+        take_out(c, better, int(order))
     for order, dest, node, service, units in found.orders:
-        put(c, draft, order, dest, node, service, units)
-    assert cost_of(problem, draft) < cost, "an integer program made a plan dearer"
-    return Outcome(draft, bound + others, True, True, found.work)
+        put(c, better, order, dest, node, service, units)
+    # the tolerances of the program may promise what whole units do not keep
+    if cost_of(problem, better) >= cost or (better.left < 0).any():
+        return Outcome(draft, priced.bound_cents + others, False, True, found.work)
+    return Outcome(better, bound + others, True, True, found.work)
 
 
 __all__ = ["Outcome", "decide_again"]

@@ -62,6 +62,8 @@ def write_bytes(path: str | Path, content: bytes) -> None:
         os.umask(mask)
         os.chmod(name, 0o666 & ~mask)
         os.replace(name, path)
-    except BaseException:
+    except BaseException as error:
         os.unlink(name)
+        if isinstance(error, OSError):
+            raise Refusal(str(path), f"cannot be written: {error}", "unwritable") from error
         raise

@@ -8,7 +8,7 @@ drops and swaps nodes and then moves single lines, always at the true cost. The 
 import numpy as np
 from numba import njit
 
-from solver.parcel import carriage_cents, late_cents, travel_cents
+from solver.parcel import carriage_cents, late_cents
 from solver.problem import HARD, NO_SERVICE, Columns, Floats, Ints
 from solver.split import INF, best_service, candidates, opening_cents, options_at
 
@@ -768,26 +768,4 @@ def knapsack(
     return best - late
 
 
-@njit(cache=True)
-def start_prices(
-    c: Columns, order: int, dest: int, node: Ints, service: Ints, units: Ints, open_cents: Floats
-) -> Floats:
-    """Share the cost of a way of serving the order among its lines: (n,) prices from which the bound starts."""
-    first = c.order_line_start[order]
-    n = units.shape[1]
-    v = open_cents.copy()
-    for p in range(len(node)):
-        grams = 0
-        for k in range(n):
-            grams += units[p, k] * c.sku_weight_g[c.line_sku[first + k]]
-        shared = float(travel_cents(c, order, dest, node[p], service[p], grams) + c.node_parcel_cents[node[p]])
-        option = options_at(c, order, node[p])
-        for k in range(n):
-            if units[p, k] > 0:
-                mine = shared / max(1, grams) * c.sku_weight_g[c.line_sku[first + k]]
-                cents = c.option_cents[option[k]] + c.node_line_cents[node[p]] / units[p, k] + mine
-                v[k] = min(v[k], cents)
-    return v
-
-
-__all__ = ["bound_many", "split_many", "start_prices"]
+__all__ = ["bound_many", "split_many"]

@@ -11,9 +11,9 @@ from scipy.sparse import coo_array
 
 from solver.columns import Lanes, Parcels
 from solver.draft import Draft
-from solver.parcel import carriage_cents, late_cents
+from solver.parcel import late_cents
 from solver.prices import Pricing
-from solver.problem import HARD, NO_LIMIT, NO_SERVICE, Bools, Floats, Ints, Problem
+from solver.problem import HARD, NO_LIMIT, NO_SERVICE, Floats, Ints, Problem
 
 INFINITY = float("inf")
 
@@ -362,7 +362,8 @@ class Model:
         status = solver.getModelStatus()
         work = max(1, int(info.mip_node_count))
         if status in (highspy.HighsModelStatus.kInfeasible, highspy.HighsModelStatus.kObjectiveBound):
-            return Choice([], INFINITY, cutoff, work)
+            # with a start there is a solution: to find none then is a fault of rounding, and proves nothing
+            return Choice([], INFINITY, cutoff if start is None else -INFINITY, work)
         bound = float(info.mip_dual_bound)
         if not np.isfinite(bound):
             bound = -INFINITY
@@ -432,4 +433,4 @@ def merged(ways: list[tuple[int, int, int, dict[int, int]]]) -> list[tuple[int, 
     return [(dest, node, service, units) for (dest, node, service), units in by_lane.items()]
 
 
-__all__ = ["Bools", "Choice", "Model", "carriage_cents"]
+__all__ = ["Choice", "Model"]

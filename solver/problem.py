@@ -268,6 +268,11 @@ class Problem:
         }
         return Columns(*(derived[name] if name in derived else getattr(self, name) for name in _COLUMN_NAMES))
 
+    @cached_property
+    def _option_key(self) -> Ints:
+        """(Q,) line and node of each option in one ascending number."""
+        return self.option_line * self.nodes + self.option_node
+
     def find_options(self, line: Ints, node: Ints) -> Ints:
         """Find the option of each (line, node), -1 where there is none.
 
@@ -278,7 +283,7 @@ class Problem:
         """
         if len(self.option_node) == 0:
             return np.full(len(line), -1, dtype=np.int64)
-        keys = self.option_line * self.nodes + self.option_node
+        keys = self._option_key
         wanted = np.asarray(line, dtype=np.int64) * self.nodes + node
         at = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
         return np.where(keys[at] == wanted, at, -1)
@@ -319,6 +324,10 @@ class Problem:
 
     def _check_values(self) -> None:
         assert (self.line_qty >= 1).all(), "line_qty is at least 1"
+        assert (self.order_max_parcels >= 1).all(), "order_max_parcels is at least 1"
+        assert (np.diff(self.order_line_start) >= 1).all(), "an order has a line"
+        assert (self.row_price >= 0).all(), "row_price is not negative, and a number"
+        assert (self.node_price >= 0).all(), "node_price is not negative, and a number"
         assert (self.row_limit >= 0).all(), "row_limit is not negative"
         assert (self.option_use >= 0).all(), "option_use is not negative"
         if len(self.option_row):

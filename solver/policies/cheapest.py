@@ -1,7 +1,8 @@
 """`cheapest`: each order in turn at its own optimum, given what the orders before it left.
 
 What the best engines that decide order by order can do. An order of up to twelve lines gets its proven optimum over nodes, services
-and splits (of lines too); a longer one the best that the local search finds. The bound is that of every order on its own.
+and splits (of lines too), within its limits; a longer one the best that the local search finds. The bound is that of every order on
+its own.
 """
 
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from solver.plan import Plan
 from solver.prices import ROUNDS_FIRST, Pricing
 from solver.problem import Problem
 
-ORDER_NODES = 100_000
+ORDER_NODES = 5_000
 ORDER_SECONDS = 20.0
 
 
@@ -47,8 +48,10 @@ def serve_cheapest(problem: Problem, meter: Meter) -> Draft:
         if meter.spent:
             return draft
         meter.tell("orders in turn", cost_of(problem, draft), 0.0)
-        limit = min(ORDER_SECONDS, meter.seconds_left)
-        return decide_again(problem, draft, alone, row_price, node_price, seconds=limit, nodes=ORDER_NODES).draft
+        seconds = min(ORDER_SECONDS, meter.seconds_left) if meter.effort.seconds is not None else float("inf")
+        outcome = decide_again(problem, draft, alone, row_price, node_price, seconds=seconds, nodes=ORDER_NODES)
+        meter.work += 1 + outcome.work // 1000
+        return outcome.draft
 
     return serve_in_turn(problem, new_draft(problem), np.arange(problem.orders), stop_at_hard=decide)
 
