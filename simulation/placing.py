@@ -282,7 +282,7 @@ def _check_amounts(history: History, network: Network) -> None:
     """Refuse what could cost more, all orders together and each unit by itself, than whole cents count exactly."""
     columns = columns_of(network).empty
     usual = [columns.node_parcel_cents, columns.node_line_cents, columns.node_unit_cents, columns.node_overtime_cents]
-    worth = float(network.stock.value_cents.max(initial=0))
+    worth = float(max((row[3] for row in network.stock), default=0))
     dearest = worth + sum(float(column.max(initial=0)) for column in (*usual, columns.service_cents))
     late = float(history.order_late_cents.max(initial=0)) * MOST_DAYS_LATE
     weight = columns.sku_weight_g[history.line_sku] / 1000 + 1
