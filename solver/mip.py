@@ -199,7 +199,7 @@ class Model:
         for node in np.flatnonzero(pricing.limited | ((pricing.node_left <= 0) & (pricing.node_left < NO_LIMIT // 2))):
             node_row[node] = self.rows.add(-INFINITY, float(max(0, pricing.node_left[node])))
             if problem.node_overtime_cents[node] != HARD:
-                self.rows.put(int(node_row[node]), self.cols.add(problem.node_overtime_cents[node], 1e9, False), -1.0)
+                self.rows.put(int(node_row[node]), self.cols.add(problem.node_overtime_cents[node], 2**30), -1.0)
         mine = node_row[parcels.node] >= 0
         self.rows.put(node_row[parcels.node[mine]], col[mine], 1.0)
         order_row = np.full(problem.orders, -1, dtype=np.int64)
