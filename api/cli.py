@@ -316,7 +316,7 @@ def demo(
     orders: Annotated[int, typer.Option(min=1, max=1_000_000)] = 2_000,
     nodes: Annotated[int, typer.Option(min=2, max=10_000)] = 40,
     seed: Seed = 1,
-    time_limit: Annotated[float, typer.Option(min=0, metavar="SECONDS", help="For the joint plan.")] = 25.0,
+    time_limit: Annotated[float, typer.Option(min=0, metavar="SECONDS", help="For the joint plan.")] = 15.0,
 ) -> None:
     """Make a retail day, decide it jointly, compare the usual rules, and leave a report."""
     from api import outputs
