@@ -6,6 +6,7 @@ cancellations and returns by ascending minute, then goods put back on their shel
 
 import hashlib
 import heapq
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -298,15 +299,14 @@ def wave_minutes(history: History, network: NetworkColumns, wave_minute: int, un
         return np.zeros(0, dtype=np.int64)
     calendars = set(network.node_calendar)
     first, last = int(history.order_placed_at[0]), int(history.order_placed_at[-1])
-    day, end, waves = first // MINUTES_PER_DAY, until, list[int]()
-    ending = False
-    while end is None or day <= end:
+    day, waves = first // MINUTES_PER_DAY, list[int]()
+    end = math.inf if until is None else until
+    while day <= end:
         at = day * MINUTES_PER_DAY + wave_minute
         if at >= first and any(is_open(calendar, day) for calendar in calendars):
             waves.append(at)
-            if not ending and at >= last:
-                natural = day + network.terms.cancel_after_days
-                end, ending = natural if end is None else min(end, natural), True
+            if at >= last:
+                end = min(end, day + network.terms.cancel_after_days)
         day += 1
     return np.array(waves, dtype=np.int64)
 

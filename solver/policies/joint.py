@@ -29,8 +29,9 @@ GROUP_ORDERS = 400
 GROUP_PARCELS = 3_500
 FIRST_GROUP = 24
 STALE_GROUPS = 10
-GROUPS_AHEAD = 10
 """Groups in a row without a better plan, after which a proof of the whole wave is tried."""
+GROUPS_AHEAD = 10
+"""Groups (and one more for each forty orders) after which it is tried in any case."""
 GIVE_UP_GROUPS = 200
 """The same, after which the search ends."""
 
