@@ -11,20 +11,11 @@ import numpy as np
 from numba import njit
 
 from solver.many import knapsack
+from solver.offers import INF, at_node, best_service, contents_of, offers_of, opening_cents, units_in
 from solver.parcel import travel_cents
 from solver.prices import Priced, Pricing
 from solver.problem import NO_SERVICE, Columns, Floats, Ints
-from solver.split import (
-    INF,
-    best_parcels,
-    best_service,
-    candidates,
-    contents_of,
-    cover,
-    layers_of,
-    opening_cents,
-    picks,
-)
+from solver.split import TABLE_MAX_PRICING, cheapest_cover, layers_of
 
 
 @dataclass(frozen=True)
@@ -67,7 +58,7 @@ def parcels_within(pricing: Pricing, priced: Priced, slack: float, most: int) ->
         n, e = _parcels_within(
             pricing.problem.columns, pricing.orders[pricing.few], pricing.left, pricing.open_nodes, priced.row_price,
             priced.node_price, pricing.problem.line_open_cents.astype(np.float64), slack, priced.order_value,
-            out[0], out[1], out[2], out[3], out[4], reduced, start, line, units, pricing.scratch[0],
+            out[0], out[1], out[2], out[3], out[4], reduced, start, line, units,
         )  # fmt: skip
         if n >= 0:
             order, dest, node, service, cents = (column[:n] for column in out)
@@ -83,7 +74,7 @@ def lanes_within(pricing: Pricing, priced: Priced, slack: float) -> Lanes:
     for order in pricing.orders[~pricing.few]:
         found = _lanes_within(
             pricing.problem.columns, int(order), pricing.left, pricing.open_nodes, priced.row_price, priced.node_price,
-            priced.line_price, priced.order_value[order], slack, pricing.scratch[0],
+            priced.line_price, priced.order_value[order], slack,
         )  # fmt: skip
         rows.append(found)
     keys = np.concatenate([row[0] for row in rows]) if rows else np.zeros((0, 4), dtype=np.int64)
@@ -111,56 +102,60 @@ def _parcels_within(
     out_start: Ints,
     out_line: Ints,
     out_units: Ints,
-    scratch: Ints,
 ) -> tuple[int, int]:
     """Fill the output columns; returns how many parcels and entries, or (-1, -1) where they have no room."""
     made, entries = 0, 0
     nothing_priced = np.zeros_like(row_price)
     for order in orders:
         first, last = c.order_line_start[order], c.order_line_start[order + 1]
-        nodes, avail, unit, tight = candidates(c, order, left, node_left, row_price, scratch)
-        _, _, plain, _ = candidates(c, order, left, node_left, nothing_priced, scratch)
-        radix, digit, low, grams, services = contents_of(c, order)
-        full = len(grams) - 1
+        offers = offers_of(c, order, left, node_left, row_price)
+        plain = offers_of(c, order, left, node_left, nothing_priced).unit
+        contents = contents_of(c, order)
+        total, n = len(contents.low), last - first
+        full = total - 1
         layers = layers_of(c, order)
-        complete = c.order_ship_complete[order]
+        codes, picked = np.empty(total, dtype=np.int64), np.empty(total)
         for dest in range(c.order_dest_start[order], c.order_dest_start[order + 1]):
-            best, _ = best_parcels(
-                c, order, dest, nodes, avail, unit, tight, radix, digit, low, grams, services, left, node_left, node_price, 0.0,
-                scratch,
-            )  # fmt: skip
-            cost, _ = cover(best, radix, digit, low, open_cents[first:last], complete, layers)
+            cost = cheapest_cover(
+                c, order, dest, offers, contents, left, node_left, node_price, open_cents[first:last], 0.0, layers, INF,
+                TABLE_MAX_PRICING,
+            )[0]  # fmt: skip
             rest = cost[layers - 1] if layers else cost[0]
-            for at in range(len(nodes)):
-                j = nodes[at]
+            for at in range(len(offers.nodes)):
+                j = offers.nodes[at]
                 fixed = opening_cents(c, j, node_left, node_price, 0.0)
-                possible, picked = picks(c, order, j, at, avail, tight, unit, radix, digit, low, left, scratch)
                 own = c.dest_node[dest] == j
-                for code in range(1, full + 1):
-                    if not possible[code] or rest[full - code] >= INF:
-                        continue
-                    beside = fixed + picked[code] + rest[full - code] - order_value[order]
+                for i in range(1, at_node(c, order, offers, at, c.node_line_cents[j], contents, left, codes, picked)):
+                    code = codes[i]
+                    beside = fixed + picked[i] + rest[full - code] - order_value[order]
                     if beside > slack:
                         continue
-                    cheapest, _ = best_service(c, order, dest, j, grams[code], services[code])
-                    only = cheapest >= 0 and grams[full] <= c.service_merges_g[cheapest, c.lane_zone[dest, j, cheapest]]
+                    grams, services = contents.grams[code], contents.services[code]
+                    cheapest, least = best_service(c, order, dest, j, grams, services)
+                    if beside + least > slack:
+                        continue
+                    only = (
+                        cheapest >= 0
+                        and contents.grams[full] <= c.service_merges_g[cheapest, c.lane_zone[dest, j, cheapest]]
+                    )
                     for s in range(1 if own else c.lane_zone.shape[2]):
                         service = NO_SERVICE if own else s
-                        if not own and not (services[code] >> s & 1 and c.lane_zone[dest, j, s] >= 0):
+                        if not own and not (services >> s & 1 and c.lane_zone[dest, j, s] >= 0):
                             continue
                         if only and s != cheapest:
                             continue
-                        travel = travel_cents(c, order, dest, j, service, grams[code])
+                        travel = travel_cents(c, order, dest, j, service, grams)
                         if beside + travel > slack:
                             continue
-                        if made >= len(out_order) or entries + len(radix) > len(out_line):
+                        if made >= len(out_order) or entries + n > len(out_line):
                             return -1, -1
                         cents = float(c.node_parcel_cents[j] + travel)
-                        for k in range(len(radix)):
-                            if digit[code, k] > 0:
-                                cents += digit[code, k] * plain[at, k] + c.node_line_cents[j]
+                        for k in range(n):
+                            units = units_in(code, contents.radix, k, c.line_qty[first + k])
+                            if units > 0:
+                                cents += units * plain[at, k] + c.node_line_cents[j]
                                 out_line[entries] = first + k
-                                out_units[entries] = digit[code, k]
+                                out_units[entries] = units
                                 entries += 1
                         out_order[made], out_dest[made], out_node[made], out_service[made] = order, dest, j, service
                         out_cents[made] = round(cents)
@@ -181,11 +176,10 @@ def _lanes_within(
     line_price: Floats,
     order_value: float,
     slack: float,
-    scratch: Ints,
 ) -> tuple[Ints, Floats]:
     first, last = c.order_line_start[order], c.order_line_start[order + 1]
     n = last - first
-    nodes, avail, unit, _ = candidates(c, order, left, node_left, row_price, scratch)
+    nodes, avail, unit, _ = offers_of(c, order, left, node_left, row_price)
     count = len(nodes) * (c.lane_zone.shape[2] + 1) * (c.order_dest_start[order + 1] - c.order_dest_start[order])
     keys = np.empty((count, 4), dtype=np.int64)
     reduced = np.empty(count)

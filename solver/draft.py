@@ -7,10 +7,11 @@ import numpy as np
 from numba import njit
 
 from solver.many import split_many
+from solver.offers import PAIRS_MAX, pairs_of
 from solver.parcel import travel_cents
 from solver.plan import Plan
 from solver.problem import HARD, NO_LIMIT, Columns, Floats, Ints, Problem
-from solver.split import PAIRS_MAX, TABLE_MAX, pairs_of, split_few
+from solver.split import TABLE_MAX, split_few
 
 MANY_LINES = 12
 """An order with more lines than this is not promised its own optimum."""
@@ -212,7 +213,6 @@ def _serve(
                 open_cents,
                 parcel_extra,
                 TABLE_MAX,
-                draft.scratch,
             )
         if not proven:
             if stop_at_hard and n <= MANY_LINES:

@@ -49,11 +49,11 @@ def compile_part(part: str) -> None:
     prices = np.zeros(problem.rows), np.zeros(problem.nodes), problem.line_open_cents.astype(np.float64)
     state = problem.columns, 0, draft.left, draft.node_left, *prices, 0.0
     if part == "few":
-        split_few(*state, TABLE_MAX, draft.scratch)
+        split_few(*state, TABLE_MAX)
     elif part == "many":
         split_many(*state, draft.scratch)
         nobody = np.zeros(0)
-        bound_many(*state, 1000.0, prices[2].copy(), 2, nobody, nobody, draft.scratch)
+        bound_many(*state, 1000.0, prices[2].copy(), 2, nobody, nobody)
     elif part == "draft":
         serve_in_turn(problem, draft, np.arange(problem.orders))
     elif part == "price":

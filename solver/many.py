@@ -8,9 +8,9 @@ drops and swaps nodes and then moves single lines, always at the true cost. The 
 import numpy as np
 from numba import njit
 
+from solver.offers import INF, best_service, offers_of, opening_cents, options_at
 from solver.parcel import carriage_cents, late_cents
 from solver.problem import HARD, NO_SERVICE, Columns, Floats, Ints
-from solver.split import INF, best_service, candidates, opening_cents, options_at
 
 SWAP_WORK = 3_000_000
 """Line visits that the search may spend on swaps."""
@@ -181,7 +181,7 @@ def split_many(
     """Serve one order of many lines well (not provably best): parameters and first five results as `split_few`."""
     first, last = c.order_line_start[order], c.order_line_start[order + 1]
     n = last - first
-    nodes, avail, unit, _ = candidates(c, order, left, node_left, row_price, scratch)
+    nodes, avail, unit, _ = offers_of(c, order, left, node_left, row_price)
     m = len(nodes)
     option = np.empty((m, n), dtype=np.int64)
     opening = np.empty(m)
@@ -525,7 +525,6 @@ def bound_many(
     rounds: int,
     row_use: Floats,
     node_use: Floats,
-    scratch: Ints,
 ) -> float:
     """Bound the cost of serving one order from below.
 
@@ -542,7 +541,7 @@ def bound_many(
     """
     first, last = c.order_line_start[order], c.order_line_start[order + 1]
     n = last - first
-    nodes, avail, unit, _ = candidates(c, order, left, node_left, row_price, scratch)
+    nodes, avail, unit, _ = offers_of(c, order, left, node_left, row_price)
     complete = c.order_ship_complete[order]
     nothing = 0.0
     for k in range(n):

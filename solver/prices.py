@@ -14,8 +14,9 @@ from numba import njit
 
 from solver.effort import Meter
 from solver.many import bound_many
+from solver.offers import PAIRS_MAX, pairs_of
 from solver.problem import HARD, NO_LIMIT, Bools, Columns, Floats, Ints, Problem
-from solver.split import PAIRS_MAX, TABLE_MAX_PRICING, pairs_of, split_few
+from solver.split import TABLE_MAX_PRICING, split_few
 
 CHUNKS = 8
 CHUNK_ORDERS = 50
@@ -79,7 +80,6 @@ class Pricing:
         self.left, self.node_left = np.array(self.left), np.array(self.node_left)
         chunks = min(CHUNKS, 1 + len(self.orders) // CHUNK_ORDERS)
         self.few = np.array([pairs_of(problem.columns, int(o)) <= PAIRS_MAX for o in self.orders], dtype=np.bool_)
-        self.scratch = np.zeros((chunks, problem.rows), dtype=np.int64)
         self.row_use = np.zeros((chunks, problem.rows))
         self.node_use = np.zeros((chunks, problem.nodes))
         soft = problem.node_overtime_cents != HARD
@@ -99,12 +99,12 @@ class Pricing:
         self.node_use[:] = 0.0
         value = np.zeros(self.problem.orders)
         open_cents = self.problem.line_open_cents.astype(np.float64)
-        chunks = len(self.scratch)
+        chunks = len(self.row_use)
 
         def price(chunk: int) -> None:
             _price(
                 self.problem.columns, self.orders, self.few, self.left, self.open_nodes, row_price, node_price, open_cents,
-                self.target, line_price, rounds, value, self.row_use[chunk], self.node_use[chunk], self.scratch[chunk], chunk,
+                self.target, line_price, rounds, value, self.row_use[chunk], self.node_use[chunk], chunk,
                 chunks,
             )  # fmt: skip
 
@@ -213,7 +213,6 @@ def _price(
     value: Floats,
     row_use: Floats,
     node_use: Floats,
-    scratch: Ints,
     chunk: int,
     chunks: int,
 ) -> None:
@@ -222,11 +221,11 @@ def _price(
         if not few[i]:
             value[order] = bound_many(
                 c, order, left, node_left, row_price, node_price, open_cents, 0.0, target[order], line_price, rounds, row_use,
-                node_use, scratch,
+                node_use,
             )  # fmt: skip
             continue
         cost, _, node, _, units, _ = split_few(
-            c, order, left, node_left, row_price, node_price, open_cents, 0.0, TABLE_MAX_PRICING, scratch
+            c, order, left, node_left, row_price, node_price, open_cents, 0.0, TABLE_MAX_PRICING
         )
         value[order] = cost
         note_use(c, order, node, units, row_use, node_use)

@@ -8,10 +8,10 @@ from numba import njit
 from solver.draft import Draft, has_room, new_draft, plan_of, put, roomier
 from solver.effort import Effort, Meter, Watch, unwatched
 from solver.many import draw, pack, parcels_at, room
+from solver.offers import INF, offers_of, options_at
 from solver.plan import Plan
 from solver.policies.cheapest import own_bound
 from solver.problem import Columns, Floats, Ints, Problem
-from solver.split import INF, candidates, options_at
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def _serve(
     prices = np.zeros(len(draft.left))
     for order in range(start, len(c.order_late_cents)):
         first, last = c.order_line_start[order], c.order_line_start[order + 1]
-        nodes, avail, _, _ = candidates(c, order, draft.left, draft.node_left, prices, draft.scratch)
+        nodes, avail, _, _ = offers_of(c, order, draft.left, draft.node_left, prices)
         dest = _collected(c, order, nodes, avail)
         away = np.empty(len(nodes))
         option = np.empty((len(nodes), last - first), dtype=np.int64)

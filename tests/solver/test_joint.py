@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from solver.check import check
 from solver.effort import Effort
+from solver.offers import PAIRS_MAX, pairs_of
 from solver.plan import Plan
 from solver.planfile import read_plan
 from solver.policies import make
 from solver.problem import BROKEN_PROMISE_CENTS, NO_LIMIT, Problem
-from solver.split import PAIRS_MAX, pairs_of
 from solver.wave import Wave, load, problem_of, write_wave
 from tests.solver import shared_wave
 from tests.strategies import small_waves

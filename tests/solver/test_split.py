@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 
 from solver.draft import new_draft
 from solver.effort import Effort
+from solver.offers import PAIRS_MAX, pairs_of
 from solver.policies import make
 from solver.problem import Floats, Ints, Problem
-from solver.split import PAIRS_MAX, TABLE_MAX, pairs_of, split_few
+from solver.split import TABLE_MAX, split_few
 from solver.wave import Wave, problem_of
 from tests.strategies import small_waves
 from tests.worlds import delivery, line, node, service, sku, world
@@ -25,7 +26,7 @@ def served(problem: Problem, rows: Floats | None = None, nodes: Floats | None = 
     nodes = np.zeros(problem.nodes) if nodes is None else nodes
     open_cents = problem.line_open_cents.astype(np.float64)
     answer: Answer = split_few(
-        problem.columns, 0, draft.left, draft.node_left, rows, nodes, open_cents, extra, TABLE_MAX, draft.scratch
+        problem.columns, 0, draft.left, draft.node_left, rows, nodes, open_cents, extra, TABLE_MAX
     )
     assert not draft.scratch.any()
     return answer
