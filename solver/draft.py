@@ -7,7 +7,7 @@ import numpy as np
 from numba import njit
 
 from solver.many import split_many
-from solver.offers import PAIRS_MAX, pairs_of
+from solver.offers import PAIRS_MAX, option_of, pairs_of
 from solver.parcel import travel_cents
 from solver.plan import Plan
 from solver.problem import HARD, NO_LIMIT, Columns, Floats, Ints, Problem
@@ -201,25 +201,11 @@ def _serve(
         )
         before = cost + overtime_of(c, draft, order)
         take_out(c, draft, order)
-        proven = False
-        if pairs_of(c, order) <= PAIRS_MAX:
-            _, to, node, service, units, proven = split_few(
-                c,
-                order,
-                draft.left,
-                draft.node_left,
-                row_price,
-                node_price,
-                open_cents,
-                parcel_extra,
-                TABLE_MAX,
-            )
-        if not proven:
-            if stop_at_hard and n <= MANY_LINES:
-                return at, HARD_ORDER
-            _, to, node, service, units = split_many(
-                c, order, draft.left, draft.node_left, row_price, node_price, open_cents, parcel_extra, draft.scratch
-            )
+        _, to, node, service, units, proven = serve_one(
+            c, order, draft.left, draft.node_left, row_price, node_price, open_cents, parcel_extra, draft.scratch
+        )
+        if stop_at_hard and not proven and n <= MANY_LINES:
+            return at, HARD_ORDER
         if len(node) and not has_room(c, draft, n * len(node)):
             put_back(c, draft, order, first, count, dest, cost)
             return at, FULL
@@ -228,6 +214,31 @@ def _serve(
             take_out(c, draft, order)
             put_back(c, draft, order, first, count, dest, cost)
     return len(sequence), DONE
+
+
+@njit(cache=True)
+def serve_one(
+    c: Columns,
+    order: int,
+    left: Ints,
+    node_left: Ints,
+    row_price: Floats,
+    node_price: Floats,
+    open_cents: Floats,
+    parcel_extra: float,
+    scratch: Ints,
+) -> tuple[float, int, Ints, Ints, Ints, bool]:
+    """Serve one order from what is left, as `split_few` where that is exact, else as `split_many`."""
+    if pairs_of(c, order) <= PAIRS_MAX:
+        cost, dest, node, service, units, proven = split_few(
+            c, order, left, node_left, row_price, node_price, open_cents, parcel_extra, TABLE_MAX
+        )
+        if proven:
+            return cost, dest, node, service, units, True
+    cost, dest, node, service, units = split_many(
+        c, order, left, node_left, row_price, node_price, open_cents, parcel_extra, scratch
+    )
+    return cost, dest, node, service, units, False
 
 
 @njit(cache=True)
@@ -291,16 +302,29 @@ def put_back(c: Columns, draft: Draft, order: int, first: int, count: int, dest:
 @njit(cache=True)
 def shift(c: Columns, draft: Draft, order: int, sign: int) -> None:
     """Add what an order draws to what is left (sign 1), or take it away (-1)."""
+    shift_in(c, draft, order, sign, draft.left, draft.node_left)
+
+
+@njit(cache=True)
+def release(c: Columns, draft: Draft, orders: Ints, left: Ints, node_left: Ints) -> None:
+    """Add what some orders draw to (R,) `left` and (J,) `node_left`; the draft stays as it is."""
+    for order in orders:
+        shift_in(c, draft, order, 1, left, node_left)
+
+
+@njit(cache=True)
+def shift_in(c: Columns, draft: Draft, order: int, sign: int, left: Ints, node_left: Ints) -> None:
+    """Do so in these columns."""
     for parcel in range(draft.order_first[order], draft.order_first[order] + draft.order_count[order]):
         node = draft.parcel_node[parcel]
-        if draft.node_left[node] < NO_LIMIT // 2:
-            draft.node_left[node] += sign
+        if node_left[node] < NO_LIMIT // 2:
+            node_left[node] += sign
         for entry in range(draft.parcel_start[parcel], draft.parcel_end[parcel]):
             option = option_of(c, draft.entry_line[entry], node)
             for w in range(c.option_row.shape[1]):
                 row = c.option_row[option, w]
                 if row >= 0:
-                    draft.left[row] += sign * draft.entry_units[entry] * c.option_use[option, w]
+                    left[row] += sign * draft.entry_units[entry] * c.option_use[option, w]
 
 
 @njit(cache=True)
@@ -319,18 +343,11 @@ def overtime_of(c: Columns, draft: Draft, order: int) -> int:
     return cents
 
 
-@njit(cache=True)
-def option_of(c: Columns, line: int, node: int) -> int:
-    """Find the option of a line at a node; there must be one."""
-    low, high = c.line_option_start[line], c.line_option_start[line + 1]
-    while low < high:
-        middle = (low + high) // 2
-        if c.option_node[middle] < node:
-            low = middle + 1
-        else:
-            high = middle
-    assert c.option_node[low] == node
-    return low
+def owners(draft: Draft) -> tuple[Ints, Ints]:
+    """List the parcels in use: (P,) the order of each, and (P,) its place in the draft."""
+    return np.repeat(np.arange(len(draft.order_count)), draft.order_count), _ranges(
+        draft.order_first, draft.order_count
+    )
 
 
 def _live(draft: Draft) -> tuple[Ints, Ints, Ints]:

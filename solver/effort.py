@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from threading import Event
 from time import monotonic
 from typing import Protocol
 
@@ -27,10 +28,13 @@ class Effort:
     work
         Deterministic limit: pricing passes, and a thousandth of the nodes of integer programs. The same problem, seed and
         work give the same plan wherever `seconds` does not cut in; `None` for no limit.
+    stop
+        Set by somebody else (a signal, a caller who has seen enough): the best plan so far is returned soon after.
     """
 
     seconds: float | None = 60.0
     work: int | None = None
+    stop: Event = field(default_factory=Event, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.seconds is not None and not self.seconds >= 0:
@@ -62,7 +66,7 @@ class Meter:
 
     @property
     def spent(self) -> bool:
-        return self.seconds_left <= 0 or self.work_left <= 0
+        return self.effort.stop.is_set() or self.seconds_left <= 0 or self.work_left <= 0
 
     def tell(self, doing: str, cost: float, bound: float) -> None:
         self.watch(doing, self.seconds, cost, bound)

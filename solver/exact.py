@@ -1,14 +1,15 @@
 """Deciding some orders again, to proven optimality, while all others keep what they have."""
 
 from dataclasses import dataclass
+from threading import Event
 
 import numpy as np
 
 from solver.columns import lanes_within, parcels_within
-from solver.draft import Draft, copy_draft, cost_of, has_room, put, put_back, roomier, take_out
-from solver.mip import Model
-from solver.prices import ROUNDS_FIRST, Pricing
-from solver.problem import Floats, Ints, Problem
+from solver.draft import Draft, cost_of, has_room, put, put_back, release, roomier, take_out
+from solver.mip import Model, Way
+from solver.prices import ROUNDS_FIRST, Priced, Pricing
+from solver.problem import HARD, Ints, Problem
 
 LANE_LINES_MAX = 60_000
 """Lines times lanes of orders of many lines that one integer program may hold."""
@@ -20,19 +21,18 @@ class Outcome:
 
     Attributes
     ----------
-    draft
-        With the better decision, if one was found.
+    ways
+        A better way for each of the orders; empty where none was found.
     bound_cents
         No plan that leaves the other orders alone costs less, on the scale of `cost_of`.
-    improved, tried
-        Whether the cost fell; whether the program was small enough to be tried at all.
+    tried
+        Whether the program was small enough to be tried at all.
     work
         Nodes of the search tree.
     """
 
-    draft: Draft
+    ways: list[Way]
     bound_cents: float
-    improved: bool
     tried: bool
     work: int
 
@@ -41,64 +41,70 @@ def decide_again(
     problem: Problem,
     draft: Draft,
     orders: Ints,
-    row_price: Floats,
-    node_price: Floats,
+    priced: Priced,
     *,
-    line_price: Floats | None = None,
     seconds: float = float("inf"),
     nodes: float = float("inf"),
     seed: int = 0,
     most: int = 200_000,
+    stop: Event | None = None,
 ) -> Outcome:
-    """Find the best joint decision of these orders by reduced-cost fixing and an integer program.
+    """Find the best joint decision of these orders by reduced-cost fixing and an integer program. The draft stays as it is.
 
     Parameters
     ----------
-    row_price, node_price
+    priced
         Prices near the best: the nearer, the fewer parcels remain.
-    line_price
-        (L,) prices on the lines of orders of many lines to start from.
     most
         Parcels that the program may hold.
     """
-    need = int((problem.order_line_start[orders + 1] - problem.order_line_start[orders]).sum()) + 64
-    if not has_room(problem.columns, draft, 4 * need):
-        draft = roomier(problem, draft)
-    c = problem.columns
     cost = cost_of(problem, draft)
-    had = [(int(o), draft.order_first[o], draft.order_count[o], draft.order_dest[o], draft.cost[o]) for o in orders]
-    target = draft.cost.astype(np.float64)
-    for order in orders:
-        take_out(c, draft, int(order))
-    others = cost_of(problem, draft) - int(draft.cost[orders].sum())
-    pricing = Pricing(problem, orders, draft.left, draft.node_left, target)
-    prices = np.where(pricing.limited, np.minimum(node_price, pricing.ceiling), 0.0)
-    lines = pricing.start_lines() if line_price is None else line_price.copy()
-    priced = pricing.at(np.array(row_price), prices, lines, ROUNDS_FIRST)
+    left, node_left = draft.left.copy(), draft.node_left.copy()
+    release(problem.columns, draft, orders, left, node_left)
+    overtime = np.where(problem.node_overtime_cents == HARD, 0, problem.node_overtime_cents)
+    others = int(draft.cost.sum() - draft.cost[orders].sum() + (np.maximum(0, -node_left) * overtime).sum())
+    pricing = Pricing(problem, orders, left, node_left, draft.cost.astype(np.float64))
+    node_price = np.where(pricing.limited, np.minimum(priced.node_price, pricing.ceiling), 0.0)
+    priced = pricing.at(np.array(priced.row_price), node_price, priced.line_price.copy(), ROUNDS_FIRST)
     bound = max(priced.bound_cents, 0.0)
     # reduced costs count from the bound at the prices, be it below nothing
     slack = cost - others - priced.bound_cents + 1e-6
+    if slack <= 1:
+        return Outcome([], bound + others, True, 0)
     parcels = parcels_within(pricing, priced, slack, most)
     lanes = lanes_within(pricing, priced, slack)
     sizes = (problem.order_line_start[lanes.order + 1] - problem.order_line_start[lanes.order]).sum()
+    if parcels is None or len(parcels.order) > most or sizes > LANE_LINES_MAX:
+        return Outcome([], bound + others, False, 0)
+    model = Model(pricing, parcels, lanes)
+    found = model.solve(model.start_from(draft), seconds, nodes, seed, cost - others + 0.5, stop)
+    bound = max(bound, min(found.bound_cents, cost - others, found.cost_cents))
+    better = found.ways if found.cost_cents <= cost - others - 0.5 else []
+    return Outcome(better, bound + others, True, found.work)
+
+
+def put_in_place(problem: Problem, draft: Draft, ways: list[Way]) -> tuple[Draft, bool]:
+    """Give orders these ways, if that costs less and all rows hold; tells whether it did."""
+    c = problem.columns
+    need = sum(units.size for _, _, _, _, units in ways) + 64
+    if not has_room(c, draft, need):
+        draft = roomier(problem, draft)
+    before = cost_of(problem, draft)
+    room = draft.room[:2].copy()
+    had = [(way[0], *(int(column[way[0]]) for column in draft[:4])) for way in ways]
+    for way in ways:
+        take_out(c, draft, way[0])
+    for order, dest, node, service, units in ways:
+        put(c, draft, order, dest, node, service, units)
+    full = (draft.left < 0).any() or (draft.node_left < 0)[problem.node_overtime_cents == HARD].any()
+    if not full and cost_of(problem, draft) < before:
+        return draft, True
+    for way in ways:
+        take_out(c, draft, way[0])
     for order, first, count, dest, cents in had:
         put_back(c, draft, order, first, count, dest, cents)
-    if slack <= 1 or parcels is None or len(parcels.order) > most or sizes > LANE_LINES_MAX:
-        return Outcome(draft, bound + others, False, slack <= 1, 0)
-    model = Model(pricing, parcels, lanes)
-    found = model.solve(model.start_from(draft), seconds, nodes, seed, cost - others + 0.5)
-    bound = max(bound, min(found.bound_cents, cost - others, found.cost_cents))
-    if not found.orders or found.cost_cents > cost - others - 0.5:
-        return Outcome(draft, bound + others, False, True, found.work)
-    better = copy_draft(draft)
-    for order in orders:
-        take_out(c, better, int(order))
-    for order, dest, node, service, units in found.orders:
-        put(c, better, order, dest, node, service, units)
-    # the tolerances of the program may promise what whole units do not keep
-    if cost_of(problem, better) >= cost or (better.left < 0).any():
-        return Outcome(draft, priced.bound_cents + others, False, True, found.work)
-    return Outcome(better, bound + others, True, True, found.work)
+    draft.room[:2] = room
+    return draft, False
 
 
-__all__ = ["Outcome", "decide_again"]
+__all__ = ["Outcome", "decide_again", "put_in_place"]

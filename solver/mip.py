@@ -4,6 +4,7 @@ HiGHS solves it. Parcels of small orders are columns; an order of many lines has
 """
 
 from dataclasses import dataclass
+from threading import Event
 
 import highspy
 import numpy as np
@@ -16,6 +17,8 @@ from solver.prices import Pricing
 from solver.problem import HARD, NO_LIMIT, NO_SERVICE, Floats, Ints, Problem
 
 INFINITY = float("inf")
+Way = tuple[int, int, Ints, Ints, Ints]
+"""How an order is served: order, destination, (p,) node and (p,) service of its parcels, and their (p, n) units."""
 
 
 @dataclass(frozen=True)
@@ -24,15 +27,15 @@ class Choice:
 
     Attributes
     ----------
-    orders
-        For each order decided: (order, dest, (p,) node, (p,) service, (p, n) units); empty where nothing better was found.
+    ways
+        For each order decided, a way; empty where nothing better was found.
     bound_cents
         No plan within the program costs less, on the scale of `Model.cost_of_start`.
     work
         Nodes of the search tree.
     """
 
-    orders: list[tuple[int, int, Ints, Ints, Ints]]
+    ways: list[Way]
     cost_cents: float
     bound_cents: float
     work: int
@@ -329,15 +332,22 @@ class Model:
         value[self.line_open[partial]] = problem.line_qty[partial] - shipped[partial]
         return value
 
-    def solve(self, start: Floats | None, seconds: float, nodes: float, seed: int, cutoff: float) -> Choice:
+    def solve(
+        self, start: Floats | None, seconds: float, nodes: float, seed: int, cutoff: float, stop: Event | None = None
+    ) -> Choice:
         """Solve, starting from a plan if there is one.
 
         Parameters
         ----------
         cutoff
             Only plans cheaper than this are wanted.
+        stop
+            Set by somebody else to end the search early.
         """
         solver = highspy.Highs()
+        if stop is not None:
+            solver.HandleUserInterrupt = True
+            solver.cbMipInterrupt += lambda _: solver.cancelSolve() if stop.is_set() else None
         for name, setting in {
             "output_flag": False,
             "threads": 1,
@@ -389,7 +399,7 @@ class Model:
         lp.a_matrix_.start_, lp.a_matrix_.index_, lp.a_matrix_.value_ = matrix.indptr, matrix.indices, matrix.data
         return lp
 
-    def _orders(self, value: Floats) -> list[tuple[int, int, Ints, Ints, Ints]]:
+    def _orders(self, value: Floats) -> list[Way]:
         """Read the chosen parcels off a solution, order by order (an order without any is left open)."""
         problem, parcels, lanes = self.problem, self.parcels, self.lanes
         made: dict[int, list[tuple[int, int, int, dict[int, int]]]] = {int(order): [] for order in self.pricing.orders}

@@ -209,8 +209,30 @@ def options_at(c: Columns, order: int, node: int) -> Ints:
 
 
 @njit(cache=True, nogil=True)
+def option_of(c: Columns, line: int, node: int) -> int:
+    """Find the option of a line at a node; there must be one."""
+    low, high = c.line_option_start[line], c.line_option_start[line + 1]
+    while low < high:
+        middle = (low + high) // 2
+        if c.option_node[middle] < node:
+            low = middle + 1
+        else:
+            high = middle
+    assert c.option_node[low] == node
+    return low
+
+
+@njit(cache=True, nogil=True)
 def at_node(
-    c: Columns, order: int, offers: Offers, at: int, line_cents: float, contents: Contents, left: Ints, codes: Ints, picked: Floats
+    c: Columns,
+    order: int,
+    offers: Offers,
+    at: int,
+    line_cents: float,
+    contents: Contents,
+    left: Ints,
+    codes: Ints,
+    picked: Floats,
 ) -> int:
     """List the contents that one node can give, the empty one first.
 
@@ -224,7 +246,7 @@ def at_node(
 
 @njit(cache=True, nogil=True, inline="always")
 def combine(avail: Ints, unit: Floats, at: int, line_cents: float, radix: Ints, codes: Ints, picked: Floats) -> int:
-    """Do so where the lines do not compete: every combination of what there is of each. (Inlined: it is the innermost loop.)"""
+    """Do so where the lines do not compete: every combination of what there is of each. Inlined: it is the innermost loop."""
     codes[0], picked[0] = 0, 0.0
     count = 1
     for k in range(avail.shape[1]):

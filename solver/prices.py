@@ -2,29 +2,38 @@
 
 For any prices `p >= 0` on resource rows and `m >= 0` on parcel capacities (at most the overtime, where there is one), the sum over
 orders of the least cost at those prices, less `p` times the stock and `m` times the capacities, is a lower bound on every plan: the
-Lagrangian relaxation of the shared rows. The prices rise where orders together ask for more than there is, by a normalised
-momentum ascent.
+Lagrangian relaxation of the shared rows. A first few passes raise prices where orders together ask for more than there is, by a
+normalised momentum ascent; then the ways that pricing has found tell where the best prices are (`solver.ways`), and pricing all
+orders there proves the bound and finds more ways.
 """
 
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numba import njit
 
 from solver.effort import Meter
-from solver.many import bound_many
-from solver.offers import PAIRS_MAX, pairs_of
-from solver.problem import HARD, NO_LIMIT, Bools, Columns, Floats, Ints, Problem
+from solver.many import bound_many, split_many
+from solver.offers import PAIRS_MAX, option_of, pairs_of
+from solver.problem import HARD, NO_LIMIT, Bools, Columns, Floats, Ints, Problem, Shorts
 from solver.split import TABLE_MAX_PRICING, split_few
+from solver.ways import THREADS, Found, Ways, best_prices, nothing_shipped
 
 CHUNKS = 8
 CHUNK_ORDERS = 50
 """Fewer orders than this are not worth another thread."""
-_THREADS = ThreadPoolExecutor(max_workers=2, thread_name_prefix="pricing")
+ENTRIES_EACH = 4
+"""Entries of ways that one pass can note, for each line and each order; ways beyond that are found again by the next pass."""
+FIRST_PASSES = 8
 MOMENTUM = 0.6
-DECAY = 0.965
-LEAST_STEP = 0.002
+DECAY = 0.85
+ROUNDS = 40
+SOFTEST, HARDEST = 1 / 6, 1 / 300
+"""How soft choices are at first and at last, in shares of the first step."""
+SOFTER = 0.55
+"""How much harder choices become from one round to the next."""
+LITTLE = 1e-5
+"""A share of the bound: rounds that gain less end the search."""
 ROUNDS_FIRST, ROUNDS_NEXT = 60, 8
 """Ascent steps on the lines of an order of many lines: at first, and at each later change of the prices."""
 
@@ -95,29 +104,43 @@ class Pricing:
 
     def at(self, row_price: Floats, node_price: Floats, line_price: Floats, rounds: int) -> Priced:
         """Price every order. `line_price` improves in place; `row_use` and `node_use` hold what the answers draw."""
+        return self.look(row_price, node_price, line_price, rounds, None)[0]
+
+    def look(
+        self, row_price: Floats, node_price: Floats, line_price: Floats, rounds: int, ways: Ways | None
+    ) -> tuple[Priced, list[Found]]:
+        """Price every order, and note the ways that are better at these prices than those known."""
+        problem = self.problem
         self.row_use[:] = 0.0
         self.node_use[:] = 0.0
-        value = np.zeros(self.problem.orders)
-        open_cents = self.problem.line_open_cents.astype(np.float64)
+        value = np.zeros(problem.orders)
+        open_cents = problem.line_open_cents.astype(np.float64)
         chunks = len(self.row_use)
+        known = np.zeros(0) if ways is None else ways.least(np.concatenate([row_price, node_price]))
+        room = 0 if ways is None else ENTRIES_EACH * (problem.lines + problem.orders) // chunks + 256
 
-        def price(chunk: int) -> None:
-            _price(
-                self.problem.columns, self.orders, self.few, self.left, self.open_nodes, row_price, node_price, open_cents,
-                self.target, line_price, rounds, value, self.row_use[chunk], self.node_use[chunk], chunk,
-                chunks,
+        def price(chunk: int) -> Found:
+            most = len(self.orders) // chunks + 1
+            found = (
+                np.empty(most, dtype=np.int64), np.empty(most), np.zeros(most + 1, dtype=np.int64),
+                np.empty(room, dtype=np.int32), np.empty(room, dtype=np.int32),
             )  # fmt: skip
+            count = _price(
+                problem.columns, self.orders, self.few, self.left, self.open_nodes, row_price, node_price, open_cents,
+                self.target, line_price, rounds, value, self.row_use[chunk], self.node_use[chunk], chunk, chunks, self.limited,
+                known, *found, np.zeros(problem.rows if ways is not None else 0, dtype=np.int64),
+            )  # fmt: skip
+            order, cents, start, row, use = found
+            entries = start[count]
+            return Found(order[:count], cents[:count], start[: count + 1], row[:entries], use[:entries])
 
         # which thread takes a chunk does not matter: each writes to its own columns
-        if chunks == 1:
-            price(0)
-        else:
-            list(_THREADS.map(price, range(chunks)))
+        found = [price(0)] if chunks == 1 else list(THREADS.map(price, range(chunks)))
         charged = float((row_price * self.left).sum() + (node_price * self.capacity).sum())
         total = float(value[self.orders].sum())
         # whatever rounding could have added to the sums is taken off again
         slack = 1e-12 * (total + charged) * max(1.0, len(self.orders) ** 0.5)
-        return Priced(row_price, node_price, total - charged - slack, value, line_price)
+        return Priced(row_price, node_price, total - charged - slack, value, line_price), found
 
     def slopes(self) -> tuple[Floats, Floats]:
         """How far the last answers overdraw rows and capacities, as a share of what there is."""
@@ -126,75 +149,114 @@ class Pricing:
         return np.clip(rows, -1.0, 2.0), np.clip(nodes, -1.0, 2.0)
 
 
-def ascend(
-    pricing: Pricing,
-    row_price: Floats,
-    node_price: Floats,
-    cost_cents: float,
-    meter: Meter,
-    passes: int,
-    *,
-    warm: bool = False,
-    seconds: float = float("inf"),
-) -> Priced:
-    """Raise prices until the bound stands still.
+class Ascent:
+    """The search for the best prices of a whole problem; it can be asked to go on.
 
     Parameters
     ----------
+    pricing
+        All orders of the problem.
     row_price, node_price
-        Where to start.
-    cost_cents
-        Cost of the best plan known: at that bound there is nothing left to prove.
-    passes
-        At most so many pricings of all orders.
-    warm
-        The start is believed to be near: begin with small steps.
-    seconds
-        At most so long, on top of the meter's own limits.
+        Where to start; prices of an earlier plan spare the first passes.
+    meter
+        Its limits end the search.
     """
-    began = meter.seconds
-    line_price = pricing.start_lines()
-    best = pricing.at(np.array(row_price), np.array(node_price), line_price, ROUNDS_FIRST)
-    meter.work += 1
-    row_speed, node_speed = np.zeros_like(row_price), np.zeros_like(node_price)
-    unit = step_unit(pricing)
-    now, power = best, (0.3 if warm else 1.0)
-    stale = 0
-    for _ in range(passes):
-        if meter.spent or meter.seconds - began > seconds or best.bound_cents >= cost_cents - 1 + 1e-6:
-            break
-        rows, nodes = pricing.slopes()
-        rows[(now.row_price <= 0) & (rows < 0)] = 0.0
-        nodes[(now.node_price <= 0) & (nodes < 0)] = 0.0
-        if not rows.any() and not nodes.any():
-            break
-        row_speed = MOMENTUM * row_speed + (1 - MOMENTUM) * rows
-        node_speed = MOMENTUM * node_speed + (1 - MOMENTUM) * nodes
-        step = unit * max(LEAST_STEP, power)
-        power *= DECAY
-        row_price = np.maximum(0.0, now.row_price + step * row_speed)
-        node_price = np.clip(now.node_price + 2 * step * node_speed, 0.0, pricing.ceiling)
-        node_price[~pricing.limited] = 0.0
-        now = pricing.at(row_price, node_price, line_price, ROUNDS_NEXT)
-        meter.work += 1
-        stale = 0 if now.bound_cents > best.bound_cents + 1e-7 * abs(best.bound_cents) else stale + 1
-        if now.bound_cents > best.bound_cents:
-            best = Priced(now.row_price, now.node_price, now.bound_cents, now.order_value, line_price.copy())
-        if power < LEAST_STEP and stale > 10:
-            break
-        meter.tell("pricing", cost_cents, best.bound_cents)
-    return best
+
+    def __init__(self, pricing: Pricing, row_price: Floats, node_price: Floats, meter: Meter) -> None:
+        problem = pricing.problem
+        self.pricing, self.meter = pricing, meter
+        self.line_price = pricing.start_lines()
+        open_cents = np.bincount(
+            problem.line_order, problem.line_open_cents * problem.line_qty, minlength=problem.orders
+        )
+        self.ways = nothing_shipped(open_cents.astype(np.float64))
+        self.limit = np.concatenate([pricing.left, pricing.capacity]).astype(np.float64)
+        self.ceiling = np.concatenate([np.full(problem.rows, np.inf), np.where(pricing.limited, pricing.ceiling, 0.0)])
+        node_price = np.where(pricing.limited, np.minimum(node_price, pricing.ceiling), 0.0)
+        self.now = self.best = self._price(row_price, node_price, ROUNDS_FIRST)
+        self.unit = max(1.0, 0.5 * float(self.now.order_value.sum()) / max(1, problem.lines))
+        self.mu = self.unit * SOFTEST
+        self.settled = False
+
+    def _price(self, row_price: Floats, node_price: Floats, rounds: int = ROUNDS_NEXT) -> Priced:
+        priced, found = self.pricing.look(
+            np.ascontiguousarray(row_price), np.ascontiguousarray(node_price), self.line_price, rounds, self.ways
+        )
+        self.ways = self.ways.joined(found)
+        self.meter.work += 1
+        return replace(priced, line_price=self.line_price.copy())
+
+    def _keep(self, priced: Priced) -> None:
+        self.now = priced
+        if priced.bound_cents > self.best.bound_cents:
+            self.best = priced
+
+    def first_passes(self, passes: int, enough: float, until: float) -> None:
+        """Raise prices where orders ask for more than there is, in steps that shrink."""
+        pricing = self.pricing
+        row_speed, node_speed = np.zeros_like(self.now.row_price), np.zeros_like(self.now.node_price)
+        power = 1.0
+        for _ in range(passes):
+            if self._over(enough, until):
+                return
+            rows, nodes = pricing.slopes()
+            rows[(self.now.row_price <= 0) & (rows < 0)] = 0.0
+            nodes[(self.now.node_price <= 0) & (nodes < 0)] = 0.0
+            if not rows.any() and not nodes.any():
+                self.settled = True
+                return
+            row_speed = MOMENTUM * row_speed + (1 - MOMENTUM) * rows
+            node_speed = MOMENTUM * node_speed + (1 - MOMENTUM) * nodes
+            step = self.unit * power
+            power *= DECAY
+            node_price = np.clip(self.now.node_price + step * node_speed, 0.0, pricing.ceiling)
+            node_price[~pricing.limited] = 0.0
+            self._keep(self._price(np.maximum(0.0, self.now.row_price + step * row_speed), node_price))
+            self.meter.tell("pricing", enough, self.best.bound_cents)
+
+    def rounds(self, most: int, enough: float, until: float) -> None:
+        """Go to where the ways found so far say that the best prices are, and price all orders there."""
+        rows = self.pricing.problem.rows
+        for _ in range(most):
+            if self.settled or self._over(enough, until):
+                return
+            before = self.best.bound_cents
+            start = np.concatenate([self.best.row_price, self.best.node_price])
+            price = best_prices(self.ways, self.limit, self.ceiling, start, self.mu)
+            if self._over(enough, until):
+                return
+            priced = self._price(price[:rows], price[rows:])
+            self._keep(priced)
+            if priced.bound_cents < before and not self._over(enough, until):
+                # too far: half way there is most often better, and what is found there keeps the next round from the same fault
+                middle = 0.5 * (price + start)
+                self._keep(self._price(middle[:rows], middle[rows:]))
+            hardest = self.mu <= self.unit * HARDEST
+            self.mu = max(self.unit * HARDEST, self.mu * SOFTER)
+            self.settled = hardest and self.best.bound_cents - before < LITTLE * abs(before)
+            self.meter.tell("pricing", enough, self.best.bound_cents)
+
+    def _over(self, enough: float, until: float) -> bool:
+        return self.meter.spent or self.meter.seconds > until or self.best.bound_cents > enough - 1 + 1e-6
 
 
-def step_unit(pricing: Pricing) -> float:
-    """A first step in cents: about half of what a parcel costs here."""
-    problem = pricing.problem
-    if not problem.nodes:
-        return 1.0
-    if not problem.service_cents.size:
-        return max(1.0, float(problem.node_parcel_cents.mean()))
-    typical = float(np.median(problem.service_cents[:, :, 0])) + float(np.median(problem.node_parcel_cents))
-    return max(1.0, 0.5 * typical)
+def ascend(
+    pricing: Pricing, row_price: Floats, node_price: Floats, enough: float, meter: Meter, until: float = float("inf")
+) -> Ascent:
+    """Seek the best prices of a whole problem, from given ones or from none.
+
+    Parameters
+    ----------
+    enough
+        Cost of the best plan known: at that bound there is nothing left to prove.
+    until
+        Seconds on the meter at which to end.
+    """
+    ascent = Ascent(pricing, row_price, node_price, meter)
+    if not (row_price.any() or node_price.any()):
+        ascent.first_passes(FIRST_PASSES, enough, until)
+    ascent.rounds(ROUNDS, enough, until)
+    return ascent
 
 
 @njit(cache=True, nogil=True)
@@ -215,23 +277,65 @@ def _price(
     node_use: Floats,
     chunk: int,
     chunks: int,
-) -> None:
+    limited: Bools,
+    known: Floats,
+    found_order: Ints,
+    found_cents: Floats,
+    found_start: Ints,
+    found_row: Shorts,
+    found_use: Shorts,
+    scratch: Ints,
+) -> int:
+    """Price every so-manieth order; returns how many ways better than (O,) `known` were noted (none where that is empty)."""
+    made, entries = 0, 0
     for i in range(chunk, len(orders), chunks):
         order = orders[i]
-        if not few[i]:
+        if few[i]:
+            cost, _, node, _, units, _ = split_few(
+                c, order, left, node_left, row_price, node_price, open_cents, 0.0, TABLE_MAX_PRICING
+            )
+            value[order] = cost
+            note_use(c, order, node, units, row_use, node_use)
+            if not len(known) or cost >= known[order] - 1e-3:
+                continue
+        else:
             value[order] = bound_many(
                 c, order, left, node_left, row_price, node_price, open_cents, 0.0, target[order], line_price, rounds, row_use,
                 node_use,
             )  # fmt: skip
+            if not len(known):
+                continue
+            cost, _, node, _, units = split_many(
+                c, order, left, node_left, row_price, node_price, open_cents, 0.0, scratch
+            )
+            if cost >= known[order] - 1e-3:
+                continue
+        width = c.option_row.shape[1]
+        if entries + len(node) + len(node) * units.shape[1] * width > len(found_row):
             continue
-        cost, _, node, _, units, _ = split_few(
-            c, order, left, node_left, row_price, node_price, open_cents, 0.0, TABLE_MAX_PRICING
-        )
-        value[order] = cost
-        note_use(c, order, node, units, row_use, node_use)
+        charged = 0.0
+        for p in range(len(node)):
+            if limited[node[p]]:
+                found_row[entries], found_use[entries] = len(row_price) + node[p], 1
+                charged += node_price[node[p]]
+                entries += 1
+            for k in range(units.shape[1]):
+                if units[p, k] > 0:
+                    option = option_of(c, c.order_line_start[order] + k, node[p])
+                    for w in range(width):
+                        row = c.option_row[option, w]
+                        if row >= 0:
+                            drawn = units[p, k] * c.option_use[option, w]
+                            found_row[entries], found_use[entries] = row, drawn
+                            charged += drawn * row_price[row]
+                            entries += 1
+        found_order[made], found_cents[made] = order, np.round(cost - charged)
+        made += 1
+        found_start[made] = entries
+    return made
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def note_use(c: Columns, order: int, node: Ints, units: Ints, row_use: Floats, node_use: Floats) -> None:
     """Add what these parcels draw."""
     first = c.order_line_start[order]
@@ -239,17 +343,11 @@ def note_use(c: Columns, order: int, node: Ints, units: Ints, row_use: Floats, n
         node_use[node[p]] += 1.0
         for k in range(units.shape[1]):
             if units[p, k] > 0:
-                low, high = c.line_option_start[first + k], c.line_option_start[first + k + 1]
-                while low < high:
-                    middle = (low + high) // 2
-                    if c.option_node[middle] < node[p]:
-                        low = middle + 1
-                    else:
-                        high = middle
+                option = option_of(c, first + k, node[p])
                 for w in range(c.option_row.shape[1]):
-                    row = c.option_row[low, w]
+                    row = c.option_row[option, w]
                     if row >= 0:
-                        row_use[row] += units[p, k] * c.option_use[low, w]
+                        row_use[row] += units[p, k] * c.option_use[option, w]
 
 
-__all__ = ["Priced", "Pricing", "ascend"]
+__all__ = ["Ascent", "Priced", "Pricing", "ascend"]

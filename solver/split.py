@@ -372,7 +372,7 @@ def node_ways(
 def join(
     cost: Floats, contents: Contents, codes: Ints, ways: Floats, layers: int, share: Ints, share_in: Ints
 ) -> Floats:
-    """Let one more node take part: `cost` as of `cover`, with what that node gives in (layers + 1, T) `share`, in how many parcels."""
+    """Let one more node take part: `cost` as of `cover`, with what its part in `share`, in how many parcels `share_in`."""
     total = cost.shape[1]
     guard, packed = contents.guard[0], contents.packed
     after = cost.copy()

@@ -11,9 +11,9 @@ import numpy as np
 
 from solver.draft import Draft, cost_of, new_draft, plan_of, serve_in_turn
 from solver.effort import Effort, Meter, Watch, unwatched
-from solver.exact import decide_again
+from solver.exact import decide_again, put_in_place
 from solver.plan import Plan
-from solver.prices import ROUNDS_FIRST, Pricing
+from solver.prices import ROUNDS_FIRST, Priced, Pricing
 from solver.problem import Problem
 
 ORDER_NODES = 5_000
@@ -39,7 +39,10 @@ class Cheapest:
 
 def serve_cheapest(problem: Problem, meter: Meter) -> Draft:
     """Serve all orders in turn, each at its own least cost."""
-    row_price, node_price = np.zeros(problem.rows), np.zeros(problem.nodes)
+    nothing = np.zeros(problem.orders)
+    free = Priced(
+        np.zeros(problem.rows), np.zeros(problem.nodes), 0.0, nothing, problem.line_open_cents.astype(np.float64) * 0.5
+    )
 
     def decide(draft: Draft, order: int) -> Draft:
         """An order too large for the recursion: a good start, then the proof."""
@@ -49,9 +52,9 @@ def serve_cheapest(problem: Problem, meter: Meter) -> Draft:
             return draft
         meter.tell("orders in turn", cost_of(problem, draft), 0.0)
         seconds = min(ORDER_SECONDS, meter.seconds_left) if meter.effort.seconds is not None else float("inf")
-        outcome = decide_again(problem, draft, alone, row_price, node_price, seconds=seconds, nodes=ORDER_NODES)
+        outcome = decide_again(problem, draft, alone, free, seconds=seconds, nodes=ORDER_NODES, stop=meter.effort.stop)
         meter.work += 1 + outcome.work // 1000
-        return outcome.draft
+        return put_in_place(problem, draft, outcome.ways)[0]
 
     return serve_in_turn(problem, new_draft(problem), np.arange(problem.orders), stop_at_hard=decide)
 

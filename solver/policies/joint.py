@@ -1,39 +1,49 @@
 """`joint`: all orders of the problem together, with a proof of how far from optimal the plan can be.
 
-In order: the cheapest way for each order in turn; prices on what is contested, with the bound that they prove; plans guided by
-those prices; small groups of orders decided again exactly, where most is to be gained; and, where that is within reach, one integer
-program over every parcel that a better plan could still use, which proves the optimum.
+In order: a first plan, order by order; prices on what is contested, with the bound that they prove; a plan guided by those prices;
+ejections, where one order takes what another holds; small groups of orders decided again exactly; and, where that is within reach,
+one integer program over every parcel that a better plan could still use, which proves the optimum.
 """
 
-from dataclasses import dataclass, field
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from solver.draft import Draft, copy_draft, cost_of, new_draft, plan_of, serve_in_turn
 from solver.effort import Effort, Meter, Watch, unwatched
-from solver.exact import decide_again
+from solver.eject import eject
+from solver.exact import Outcome, decide_again, put_in_place
 from solver.neighbours import Neighbours
 from solver.plan import Plan
 from solver.policies.cheapest import serve_cheapest
 from solver.prices import Priced, Pricing, ascend
 from solver.problem import Ints, Problem
 
-PASSES = 150
-"""Price changes at most; each prices every order once."""
+PRICES_SHARE = 0.4
+"""Of the time, for the prices."""
+EASED = (0.9, 0.8, 0.65, 0.5, 0.3)
+"""Shares of the prices at which all orders choose again, one after the other."""
+LITTLE = 0.02
+"""A sweep of ejections that closes less than this share of the gap is the last one for now."""
+SPREAD = (0.3, 1.3)
+"""Ejections look at the prices times something drawn from here, so that each sweep tries other ideals."""
+SWEEPS = 8
 PROOF_ORDERS = 3_000
 """Waves up to this size are taken to a proof by one integer program."""
 PROOF_PARCELS = 250_000
-GROUP_SECONDS = 20.0
+GROUP_SECONDS = 10.0
 GROUP_NODES = 50
-GROUP_ORDERS = 400
-GROUP_PARCELS = 3_500
-FIRST_GROUP = 24
-STALE_GROUPS = 10
-"""Groups in a row without a better plan, after which a proof of the whole wave is tried."""
-GROUPS_AHEAD = 10
-"""Groups (and one more for each forty orders) after which it is tried in any case."""
-GIVE_UP_GROUPS = 200
-"""The same, after which the search ends."""
+GROUP_PARCELS = 6_000
+GROUP_FIRST, GROUP_LEAST, GROUP_MOST = 40, 8, 300
+SIDE_BY_SIDE = 2
+"""Groups decided from the same draft at once."""
+ROUND_GROUPS = 60
+"""Groups between two rounds of ejections."""
+STALE_ROUNDS = 3
+"""Rounds without a better plan, after which the search ends."""
+
+_THREADS = ThreadPoolExecutor(max_workers=SIDE_BY_SIDE, thread_name_prefix="groups")
 
 
 @dataclass(frozen=True)
@@ -55,99 +65,144 @@ class Joint:
     def __call__(self, problem: Problem) -> Plan:
         """Decide the problem, starting from its prices."""
         meter = Meter(self.effort, self.watch)
-        draft = serve_cheapest(problem, meter)
-        pricing = Pricing(
+        search = Search(problem, serve_cheapest(problem, meter), meter, self.seed)
+        search.price(PRICES_SHARE)
+        search.follow_prices()
+        search.improve()
+        return plan_of(
+            problem, search.draft, search.bound, search.priced.row_price, search.priced.node_price, meter.seconds, "joint",
+            self.seed,
+        )  # fmt: skip
+
+
+class Search:
+    """The best plan and the best bound so far, and the ways to better ones."""
+
+    def __init__(self, problem: Problem, draft: Draft, meter: Meter, seed: int) -> None:
+        self.problem, self.draft, self.meter = problem, draft, meter
+        self.rng = np.random.default_rng(seed)
+        self.seed = seed
+        self.cost = cost_of(problem, draft)
+        self.pricing = Pricing(
             problem,
             np.arange(problem.orders),
             problem.row_limit,
             problem.node_capacity_parcels,
             draft.cost.astype(np.float64),
         )
-        warm = bool(problem.row_price.any() or problem.node_price.any())
-        priced = ascend(
-            pricing, problem.row_price, np.where(pricing.limited, np.minimum(problem.node_price, pricing.ceiling), 0.0),
-            cost_of(problem, draft), meter, PASSES, warm=warm, seconds=0.4 * meter.seconds_left,
-        )  # fmt: skip
-        bound = max(0.0, priced.bound_cents)
-        draft = guided(problem, draft, priced, meter)
-        meter.tell("guided by prices", cost_of(problem, draft), bound)
-        draft, bound = self._search(problem, draft, priced, bound, meter)
-        return plan_of(problem, draft, bound, priced.row_price, priced.node_price, meter.seconds, "joint", self.seed)
+        self.bound = 0.0
 
-    def _search(
-        self, problem: Problem, draft: Draft, priced: Priced, bound: float, meter: Meter
-    ) -> tuple[Draft, float]:
-        """Decide groups of orders again until nothing is gained, and the whole wave where it can be proven."""
-        rng = np.random.default_rng(self.seed)
-        groups = Neighbours(problem, priced)
-        size, stale = FIRST_GROUP, 0
-        ahead = GROUPS_AHEAD + problem.orders // 40 if problem.orders > FIRST_GROUP else 0
-        provable, tried_at = problem.orders <= PROOF_ORDERS, float("inf")
-        while not meter.spent and not proven(problem, draft, bound):
-            slack = cost_of(problem, draft) - bound
-            if provable and slack < 0.7 * tried_at and (stale >= STALE_GROUPS or ahead <= 0):
-                tried_at = slack
-                outcome = decide_again(
-                    problem, draft, np.arange(problem.orders), priced.row_price, priced.node_price,
-                    line_price=priced.line_price, seconds=meter.seconds_left, nodes=1000 * meter.work_left, seed=self.seed,
-                    most=PROOF_PARCELS,
-                )  # fmt: skip
-                meter.work += 1 + outcome.work // 1000
-                bound = max(bound, outcome.bound_cents)
-                stale = 0
-            elif stale >= GIVE_UP_GROUPS:
+    @property
+    def proven(self) -> bool:
+        """Tell whether no plan can be a cent cheaper."""
+        return self.bound > self.cost - 1 + 1e-6
+
+    def keep(self, draft: Draft, doing: str) -> float:
+        """Keep a draft if it costs less; returns how much less."""
+        cost = cost_of(self.problem, draft)
+        gained = self.cost - cost
+        if gained >= 0:
+            self.draft, self.cost = draft, cost
+        self.meter.tell(doing, self.cost, self.bound)
+        return max(0.0, gained)
+
+    def price(self, share: float) -> None:
+        """Seek prices and the bound that they prove, for a share of the time."""
+        until = self.meter.seconds + share * self.meter.seconds_left
+        ascent = ascend(self.pricing, self.problem.row_price, self.problem.node_price, self.cost, self.meter, until)
+        self.priced: Priced = ascent.best
+        self.bound = max(self.bound, ascent.best.bound_cents)
+        self.neighbours = Neighbours(self.problem, ascent.best, ascent.ways)
+        self.by_value = np.argsort(-ascent.best.order_value, kind="stable").astype(np.int64)
+
+    def follow_prices(self) -> None:
+        """Serve all orders at the prices, dearest first, then again and again at lower ones, and last each at its own bill."""
+        draft = new_draft(self.problem)
+        for share in (1.0, *EASED):
+            if self.meter.spent and share < 1.0:
                 break
+            draft = serve_in_turn(
+                self.problem, draft, self.by_value, row_price=self.priced.row_price * share,
+                node_price=self.priced.node_price * share,
+            )  # fmt: skip
+            self.meter.work += 1
+        if not self.meter.spent:
+            draft = serve_in_turn(self.problem, draft, self.by_value, improve=True)
+        self.keep(draft, "guided by prices")
+
+    def improve(self) -> None:
+        """Eject, decide groups again, and prove, until nothing more is gained."""
+        provable, tried_at, stale = self.problem.orders <= PROOF_ORDERS, float("inf"), 0
+        while not self.meter.spent and not self.proven and stale < STALE_ROUNDS:
+            before, bound = self.cost, self.bound
+            self.eject()
+            if provable and self.cost - self.bound < 0.7 * tried_at and stale > 0:
+                tried_at = self.cost - self.bound
+                self.prove()
             else:
-                outcome = decide_again(
-                    problem, draft, groups.pick(draft, size, rng), priced.row_price, priced.node_price,
-                    line_price=priced.line_price, seconds=min(GROUP_SECONDS, meter.seconds_left), nodes=GROUP_NODES,
-                    seed=self.seed, most=GROUP_PARCELS,
-                )  # fmt: skip
-                meter.work += 1
-                ahead -= 1
-                size = grown(size, outcome.tried, problem.orders)
-                stale = 0 if outcome.improved else stale + 1
-            draft = outcome.draft
-            meter.tell("deciding groups again", cost_of(problem, draft), bound)
-        return draft, bound
+                self.decide_groups()
+            stale = 0 if self.cost < before or self.bound > bound else stale + 1
 
+    def eject(self) -> None:
+        """Sweep over all orders that pay more than their best at the prices, while that gains enough."""
+        for _ in range(SWEEPS):
+            if self.meter.spent or self.proven:
+                return
+            excess = self.neighbours.excess(self.draft)
+            sequence = np.flatnonzero(excess > 1)
+            sequence = sequence[np.argsort(-excess[sequence], kind="stable")]
+            priced = replace(
+                self.priced,
+                row_price=self.priced.row_price * self.rng.uniform(*SPREAD, self.problem.rows),
+                node_price=self.priced.node_price * self.rng.uniform(*SPREAD, self.problem.nodes),
+            )
+            seed = int(self.rng.integers(2**31))
+            draft = eject(self.problem, self.draft, self.pricing, priced, sequence, seed, self.meter)
+            if self.keep(draft, "ejecting") < LITTLE * (self.cost - self.bound):
+                break
+        if not self.meter.spent:
+            self.keep(serve_in_turn(self.problem, self.draft, self.by_value, improve=True), "ejecting")
 
-def guided(problem: Problem, draft: Draft, priced: Priced, meter: Meter) -> Draft:
-    """Serve all orders at the prices, dearest first, and each again at its own bill; keep the draft if that is better."""
-    best, least = draft, cost_of(problem, draft)
-    by_value = np.argsort(-priced.order_value, kind="stable").astype(np.int64)
-    for start in (None, draft):
-        if meter.spent:
-            break
-        trial = copy_draft(draft) if start is not None else new_draft(problem)
-        if start is None:
-            trial = serve_in_turn(problem, trial, by_value, row_price=priced.row_price, node_price=priced.node_price)
-        trial = settle(problem, trial, by_value, meter)
-        if cost_of(problem, trial) < least:
-            best, least = trial, cost_of(problem, trial)
-    return best
+    def decide_groups(self) -> None:
+        """Decide groups again around the orders that pay most above their best, two at a time."""
+        excess = self.neighbours.excess(self.draft)
+        seeds = [int(order) for order in np.argsort(-excess, kind="stable")[: 4 * ROUND_GROUPS] if excess[order] > 1]
+        visited: set[int] = set()
+        size = GROUP_FIRST
+        for _ in range(ROUND_GROUPS // SIDE_BY_SIDE):
+            groups: list[Ints] = []
+            taken: set[int] = set()
+            while seeds and len(groups) < SIDE_BY_SIDE:
+                order = seeds.pop(0)
+                if order not in visited and order not in taken:
+                    groups.append(self.neighbours.around(order, size, taken, self.rng))
+                    taken.update(groups[-1].tolist())
+            if not groups or self.meter.spent or self.proven:
+                return
+            outcomes = list(_THREADS.map(self._decide, groups))
+            for outcome in outcomes:
+                self.meter.work += 1
+                if outcome.ways:
+                    self.keep(put_in_place(self.problem, self.draft, outcome.ways)[0], "deciding groups again")
+            visited |= taken
+            small = all(outcome.tried for outcome in outcomes)
+            size = min(GROUP_MOST, size + 4) if small else max(GROUP_LEAST, int(size * 0.7))
 
+    def _decide(self, orders: Ints) -> Outcome:
+        return decide_again(
+            self.problem, self.draft, orders, self.priced, seconds=min(GROUP_SECONDS, self.meter.seconds_left),
+            nodes=GROUP_NODES, seed=self.seed, most=GROUP_PARCELS, stop=self.meter.effort.stop,
+        )  # fmt: skip
 
-def settle(problem: Problem, draft: Draft, sequence: Ints, meter: Meter) -> Draft:
-    """Serve each order again at its own bill until that gains less than a hundredth of a percent."""
-    cost = cost_of(problem, draft)
-    while not meter.spent:
-        draft = serve_in_turn(problem, draft, sequence, improve=True)
-        before, cost = cost, cost_of(problem, draft)
-        meter.work += 1
-        if cost >= before * (1 - 1e-4):
-            break
-    return draft
-
-
-def proven(problem: Problem, draft: Draft, bound: float) -> bool:
-    """Tell whether no plan can be a cent cheaper."""
-    return bound > cost_of(problem, draft) - 1 + 1e-6
-
-
-def grown(size: int, tried: bool, orders: int) -> int:
-    """Size of the next group: larger while programs stay small, smaller when one was too large."""
-    return min(orders, GROUP_ORDERS, int(size * 1.15) + 1) if tried else max(8, int(size * 0.6))
+    def prove(self) -> None:
+        """Decide all orders by one integer program."""
+        outcome = decide_again(
+            self.problem, self.draft, np.arange(self.problem.orders), self.priced, seconds=self.meter.seconds_left,
+            nodes=1000 * self.meter.work_left, seed=self.seed, most=PROOF_PARCELS, stop=self.meter.effort.stop,
+        )  # fmt: skip
+        self.meter.work += 1 + outcome.work // 1000
+        self.bound = max(self.bound, outcome.bound_cents)
+        self.keep(put_in_place(self.problem, copy_draft(self.draft), outcome.ways)[0], "proving")
 
 
 __all__ = ["Joint"]
