@@ -4,7 +4,7 @@ import numpy as np
 
 from solver.draft import Draft, owners
 from solver.prices import Priced
-from solver.problem import Floats, Ints, Problem
+from solver.problem import Bools, Floats, Ints, Problem
 from solver.ways import Ways
 
 ASKED = 12
@@ -30,6 +30,11 @@ class Neighbours:
         by_row = np.argsort(self.order_row, kind="stable")
         self.row_order = by_order[by_row]
         self.row_start = np.searchsorted(self.order_row[by_row], np.arange(len(price) + 1))
+
+    @property
+    def contests(self) -> Bools:
+        """(O,) whether an order wants anything that has a price."""
+        return np.diff(self.order_start) > 0
 
     def excess(self, draft: Draft) -> Floats:
         """(O,) what each order pays above its best at the prices, stock and capacity charged at their prices."""

@@ -2,9 +2,8 @@
 
 For any prices `p >= 0` on resource rows and `m >= 0` on parcel capacities (at most the overtime, where there is one), the sum over
 orders of the least cost at those prices, less `p` times the stock and `m` times the capacities, is a lower bound on every plan: the
-Lagrangian relaxation of the shared rows. A first few passes raise prices where orders together ask for more than there is, by a
-normalised momentum ascent; then the ways that pricing has found tell where the best prices are (`solver.ways`), and pricing all
-orders there proves the bound and finds more ways.
+Lagrangian relaxation of the shared rows. The ways that pricing has found so far tell where the best prices are (`solver.ways`);
+pricing all orders there proves a bound and finds more ways.
 """
 
 from dataclasses import dataclass, replace
@@ -24,14 +23,11 @@ CHUNK_ORDERS = 50
 """Fewer orders than this are not worth another thread."""
 ENTRIES_EACH = 4
 """Entries of ways that one pass can note, for each line and each order; ways beyond that are found again by the next pass."""
-FIRST_PASSES = 8
-MOMENTUM = 0.6
-DECAY = 0.85
 ROUNDS = 40
-SOFTEST, HARDEST = 1 / 6, 1 / 300
-"""How soft choices are at first and at last, in shares of the first step."""
-SOFTER = 0.55
-"""How much harder choices become from one round to the next."""
+SOFTEST, HARDEST = 1 / 2, 1 / 300
+"""How soft choices are at first and at last, in shares of what serving half a line costs."""
+HARDER = 0.4
+"""What is left of that softness from one round to the next."""
 LITTLE = 1e-5
 """A share of the bound: rounds that gain less end the search."""
 ROUNDS_FIRST, ROUNDS_NEXT = 60, 8
@@ -87,10 +83,7 @@ class Pricing:
         problem = self.problem
         # the kernels are compiled once, for writable columns
         self.left, self.node_left = np.array(self.left), np.array(self.node_left)
-        chunks = min(CHUNKS, 1 + len(self.orders) // CHUNK_ORDERS)
         self.few = np.array([pairs_of(problem.columns, int(o)) <= PAIRS_MAX for o in self.orders], dtype=np.bool_)
-        self.row_use = np.zeros((chunks, problem.rows))
-        self.node_use = np.zeros((chunks, problem.nodes))
         soft = problem.node_overtime_cents != HARD
         self.limited = (self.node_left < NO_LIMIT // 2) & ((self.node_left > 0) | soft)
         self.capacity = np.where(self.limited, np.maximum(0, self.node_left), 0)
@@ -103,7 +96,7 @@ class Pricing:
         return self.problem.line_open_cents.astype(np.float64) * 0.5
 
     def at(self, row_price: Floats, node_price: Floats, line_price: Floats, rounds: int) -> Priced:
-        """Price every order. `line_price` improves in place; `row_use` and `node_use` hold what the answers draw."""
+        """Price every order; `line_price` improves in place."""
         return self.look(row_price, node_price, line_price, rounds, None)[0]
 
     def look(
@@ -111,11 +104,9 @@ class Pricing:
     ) -> tuple[Priced, list[Found]]:
         """Price every order, and note the ways that are better at these prices than those known."""
         problem = self.problem
-        self.row_use[:] = 0.0
-        self.node_use[:] = 0.0
         value = np.zeros(problem.orders)
         open_cents = problem.line_open_cents.astype(np.float64)
-        chunks = len(self.row_use)
+        chunks = min(CHUNKS, 1 + len(self.orders) // CHUNK_ORDERS)
         known = np.zeros(0) if ways is None else ways.least(np.concatenate([row_price, node_price]))
         room = 0 if ways is None else ENTRIES_EACH * (problem.lines + problem.orders) // chunks + 256
 
@@ -127,7 +118,7 @@ class Pricing:
             )  # fmt: skip
             count = _price(
                 problem.columns, self.orders, self.few, self.left, self.open_nodes, row_price, node_price, open_cents,
-                self.target, line_price, rounds, value, self.row_use[chunk], self.node_use[chunk], chunk, chunks, self.limited,
+                self.target, line_price, rounds, value, chunk, chunks, self.limited,
                 known, *found, np.zeros(problem.rows if ways is not None else 0, dtype=np.int64),
             )  # fmt: skip
             order, cents, start, row, use = found
@@ -141,12 +132,6 @@ class Pricing:
         # whatever rounding could have added to the sums is taken off again
         slack = 1e-12 * (total + charged) * max(1.0, len(self.orders) ** 0.5)
         return Priced(row_price, node_price, total - charged - slack, value, line_price), found
-
-    def slopes(self) -> tuple[Floats, Floats]:
-        """How far the last answers overdraw rows and capacities, as a share of what there is."""
-        rows = (self.row_use.sum(0) - self.left) / np.maximum(1, self.left)
-        nodes = np.where(self.limited, (self.node_use.sum(0) - self.capacity) / np.maximum(1, self.capacity), 0.0)
-        return np.clip(rows, -1.0, 2.0), np.clip(nodes, -1.0, 2.0)
 
 
 class Ascent:
@@ -191,29 +176,6 @@ class Ascent:
         if priced.bound_cents > self.best.bound_cents:
             self.best = priced
 
-    def first_passes(self, passes: int, enough: float, until: float) -> None:
-        """Raise prices where orders ask for more than there is, in steps that shrink."""
-        pricing = self.pricing
-        row_speed, node_speed = np.zeros_like(self.now.row_price), np.zeros_like(self.now.node_price)
-        power = 1.0
-        for _ in range(passes):
-            if self._over(enough, until):
-                return
-            rows, nodes = pricing.slopes()
-            rows[(self.now.row_price <= 0) & (rows < 0)] = 0.0
-            nodes[(self.now.node_price <= 0) & (nodes < 0)] = 0.0
-            if not rows.any() and not nodes.any():
-                self.settled = True
-                return
-            row_speed = MOMENTUM * row_speed + (1 - MOMENTUM) * rows
-            node_speed = MOMENTUM * node_speed + (1 - MOMENTUM) * nodes
-            step = self.unit * power
-            power *= DECAY
-            node_price = np.clip(self.now.node_price + step * node_speed, 0.0, pricing.ceiling)
-            node_price[~pricing.limited] = 0.0
-            self._keep(self._price(np.maximum(0.0, self.now.row_price + step * row_speed), node_price))
-            self.meter.tell("pricing", enough, self.best.bound_cents)
-
     def rounds(self, most: int, enough: float, until: float) -> None:
         """Go to where the ways found so far say that the best prices are, and price all orders there."""
         rows = self.pricing.problem.rows
@@ -232,7 +194,7 @@ class Ascent:
                 middle = 0.5 * (price + start)
                 self._keep(self._price(middle[:rows], middle[rows:]))
             hardest = self.mu <= self.unit * HARDEST
-            self.mu = max(self.unit * HARDEST, self.mu * SOFTER)
+            self.mu = max(self.unit * HARDEST, self.mu * HARDER)
             self.settled = hardest and self.best.bound_cents - before < LITTLE * abs(before)
             self.meter.tell("pricing", enough, self.best.bound_cents)
 
@@ -253,8 +215,6 @@ def ascend(
         Seconds on the meter at which to end.
     """
     ascent = Ascent(pricing, row_price, node_price, meter)
-    if not (row_price.any() or node_price.any()):
-        ascent.first_passes(FIRST_PASSES, enough, until)
     ascent.rounds(ROUNDS, enough, until)
     return ascent
 
@@ -273,8 +233,6 @@ def _price(
     line_price: Floats,
     rounds: int,
     value: Floats,
-    row_use: Floats,
-    node_use: Floats,
     chunk: int,
     chunks: int,
     limited: Bools,
@@ -288,6 +246,7 @@ def _price(
 ) -> int:
     """Price every so-manieth order; returns how many ways better than (O,) `known` were noted (none where that is empty)."""
     made, entries = 0, 0
+    nobody = np.empty(0)
     for i in range(chunk, len(orders), chunks):
         order = orders[i]
         if few[i]:
@@ -295,13 +254,12 @@ def _price(
                 c, order, left, node_left, row_price, node_price, open_cents, 0.0, TABLE_MAX_PRICING
             )
             value[order] = cost
-            note_use(c, order, node, units, row_use, node_use)
             if not len(known) or cost >= known[order] - 1e-3:
                 continue
         else:
             value[order] = bound_many(
-                c, order, left, node_left, row_price, node_price, open_cents, 0.0, target[order], line_price, rounds, row_use,
-                node_use,
+                c, order, left, node_left, row_price, node_price, open_cents, 0.0, target[order], line_price, rounds, nobody,
+                nobody,
             )  # fmt: skip
             if not len(known):
                 continue
@@ -333,21 +291,6 @@ def _price(
         made += 1
         found_start[made] = entries
     return made
-
-
-@njit(cache=True, nogil=True)
-def note_use(c: Columns, order: int, node: Ints, units: Ints, row_use: Floats, node_use: Floats) -> None:
-    """Add what these parcels draw."""
-    first = c.order_line_start[order]
-    for p in range(len(node)):
-        node_use[node[p]] += 1.0
-        for k in range(units.shape[1]):
-            if units[p, k] > 0:
-                option = option_of(c, first + k, node[p])
-                for w in range(c.option_row.shape[1]):
-                    row = c.option_row[option, w]
-                    if row >= 0:
-                        row_use[row] += units[p, k] * c.option_use[option, w]
 
 
 __all__ = ["Ascent", "Priced", "Pricing", "ascend"]

@@ -114,20 +114,21 @@ class Search:
         self.bound = max(self.bound, ascent.best.bound_cents)
         self.neighbours = Neighbours(self.problem, ascent.best, ascent.ways)
         self.by_value = np.argsort(-ascent.best.order_value, kind="stable").astype(np.int64)
+        self.contesting = self.by_value[self.neighbours.contests[self.by_value]]
 
     def follow_prices(self) -> None:
         """Serve all orders at the prices, dearest first, then again and again at lower ones, and last each at its own bill."""
         draft = new_draft(self.problem)
         for share in (1.0, *EASED):
-            if self.meter.spent and share < 1.0:
+            if self.meter.spent:
                 break
             draft = serve_in_turn(
-                self.problem, draft, self.by_value, row_price=self.priced.row_price * share,
-                node_price=self.priced.node_price * share,
+                self.problem, draft, self.by_value if share == 1.0 else self.contesting,
+                row_price=self.priced.row_price * share, node_price=self.priced.node_price * share,
             )  # fmt: skip
             self.meter.work += 1
         if not self.meter.spent:
-            draft = serve_in_turn(self.problem, draft, self.by_value, improve=True)
+            draft = serve_in_turn(self.problem, draft, self.contesting, improve=True)
         self.keep(draft, "guided by prices")
 
     def improve(self) -> None:
@@ -161,7 +162,7 @@ class Search:
             if self.keep(draft, "ejecting") < LITTLE * (self.cost - self.bound):
                 break
         if not self.meter.spent:
-            self.keep(serve_in_turn(self.problem, self.draft, self.by_value, improve=True), "ejecting")
+            self.keep(serve_in_turn(self.problem, self.draft, self.contesting, improve=True), "ejecting")
 
     def decide_groups(self) -> None:
         """Decide groups again around the orders that pay most above their best, two at a time."""
