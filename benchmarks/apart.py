@@ -22,7 +22,7 @@ from solver.problem import Problem
 
 THRESHOLDS = (0.05, 0.02, 0.01, 0.005, 0.002, 0.001)
 """Gaps whose first time is noted."""
-PATIENCE = 240.0
+PATIENCE = 120.0
 """Seconds after its limit (doubled) at which a process that has not answered is stopped."""
 
 

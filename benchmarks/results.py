@@ -77,7 +77,9 @@ def page_of(
     for name, render in renders.items():
         if name in sections:
             one = sections[name]
-            settings = ", ".join(f"{key} {_plain(value)}" for key, value in one["settings"].items() if value)
+            settings = ", ".join(
+                f"{key} {_plain(value)}" for key, value in one["settings"].items() if value not in (None, "")
+            )
             opening = (
                 f"## {name.capitalize()}\n\nMeasured on {one['day']} with {settings}, on: {described(one['machine'])}\n"
             )

@@ -29,7 +29,7 @@ class Settings:
     seconds
         For the whole wave, and for all of its slices together.
     orders
-        Of every wave, instead of what its size says; 0 for that.
+        Of every wave, instead of what its size says.
     """
 
     slice_lines: int = 2_000
@@ -37,7 +37,7 @@ class Settings:
     seed: int = 71
     stores: int = 180
     warehouses: int = 20
-    orders: int = 0
+    orders: int | None = None
 
 
 QUICK = Settings(slice_lines=20, seconds=2.0, stores=10, warehouses=3, orders=40)

@@ -168,4 +168,6 @@ def verdict(target: Target, number: float | None) -> str:
         return "not measured"
     if number <= target.aim:
         return "aim reached"
+    if target.reach == float("inf"):
+        return "aim not reached"
     return "reached" if number <= target.reach else "**shortfall**"

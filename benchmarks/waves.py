@@ -67,7 +67,7 @@ def _cases() -> tuple[Case, ...]:
         for regime, capacity in crossed
     ]
     small += [
-        Case(profile, "1k", regime, capacity, (10.0,), general=profile != "electronics" and regime == "peak")
+        Case(profile, "1k", regime, capacity, (10.0,), general=regime == "peak")
         for profile in ("electronics", "grocery", "wholesale")
         for regime, capacity in (("usual", False), ("peak", False), ("peak", True), ("clearance", False))
     ]
@@ -102,11 +102,11 @@ class Settings:
     first_seed
         Of the waves of a case; the others follow. It is also the seed of the policies.
     seconds
-        Limit of time instead of that of each case; 0 for theirs.
+        Limit of time instead of that of each case.
     seeds
-        Waves of each case, instead of what it says; 0 for that.
+        Waves of each case, instead of what it says.
     orders
-        Orders of every wave, instead of what its size says; 0 for that.
+        Orders of every wave, instead of what its size says.
     example_seconds
         Limit of `joint` on a wave of known optimum.
     read_orders
@@ -116,9 +116,9 @@ class Settings:
     stores: int = 180
     warehouses: int = 20
     first_seed: int = 71
-    seconds: float = 0.0
-    seeds: int = 0
-    orders: int = 0
+    seconds: float | None = None
+    seeds: int | None = None
+    orders: int | None = None
     example_seconds: float = 20.0
     read_orders: int = 100_000
 
@@ -147,12 +147,11 @@ def measure(
     kept
         What was measured before: where a general-purpose solver ended there, it is not asked again.
     """
-    make, ended = WaveMaker(), _ended(kept)
+    make, found = WaveMaker(), dict(kept)
     for case in QUICK_CASES if quick else CASES:
         if wanted(case.name):
-            found = _case(case, settings, make, ended, say)
-            ended = {**_ended({case.name: found}), **ended}
-            yield case.name, found
+            found[case.name] = _case(case, settings, make, _ended(found, case.profile), say)
+            yield case.name, found[case.name]
     for name, path, optimum in examples():
         if wanted(f"example {name}") and (not quick or name in QUICK_EXAMPLES):
             say(f"example {name}")
@@ -167,7 +166,7 @@ def _case(case: Case, settings: Settings, make: WaveMaker, ended: dict[str, str]
         "profile": case.profile, "regime": case.regime, "capacity": case.capacity,
         "orders": settings.orders or SIZES[case.size], "runs": [], "skipped": {},
     }  # fmt: skip
-    limits = (settings.seconds,) if settings.seconds else case.seconds
+    limits = case.seconds if settings.seconds is None else (settings.seconds,)
     seeds = settings.seeds or case.seeds
     for seed in range(settings.first_seed, settings.first_seed + seeds):
         say(f"{case.name}: making wave {seed}")
@@ -195,18 +194,27 @@ def _runs(case: Case, limits: tuple[float, ...]) -> list[tuple[str, float]]:
     return runs + [(JOINT, seconds) for seconds in limits]
 
 
-def _ended(kept: dict[str, Any]) -> dict[str, str]:
-    """Which general-purpose solvers have ended, and why: from a size on they give nothing better than `cheapest`."""
+def _ended(kept: dict[str, Any], profile: str) -> dict[str, str]:
+    """Which general-purpose solvers have ended on waves of a profile, and why: they gave nothing better than `cheapest`.
+
+    The smallest retail waves are within reach of all; where time was too short there, that is no end.
+    """
     ended: dict[str, str] = {}
     for name, one in kept.items():
-        if one.get("orders", 0) < SIZES["3k"] or one.get("profile") != "retail" or one["capacity"]:
+        if one.get("profile") != profile or (profile == "retail" and (one["orders"] < SIZES["3k"] or one["capacity"])):
             continue
-        start = {run["seed"]: run.get("cost_cents", 0) for run in one["runs"] if run["policy"] == "cheapest"}
+        start = {run["seed"]: run.get("cost_cents") for run in one["runs"] if run["policy"] == "cheapest"}
         for policy in GENERAL:
             runs = [run for run in one["runs"] if run["policy"] == policy]
-            if runs and all(run.get("failed") or run["cost_cents"] >= start.get(run["seed"], 0) for run in runs):
-                ended[policy] = f"nothing better than cheapest at {one['orders']:,} orders ({name})"
+            if runs and all(_is_nothing(run, start.get(run["seed"])) for run in runs):
+                why = runs[0].get("failed", "nothing better than cheapest")
+                ended.setdefault(policy, f"{why} at {one['orders']:,} orders ({name})")
     return ended
+
+
+def _is_nothing(run: dict[str, Any], start: int | None) -> bool:
+    """Whether a run gave no better plan than the one it began from."""
+    return "failed" in run or (start is not None and run["cost_cents"] >= start)
 
 
 def told(run: dict[str, Any]) -> str:

@@ -135,7 +135,8 @@ def test_a_run_that_died_is_shown_as_such() -> None:
 
 def test_a_general_solver_that_gives_nothing_is_not_asked_at_larger_sizes() -> None:
     nothing = {"one": wave("3k", run("cheapest", 1_100), run("cp_sat", 1_100), run("highs", 1_000))}
-    assert list(waves._ended(nothing)) == ["cp_sat"]
+    assert waves._ended(nothing, "retail") == {"cp_sat": "nothing better than cheapest at 3,000 orders (one)"}
+    assert waves._ended(nothing, "grocery") == {}
 
 
 def test_an_exponent_is_the_slope_of_the_logarithms() -> None:
