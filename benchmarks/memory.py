@@ -3,9 +3,17 @@
 import sys
 from pathlib import Path
 
+STATUS = Path("/proc/self/status")
+
 
 def peak_bytes() -> int:
-    """The most memory that this process has held, 0 where the system does not say."""
+    """The most memory that this process has held, 0 where the system does not say.
+
+    Linux tells it in `VmHWM`. What `getrusage` says there also counts the process that started this one.
+    """
+    told = _told("VmHWM:")
+    if told is not None:
+        return told
     try:
         import resource
     except ImportError:
@@ -16,9 +24,13 @@ def peak_bytes() -> int:
 
 def held_bytes() -> int:
     """What this process holds now; where the system does not say, the most that it has held."""
-    told = Path("/proc/self/status")
-    if told.exists():
-        for line in told.read_text().splitlines():
-            if line.startswith("VmRSS:"):
+    told = _told("VmRSS:")
+    return peak_bytes() if told is None else told
+
+
+def _told(name: str) -> int | None:
+    if STATUS.exists():
+        for line in STATUS.read_text().splitlines():
+            if line.startswith(name):
                 return int(line.split()[1]) * 1024
-    return peak_bytes()
+    return None
