@@ -64,14 +64,21 @@ def _measure(name: str, asked: argparse.Namespace, folder: Path, say: Say) -> bo
     done = frozenset(found) if asked.resume else frozenset()
     words = (asked.only or "").replace(",", " ").split()
 
+    matched: list[str] = []
+
     def wanted(piece: str) -> bool:
-        return piece not in done and all(word in piece.split() for word in words)
+        if not all(word in piece.split() for word in words):
+            return False
+        matched.append(piece)
+        return piece not in done
 
     for piece, one in _pieces(name, settings, wanted, say, asked.quick, found):
         found = {**found, piece: one} if piece else one
         keep(folder, Section(name, datetime.now(UTC).date().isoformat(), machine, plain, found))
         _draw(name, folder, found)
         write_page(folder, RENDERS, targets.render)
+    if words and not matched and name != "replay":
+        say(f"{name} has no piece whose name has the words {', '.join(words)}")
     return True
 
 

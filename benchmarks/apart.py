@@ -117,6 +117,7 @@ def _decide(problem: Problem, request: Request, clock: Callable[[], float], cros
         left = Effort(seconds=max(0.0, request.seconds - clock()))
         found = CpSat(left, request.seed, crossings.watch, hint=start)(problem)
         return min(found, replace(start, bound_cents=found.bound_cents), key=lambda plan: plan.cost_cents)
+    make(request.policy)  # imports what it needs, on the clock
     left = Effort(seconds=max(0.0, request.seconds - clock()))
     return make(request.policy, left, request.seed, crossings.watch)(problem)
 

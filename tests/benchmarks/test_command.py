@@ -64,6 +64,12 @@ def test_what_cannot_be_measured_is_skipped_with_a_reason(
     assert "yardsticks skipped: there is no benchmarks/gap in the data folder" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("made")
+def test_words_that_name_nothing_are_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.main(["waves", "--quick", "--only", "retail,9k", "--out", str(tmp_path)]) == 0
+    assert "waves has no piece whose name has the words retail, 9k" in capsys.readouterr().err
+
+
 def test_a_run_that_dies_is_told_and_stops_nothing(tmp_path: Path) -> None:
     columns = tmp_path / "columns.npz"
     write_columns(columns, problem_of(world([node("A")], [delivery("O", line("x"))], {("A", "x"): 1})))
