@@ -15,7 +15,7 @@ from time import perf_counter
 from typing import Any
 
 from benchmarks.columns import read_columns
-from benchmarks.memory import held_bytes, peak_bytes
+from benchmarks.memory import held_bytes, limit_memory, peak_bytes
 from benchmarks.slices import decide_in_slices
 from solver.plan import Plan
 from solver.problem import Problem
@@ -24,6 +24,9 @@ THRESHOLDS = (0.05, 0.02, 0.01, 0.005, 0.002, 0.001)
 """Gaps whose first time is noted."""
 PATIENCE = 120.0
 """Seconds after its limit (doubled) at which a process that has not answered is stopped."""
+
+MEMORY_SHARE = 0.7
+"""Of the machine's memory that a process may have."""
 
 
 @dataclass(frozen=True)
@@ -142,6 +145,7 @@ def judged(problem: Problem, plan: Plan) -> dict[str, Any]:
 
 def main() -> None:
     """Read the columns, run, and write what was measured."""
+    limit_memory(MEMORY_SHARE)
     bare_bytes = held_bytes()
     problem = read_columns(Path(sys.argv[1]))
     found = run(problem, Request(**json.loads(sys.argv[2])))

@@ -1,5 +1,6 @@
 """What a process holds in memory, and the most that it has held."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -26,6 +27,17 @@ def held_bytes() -> int:
     """What this process holds now; where the system does not say, the most that it has held."""
     told = _told("VmRSS:")
     return peak_bytes() if told is None else told
+
+
+def limit_memory(share: float) -> None:
+    """Let this process have no more than a share of the machine's memory: beyond it, it fails, and the machine goes on."""
+    try:
+        import resource
+
+        whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        resource.setrlimit(resource.RLIMIT_AS, (int(share * whole), resource.RLIM_INFINITY))
+    except (ImportError, AttributeError, ValueError, OSError):
+        return  # a system without such limits
 
 
 def _told(name: str) -> int | None:
