@@ -34,6 +34,7 @@ POLICY_LINES = {
     "fewest_parcels": ("#e69f00", [2, 2]),
     "cheapest": ("#009e73", [8, 3, 2, 3]),
     "cp_sat": ("#cc79a7", [4, 2]),
+    "highs": ("#8a5a44", [1, 2]),
 }
 """Colour and dash of each policy, the same in every picture."""
 WHOLE, SPLIT = "#0072b2", "#d55e00"

@@ -86,7 +86,7 @@ Policies = Annotated[
     typer.Option(
         "--policy",
         metavar="NAME",
-        help="nearest, fewest_parcels, cheapest, joint or cp_sat; may be repeated.",
+        help="nearest, fewest_parcels, cheapest, joint, cp_sat or highs; may be repeated.",
         show_default=False,
     ),
 ]
@@ -115,7 +115,8 @@ def solve(
     wave: WaveFile,
     out: Annotated[Path, typer.Option(metavar="PLAN", help="Plan file to write.", show_default=False)],
     policy: Annotated[
-        str, typer.Option(metavar="NAME", help="How to decide: nearest, fewest_parcels, cheapest, joint or cp_sat.")
+        str,
+        typer.Option(metavar="NAME", help="How to decide: nearest, fewest_parcels, cheapest, joint, cp_sat or highs."),
     ] = "joint",
     time_limit: TimeLimit = None,
     work: Work = None,
@@ -324,6 +325,21 @@ def demo(
 
     outputs.check_folder(out)
     demonstrate(out, orders, nodes, seed, _effort(time_limit, None), _say)
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
+def bench(context: typer.Context) -> None:
+    """Measure policies against each other: waves, sliced, yardsticks, replay or all; --help tells more."""
+    from importlib.metadata import entry_points
+
+    from solver.refusal import Refusal
+
+    found = next(iter(entry_points(group="allot.commands", name="bench")), None)
+    if found is None:
+        raise Refusal(
+            "bench", "the benchmarks are not installed; from a checkout: python -m benchmarks", "not_installed"
+        )
+    raise typer.Exit(found.load()(context.args))
 
 
 @app.command()

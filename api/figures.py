@@ -17,6 +17,7 @@ POLICY_NAMES = {
     "cheapest": "Cheapest",
     "joint": "Joint",
     "cp_sat": "CP-SAT",
+    "highs": "HiGHS",
 }
 """The policies, as people read them; one that is not here keeps its own name."""
 

@@ -1,23 +1,36 @@
-"""The benchmarks: `python -m benchmarks [waves|replay|all] [--quick]`."""
+"""The benchmarks: `python -m benchmarks [waves|sliced|yardsticks|replay|all] [--quick]`, or `allot bench`."""
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
-from benchmarks import replay, waves
+from api.outputs import write_text
+from benchmarks import growth, replay, sliced, targets, waves, waves_page, yardsticks
 from benchmarks.machine import this_machine
-from benchmarks.results import Render, Section, keep
+from benchmarks.results import Render, Say, Section, keep, kept_in, pieces_of, write_page
 
 HERE = Path(__file__).parent
-RENDERS: dict[str, Render] = {"waves": waves.render, "replay": replay.render}
+RENDERS: dict[str, Render] = {
+    "waves": waves_page.render,
+    "sliced": sliced.render,
+    "yardsticks": yardsticks.render,
+    "replay": replay.render,
+}
+SKIPPED: dict[str, Callable[[], str]] = {
+    "waves": waves.skipped,
+    "sliced": sliced.skipped,
+    "yardsticks": yardsticks.skipped,
+    "replay": replay.skipped,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure what is asked for, and write the results."""
+    """Measure what is asked for, and write the results piece by piece."""
     asked = parser().parse_args(arguments)
     folder = asked.out or (Path("out") / "benchmarks" if asked.quick else HERE)
     began = perf_counter()
@@ -26,28 +39,78 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"benchmarks: {perf_counter() - began:6.0f} s  {message}\n")
 
     for name in RENDERS if asked.what == "all" else (asked.what,):
-        if name == "waves":
-            wave_settings = waves.QUICK if asked.quick else waves.Settings()
-            if asked.time_limit is not None:
-                wave_settings = replace(wave_settings, seconds=asked.time_limit)
-            if asked.seeds is not None:
-                wave_settings = replace(wave_settings, seeds=asked.seeds)
-            settings, measured = asdict(wave_settings), waves.measure(wave_settings, say)
-        else:
-            reason = replay.skipped()
-            if reason:
-                say(f"replay skipped: {reason}")
-                continue
-            replay_settings = replay.QUICK if asked.quick else replay.Settings()
-            if asked.seconds is not None:
-                replay_settings = replace(replay_settings, seconds=asked.seconds)
-            if asked.until is not None:
-                replay_settings = replace(replay_settings, until=asked.until)
-            settings, measured = asdict(replay_settings), replay.measure(replay_settings, say)
-        today = datetime.now(UTC).date().isoformat()
-        page = keep(folder, Section(name, today, this_machine().as_json(), settings, measured), RENDERS)
+        reason = SKIPPED[name]()
+        if reason:
+            say(f"{name} skipped: {reason}")
+            continue
+        if not _measure(name, asked, folder, say):
+            return 2
+        page = write_page(folder, RENDERS, targets.render)
         say(f"{name} written to {page}")
     return 0
+
+
+def _measure(name: str, asked: argparse.Namespace, folder: Path, say: Say) -> bool:
+    """Measure one benchmark, keeping each piece as soon as it is there; False where it cannot join what is kept."""
+    settings = settings_of(name, asked)
+    machine = this_machine().as_json()
+    plain = asdict(settings)
+    old = kept_in(folder).get(name, {}).get("measured", {})
+    same = pieces_of(folder, name, machine, plain)
+    if (asked.only or asked.resume) and old and not same:
+        say(f"{name}: the results in {folder} are of another machine or other settings; --out names another folder")
+        return False
+    found = same if asked.only or asked.resume else {}
+    done = frozenset(found) if asked.resume else frozenset()
+    words = (asked.only or "").replace(",", " ").split()
+
+    matched: list[str] = []
+
+    def wanted(piece: str) -> bool:
+        if not all(word in piece.split() for word in words):
+            return False
+        matched.append(piece)
+        return piece not in done
+
+    for piece, one in _pieces(name, settings, wanted, say, asked.quick, found):
+        found = {**found, piece: one} if piece else one
+        keep(folder, Section(name, datetime.now(UTC).date().isoformat(), machine, plain, found))
+        _draw(name, folder, found)
+        write_page(folder, RENDERS, targets.render)
+    if words and not matched and name != "replay":
+        say(f"{name} has no piece whose name has the words {', '.join(words)}")
+    return True
+
+
+def _pieces(
+    name: str, settings: Any, wanted: Callable[[str], bool], say: Say, quick: bool, kept: dict[str, Any]
+) -> Iterator[waves.Piece]:
+    if name == "waves":
+        yield from waves.measure(settings, wanted, say, quick, kept)
+    elif name == "sliced":
+        yield from sliced.measure(settings, wanted, say, quick)
+    elif name == "yardsticks":
+        yield from yardsticks.measure(settings, wanted, say, quick)
+    else:
+        # one replay after the other shares a placed history: all of it is one piece
+        yield "", replay.measure(settings, say)
+
+
+def settings_of(name: str, asked: argparse.Namespace) -> Any:
+    """The settings of a benchmark, with what was asked for in place of the usual."""
+    modules = {"waves": waves, "sliced": sliced, "yardsticks": yardsticks, "replay": replay}
+    module: Any = modules[name]
+    settings = module.QUICK if asked.quick else module.Settings()
+    given = {"seconds": asked.seconds, "seeds": asked.seeds, "until": asked.until}
+    known = {key: value for key, value in given.items() if value is not None and hasattr(settings, key)}
+    return replace(settings, **known)
+
+
+def _draw(name: str, folder: Path, found: dict[str, Any]) -> None:
+    """Leave the picture of a section beside the page."""
+    drawing = growth.picture(found) if name == "waves" else None
+    if drawing is not None:
+        write_text(folder / "growth.svg", drawing)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -55,9 +118,10 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser("python -m benchmarks", description="Measure policies against each other.")
     made.add_argument("what", nargs="?", default="all", choices=[*RENDERS, "all"], help="what to measure (all)")
     made.add_argument("--quick", action="store_true", help="tiny: shows that it works; results go to out/benchmarks")
-    made.add_argument("--time-limit", type=float, metavar="SECONDS", help="of joint and cp_sat on a wave (60)")
-    made.add_argument("--seeds", type=int, metavar="NUMBER", help="waves of each size (3)")
-    made.add_argument("--seconds", type=float, metavar="SECONDS", help="of a policy for each wave of a replay (10)")
+    made.add_argument("--only", metavar="WORDS", help="pieces whose names have all these words, as retail,100k,peak")
+    made.add_argument("--resume", action="store_true", help="leave out the pieces that are already in the results")
+    made.add_argument("--seconds", type=float, metavar="SECONDS", help="limit of each run, instead of the usual")
+    made.add_argument("--seeds", type=int, metavar="NUMBER", help="waves of each kind, instead of the usual")
     made.add_argument("--until", metavar="DAY", help="last day of the replay, as 2011-01-31 (the whole history)")
     made.add_argument("--out", type=Path, metavar="DIR", help="where results.md and results.json go (benchmarks)")
     return made

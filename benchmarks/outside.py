@@ -41,8 +41,27 @@ class WaveMaker:
         self.module: Any = module_from_spec(spec)
         spec.loader.exec_module(self.module)
 
-    def make(self, orders: int, stores: int, warehouses: int, cover: float, seed: int) -> Wave:
-        """Make a retail wave."""
-        made = self.module.make(orders=orders, stores=stores, warehouses=warehouses, cover=cover, seed=seed)
+    def make(
+        self,
+        orders: int,
+        stores: int,
+        warehouses: int,
+        cover: float = 4.0,
+        seed: int = 1,
+        profile: str = "retail",
+        capacity: float = 0.0,
+        pickup: float = 0.15,
+    ) -> Wave:
+        """Make a wave."""
+        made = self.module.make(
+            orders=orders,
+            stores=stores,
+            warehouses=warehouses,
+            profile=profile,
+            cover=cover,
+            pickup=pickup,
+            capacity=capacity,
+            seed=seed,
+        )
         # through JSON, as a file would come
         return msgspec.json.decode(msgspec.json.encode(made), type=Wave)

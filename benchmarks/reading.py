@@ -11,6 +11,7 @@ from time import perf_counter
 from typing import Any
 
 import solver
+from benchmarks.memory import peak_bytes
 from solver.wave import load
 
 
@@ -45,16 +46,6 @@ def measure(wave: Path) -> dict[str, Any]:
         "peak_bytes": peak_bytes(),
         "peak_before_bytes": before,
     }
-
-
-def peak_bytes() -> int:
-    """The most memory that this process has held, 0 where the system does not say."""
-    try:
-        import resource
-    except ImportError:
-        return 0
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
 
 
 if __name__ == "__main__":

@@ -115,7 +115,7 @@ def _measured(run: Run, joint: Run | None) -> dict[str, Any]:
     }
 
 
-def render(measured: dict[str, Any]) -> str:
+def render(measured: dict[str, Any], _settings: dict[str, Any]) -> str:
     """Show the policies side by side: one measure to a row."""
     runs = measured["runs"]
     terms = [term for term in runs[0]["bill"] if any(run["bill"][term] for run in runs)]

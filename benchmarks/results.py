@@ -12,8 +12,9 @@ from benchmarks.machine import described
 
 Say = Callable[[str], None]
 """Told what is being done, for people who wait."""
-Render = Callable[[dict[str, Any]], str]
-"""From what was measured to a section of the page."""
+Render = Callable[[dict[str, Any], dict[str, Any]], str]
+"""From what was measured, and the settings, to a section of the page."""
+Sections = dict[str, dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -27,35 +28,62 @@ class Section:
     measured: dict[str, Any]
 
 
-def keep(folder: Path, section: Section, renders: dict[str, Render]) -> Path:
-    """Put a section among the results of a folder, in place of an older one; returns the page."""
-    kept = make_folder(folder) / "results.json"
-    sections: dict[str, Any] = json.loads(kept.read_text()) if kept.exists() else {}
+def kept_in(folder: Path) -> Sections:
+    """The sections that a folder holds."""
+    kept = folder / "results.json"
+    return json.loads(kept.read_text()) if kept.exists() else {}
+
+
+def pieces_of(folder: Path, name: str, machine: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
+    """The pieces of a section that new ones may join: of the same machine and settings, or none."""
+    one = kept_in(folder).get(name)
+    if one is None or one["machine"] != machine or one["settings"] != json.loads(json.dumps(settings)):
+        return {}
+    return dict(one["measured"])
+
+
+def keep(folder: Path, section: Section) -> None:
+    """Put a section among the results of a folder, in place of an older one."""
+    sections = kept_in(make_folder(folder))
     sections[section.name] = {
         "day": section.day,
         "machine": section.machine,
         "settings": section.settings,
         "measured": section.measured,
     }
-    write_text(kept, json.dumps(sections, indent=1, allow_nan=False) + "\n")
+    write_text(folder / "results.json", json.dumps(sections, indent=1, allow_nan=False) + "\n")
+
+
+def write_page(
+    folder: Path, renders: dict[str, Render], head: Callable[[dict[str, dict[str, Any]]], str] | None = None
+) -> Path:
+    """Write the page of the results that a folder holds."""
     page = folder / "results.md"
-    write_text(page, page_of(sections, renders))
+    write_text(page, page_of(kept_in(folder), renders, head))
     return page
 
 
-def page_of(sections: dict[str, Any], renders: dict[str, Render]) -> str:
-    """Show all sections that there are, in the order in which they can be rendered."""
+def page_of(
+    sections: Sections,
+    renders: dict[str, Render],
+    head: Callable[[dict[str, dict[str, Any]]], str] | None = None,
+) -> str:
+    """Show all sections that there are, in the order in which they can be rendered, below a head made from all of them."""
     parts = [
         "# Results\n\nWritten by `python -m benchmarks`; `README.md` beside this page says how they are measured.\n"
     ]
+    if head is not None:
+        parts.append(head({name: one["measured"] for name, one in sections.items()}))
     for name, render in renders.items():
         if name in sections:
             one = sections[name]
-            settings = ", ".join(f"{key} {_plain(value)}" for key, value in one["settings"].items())
-            head = (
+            settings = ", ".join(
+                f"{key} {_plain(value)}" for key, value in one["settings"].items() if value not in (None, "")
+            )
+            opening = (
                 f"## {name.capitalize()}\n\nMeasured on {one['day']} with {settings}, on: {described(one['machine'])}\n"
             )
-            parts.append(f"{head}\n{render(one['measured'])}")
+            parts.append(f"{opening}\n{render(one['measured'], one['settings'])}")
     return "\n".join(parts)
 
 

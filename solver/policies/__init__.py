@@ -13,6 +13,7 @@ _POLICIES = {
     "cheapest": ("solver.policies.cheapest", "Cheapest"),
     "joint": ("solver.policies.joint", "Joint"),
     "cp_sat": ("solver.policies.cp_sat", "CpSat"),
+    "highs": ("solver.policies.highs", "Highs"),
 }
 NAMES = tuple(_POLICIES)
 """The policies there are, simplest first."""

@@ -24,7 +24,7 @@ from tests.solver import shared_wave
 from tests.strategies import small_waves
 from tests.worlds import collection, delivery, line, node, service, sku, world
 
-OURS = ("nearest", "fewest_parcels", "cheapest", "joint")
+OURS = ("nearest", "fewest_parcels", "cheapest", "joint", "highs")
 FLAT = service("flat", steps_g=[30_000], cents=[[700]], over=[0])
 
 
