@@ -9,6 +9,7 @@ from rich.text import Text
 from api import figures, show
 from solver.bill import TERMS
 from solver.check import check
+from solver.choices import Way, terms_of
 from solver.explanation import (
     CHEAPER,
     DEARER,
@@ -30,7 +31,6 @@ from solver.explanation import (
 from solver.plan import Plan
 from solver.problem import DELIVERED, NO_SERVICE, Problem
 from solver.refusal import Refusal
-from solver.choices import Way, terms_of
 
 if TYPE_CHECKING:
     from rich.table import Table

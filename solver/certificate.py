@@ -15,7 +15,7 @@ import numpy as np
 
 from solver.bill import order_bills
 from solver.plan import Plan
-from solver.prices import MOMENTUM, ROUNDS_NEXT, Priced, Pricing, step_unit
+from solver.prices import MOMENTUM, ROUNDS_NEXT, Priced, Pricing
 from solver.problem import HARD, Bools, Floats, Ints, Problem
 
 LINE_ROUNDS = 60
@@ -116,11 +116,11 @@ def price_again(problem: Problem, plan: Plan) -> tuple[Pricing, Priced]:
 
 
 def _price_rows(pricing: Pricing, priced: Priced, rows: Bools) -> Priced:
-    """Raise the prices of some rows only: a short ascent, as `prices.ascend` makes on all."""
+    """Raise the prices of some rows only: a short ascent, as `prices.Ascent` makes first on all."""
     best, now = priced, priced
     line_price = priced.line_price.copy()
     speed = np.zeros_like(priced.row_price)
-    step = 0.5 * step_unit(pricing)
+    step = 0.25 * float(priced.order_value.sum()) / max(1, pricing.problem.lines)
     for _ in range(min(ROW_PASSES_MAX, max(ROW_PASSES_MIN, ROW_PASSES_ORDERS // max(1, len(pricing.orders))))):
         slope, _ = pricing.slopes()
         slope[~rows | ((now.row_price <= 0) & (slope < 0))] = 0.0

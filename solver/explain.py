@@ -15,6 +15,7 @@ import numpy as np
 
 from solver import choices
 from solver.certificate import certify, charges, drawn
+from solver.choices import Found, Market, Way
 from solver.explanation import (
     CHEAPER,
     DEARER,
@@ -36,7 +37,6 @@ from solver.explanation import (
 )
 from solver.plan import Plan
 from solver.problem import HARD, NO_LIMIT, NO_SERVICE, Ints, Problem
-from solver.choices import Found, Market, Way
 
 
 def explain(problem: Problem, plan: Plan, order: int) -> Explanation:
@@ -173,7 +173,9 @@ class _Case:
         used = np.unique(chosen.node).tolist()
         asked: list[tuple[tuple[str, int], Way | None]] = []
         alone = [choices.serve(one, self.alone), choices.serve(one, market)]
-        asked += [(("without", j), choices.serve(choices.without(one, np.arange(one.nodes) == j), market)) for j in used]
+        asked += [
+            (("without", j), choices.serve(choices.without(one, np.arange(one.nodes) == j), market)) for j in used
+        ]
         asked += [(("whole", j), way) for j, way in choices.whole_from(one, market, self._can_send_all()).items()]
         asked += [(("by", node), found.way) for node, found in at_prices.items()]
         asked += [(("alone", -1), alone[0]), (("prices", -1), alone[1])]
@@ -243,7 +245,9 @@ class _Case:
         rules = [(MAX_PARCELS, several), (SHIP_COMPLETE, partial)]
         return {
             rule: {
-                node for node, found in choices.by_node(problem, self.alone, self.chosen).items() if found.way is not None
+                node
+                for node, found in choices.by_node(problem, self.alone, self.chosen).items()
+                if found.way is not None
             }
             for rule, problem in rules
             if problem.order_max_parcels[0] != one.order_max_parcels[0] or one.order_ship_complete[0]

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from solver.certificate import Certificate
-from solver.problem import Problem
 from solver.choices import Way
+from solver.problem import Problem
 
 USED, NO_OPTION, NO_WAY, MAX_PARCELS, SHIP_COMPLETE = "used", "no_option", "no_way", "max_parcels", "ship_complete"
 DEARER, CHEAPER, TAKEN, WORTH_MORE = "dearer", "cheaper", "taken", "worth_more"

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from solver.bill import bill
 from solver.certificate import values
 from solver.check import check
+from solver.choices import Way, plan_of, way_of
 from solver.effort import Effort
 from solver.explain import explain
 from solver.explanation import Alternative, Explanation, NodeAnswer
@@ -17,7 +18,6 @@ from solver.plan import Plan
 from solver.policies import make
 from solver.problem import HARD, NO_LIMIT, Problem
 from solver.wave import Node, Wave, problem_of
-from solver.choices import Way, plan_of, way_of
 from tests.solver.test_certificate import POLICIES, as_from_a_file, optimum
 from tests.solver.test_joint import large_orders
 from tests.solver.test_prices import CENTS
