@@ -150,7 +150,11 @@ def solve(
     if json:
         from dataclasses import asdict
 
-        show.as_json({"plan": str(out), "seed": seed, **asdict(row)})
+        from api import gaps
+        from solver.certificate import certify
+
+        certificate = gaps.as_json(problem, certify(problem, plan), gaps.MOST)
+        show.as_json({"plan": str(out), "seed": seed, **asdict(row), "certificate": certificate})
     else:
         show.plan(f"{name}: {problem.orders:,} orders at {problem.nodes:,} nodes", row)
         _say(f"plan written to {out}")
@@ -184,6 +188,54 @@ def check(wave: WaveFile, plan: PlanFile, json: Json = False) -> None:
         )
     if not verdict.ok:
         raise typer.Exit(1)
+
+
+@app.command()
+def gap(
+    wave: WaveFile,
+    plan: PlanFile,
+    most: Annotated[int, typer.Option("--most", min=0, metavar="N", help="Orders, stocks and nodes to name.")] = 5,
+    json: Json = False,
+) -> None:
+    """Say what holds the gap of a plan: which orders, which stock, which capacity."""
+    from api import explaining, gaps, show
+    from solver.certificate import certify
+    from solver.planfile import read_plan
+    from solver.wave import load
+
+    problem = load(wave)
+    answer = read_plan(plan, problem)
+    explaining.must_hold(plan, problem, answer)
+    found = certify(problem, answer)
+    if json:
+        show.as_json(gaps.as_json(problem, found, most))
+    else:
+        gaps.show_gap(problem, found, most)
+
+
+@app.command()
+def explain(
+    wave: WaveFile,
+    plan: PlanFile,
+    order: Annotated[str, typer.Argument(metavar="ORDER", help="Id of the order.", show_default=False)],
+    alternatives: Annotated[int, typer.Option(min=0, metavar="N", help="Alternatives to show.")] = 5,
+    json: Json = False,
+) -> None:
+    """Say why an order is served as it is: its bill, its best alternatives, why not each node, what would tip it."""
+    from api import explaining, show
+    from solver.explain import explain as explained
+    from solver.planfile import read_plan
+    from solver.wave import load
+
+    problem = load(wave)
+    number = explaining.order_of(problem, order)
+    answer = read_plan(plan, problem)
+    explaining.must_hold(plan, problem, answer)
+    told = explaining.Telling(problem, explained(problem, answer, number), alternatives)
+    if json:
+        show.as_json(told.as_json())
+    else:
+        told.show()
 
 
 @app.command()

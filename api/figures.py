@@ -27,6 +27,11 @@ def money(cents: float) -> str:
     return f"{cents / 100:,.2f}"
 
 
+def signed(cents: float) -> str:
+    """Write a difference of money with its sign."""
+    return "0.00" if abs(cents) < 0.5 else f"{'+' if cents > 0 else '−'}{money(abs(cents))}"
+
+
 def whole(count: float) -> str:
     """Write a count with thousands separators."""
     return f"{count:,.0f}"

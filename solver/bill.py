@@ -39,24 +39,35 @@ class Measures:
 
 def bill(problem: Problem, plan: Plan) -> dict[str, int]:
     """Price a plan by term, in cents."""
-    travel, late = _travel(problem, plan)
-    option = problem.find_options(plan.entry_line, plan.parcel_node[plan.entry_parcel])
-    node = plan.parcel_node[plan.entry_parcel]
-    handling = problem.node_parcel_cents[plan.parcel_node].sum() + problem.node_line_cents[node].sum()
-    handling += (problem.option_unit_cents[option] * plan.entry_units).sum()
     over = np.maximum(0, np.bincount(plan.parcel_node, minlength=problem.nodes) - problem.node_capacity_parcels)
     overtime = np.where(problem.node_overtime_cents == HARD, 0, problem.node_overtime_cents)
+    terms = {term: int(cents.sum()) for term, cents in order_bills(problem, plan).items()}
+    terms["overtime"] = int((over * overtime).sum())
+    return {term: terms[term] for term in TERMS}
+
+
+def order_bills(problem: Problem, plan: Plan) -> dict[str, Ints]:
+    """Price each order by term, in cents: (O,) for each term but overtime, which is owed by a node, not by an order."""
+    order, parcel, line = plan.parcel_order, plan.entry_parcel, plan.entry_line
+    node, entry_order = plan.parcel_node[parcel], plan.parcel_order[parcel]
+    travel, late = _travel(problem, plan)
+    option = problem.find_options(line, node)
+    picking = problem.node_line_cents[node] + problem.option_unit_cents[option] * plan.entry_units
     still_open = problem.line_qty - units_by_line(problem, plan)
-    cents = (
-        travel.sum(),
-        handling,
-        late.sum(),
-        (problem.option_value_cents[option] * plan.entry_units).sum(),
-        (over * overtime).sum(),
-        (still_open * problem.line_unfilled_cents).sum(),
-        still_open[problem.line_must_fill].sum() * BROKEN_PROMISE_CENTS,
-    )
-    return dict(zip(TERMS, (int(amount) for amount in cents), strict=True))
+
+    def by_order(index: Ints, cents: Ints) -> Ints:
+        total = np.zeros(problem.orders, dtype=np.int64)
+        np.add.at(total, index, cents)
+        return total
+
+    return {
+        "carriage": by_order(order, travel),
+        "handling": by_order(order, problem.node_parcel_cents[plan.parcel_node]) + by_order(entry_order, picking),
+        "late": by_order(order, late),
+        "stock_value": by_order(entry_order, problem.option_value_cents[option] * plan.entry_units),
+        "unfilled": by_order(problem.line_order, still_open * problem.line_unfilled_cents),
+        "broken_promise": by_order(problem.line_order, still_open * problem.line_must_fill * BROKEN_PROMISE_CENTS),
+    }
 
 
 def measure(problem: Problem, plan: Plan) -> Measures:
@@ -117,4 +128,4 @@ def _price(
     return carriage, late
 
 
-__all__ = ["TERMS", "Measures", "bill", "days_late", "measure"]
+__all__ = ["TERMS", "Measures", "bill", "days_late", "measure", "order_bills"]

@@ -157,6 +157,7 @@ class Ascent:
         self.ways = nothing_shipped(open_cents.astype(np.float64))
         self.limit = np.concatenate([pricing.left, pricing.capacity]).astype(np.float64)
         self.ceiling = np.concatenate([np.full(problem.rows, np.inf), np.where(pricing.limited, pricing.ceiling, 0.0)])
+        self.floor = np.zeros_like(self.limit)
         node_price = np.where(pricing.limited, np.minimum(node_price, pricing.ceiling), 0.0)
         self.now = self.best = self._price(row_price, node_price, ROUNDS_FIRST)
         self.unit = max(1.0, 0.5 * float(self.now.order_value.sum()) / max(1, problem.lines))
@@ -184,7 +185,7 @@ class Ascent:
                 return
             before = self.best.bound_cents
             start = np.concatenate([self.best.row_price, self.best.node_price])
-            price = best_prices(self.ways, self.limit, self.ceiling, start, self.mu)
+            price = best_prices(self.ways, self.limit, self.floor, self.ceiling, start, self.mu)
             if self._over(enough, until):
                 return
             priced = self._price(price[:rows], price[rows:])

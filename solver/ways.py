@@ -89,25 +89,24 @@ def nothing_shipped(cents: Floats) -> Ways:
     return Ways(np.arange(orders + 1), cents, np.zeros(orders + 1, dtype=np.int64), none, none)
 
 
-def best_prices(ways: Ways, limit: Floats, ceiling: Floats, start: Floats, mu: float) -> Floats:
+def best_prices(ways: Ways, limit: Floats, floor: Floats, ceiling: Floats, start: Floats, mu: float) -> Floats:
     """Find the prices at which these ways share out what there is, each order choosing softly.
 
     Parameters
     ----------
-    limit, ceiling
-        (R + J,) how much there is, and the most that a unit may cost.
+    limit, floor, ceiling
+        (R + J,) how much there is, and the least and the most that a unit may cost.
     start
         (R + J,) prices to start from.
     mu
         How soft: choices within some `mu` cents are nearly alike.
     """
-    contested = demand_at_most(ways, len(limit)) > limit
-    contested &= ceiling > 0
+    contested = (demand_at_most(ways, len(limit)) > limit) & (ceiling > floor)
     row = np.flatnonzero(contested)
-    price = np.where(contested, start, 0.0)
+    price = np.where(contested, start, floor)
     if not len(row):
         return price
-    part = _part(ways, contested)
+    part = _part(ways, contested, np.where(contested, 0.0, floor))
     least = [np.zeros(len(row)) for _ in range(PARTS)]
     bounds = np.linspace(0, len(part.order_start) - 1, PARTS + 1).astype(int)
 
@@ -129,7 +128,7 @@ def best_prices(ways: Ways, limit: Floats, ceiling: Floats, start: Floats, mu: f
 
     found = minimize(  # type: ignore[call-overload]
         loss, np.minimum(price[row], ceiling[row]) / scale, jac=True, method="L-BFGS-B",
-        bounds=np.stack([np.zeros(len(row)), ceiling[row] / scale], axis=1),
+        bounds=np.stack([floor[row] / scale, ceiling[row] / scale], axis=1),
         options={"maxfun": EVALUATIONS, "maxcor": MEMORY},
     )  # fmt: skip
     price[row] = found.x * scale
@@ -142,8 +141,12 @@ def demand_at_most(ways: Ways, rows: int) -> Floats:
     return demand
 
 
-def _part(ways: Ways, contested: Bools) -> Ways:
-    """Keep the orders that draw on contested rows, and those rows alone (renumbered)."""
+def _part(ways: Ways, contested: Bools, price: Floats) -> Ways:
+    """Keep the orders that draw on contested rows, and those rows alone (renumbered), with the price of the others in the bill."""
+    cents = ways.cents
+    if price.any():
+        way = np.repeat(np.arange(len(cents)), np.diff(ways.entry_start))
+        cents = cents + np.bincount(way, ways.entry_use * price[ways.entry_row], minlength=len(cents))
     matters = contested[ways.entry_row]
     touched = np.concatenate([[0], np.cumsum(matters)])
     way_entries = touched[ways.entry_start]
@@ -153,7 +156,7 @@ def _part(ways: Ways, contested: Bools) -> Ways:
     number = (np.cumsum(contested) - 1).astype(np.int32)
     return Ways(
         np.concatenate([[0], np.cumsum(np.diff(ways.order_start)[orders])]).astype(np.int64),
-        ways.cents[kept],
+        cents[kept],
         np.concatenate([[0], np.cumsum(np.diff(way_entries)[kept])]).astype(np.int64),
         number[ways.entry_row[matters]],
         ways.entry_use[matters],

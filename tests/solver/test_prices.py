@@ -6,12 +6,12 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from solver.draft import new_draft
+from solver.draft import cost_of, new_draft
 from solver.effort import Effort
-from solver.exact import decide_again
+from solver.exact import decide_again, put_in_place
 from solver.plan import Plan
 from solver.policies import make
-from solver.prices import ROUNDS_FIRST, Pricing
+from solver.prices import ROUNDS_FIRST, Priced, Pricing
 from solver.problem import Floats, Problem
 from solver.wave import Wave, problem_of
 from tests.solver.test_joint import large_orders
@@ -40,6 +40,10 @@ def drawn_prices(pricing: Pricing, data: st.DataObject) -> tuple[Floats, Floats]
     return rows, np.where(pricing.limited, np.minimum(nodes, pricing.ceiling), 0.0)
 
 
+def prices_at(problem: Problem, rows: Floats, nodes: Floats) -> Priced:
+    return Priced(rows, nodes, 0.0, np.zeros(problem.orders), pricing_of(problem).start_lines())
+
+
 def assert_bound_holds(problem: Problem, data: st.DataObject) -> None:
     best = optimum(problem).cost_cents
     pricing = pricing_of(problem)
@@ -64,12 +68,11 @@ def test_any_prices_prove_a_bound_on_orders_of_many_units(wave: Wave, data: st.D
 def assert_nothing_needed_is_fixed_away(problem: Problem, data: st.DataObject) -> None:
     """From nothing shipped, at any prices, one integer program over what they leave finds the optimum."""
     rows, nodes = drawn_prices(pricing_of(problem), data)
-    outcome = decide_again(problem, new_draft(problem), np.arange(problem.orders), rows, nodes, seconds=30)
+    draft = new_draft(problem)
+    outcome = decide_again(problem, draft, np.arange(problem.orders), prices_at(problem, rows, nodes), seconds=30)
     best = optimum(problem).cost_cents
-    found = int(outcome.draft.cost.sum())
-    over = np.maximum(0, -outcome.draft.node_left)
     assert outcome.tried
-    assert found + int((over * np.maximum(0, problem.node_overtime_cents)).sum()) == best
+    assert cost_of(problem, put_in_place(problem, draft, outcome.ways)[0]) == best
     assert outcome.bound_cents <= best + 1e-6
 
 
@@ -90,7 +93,10 @@ def test_too_high_a_price_proves_nothing_and_fixes_nothing_away() -> None:
     wave = world([node("A"), node("B", 1)], [delivery("O", line("x"))], {("A", "x"): 1000, ("B", "x"): 1})
     problem = problem_of(wave)
     rows = np.where(problem.row_node == 0, 10_000.0, 0.0)
-    draft = decide_again(problem, new_draft(problem), np.arange(1), rows, np.zeros(2)).draft
+    draft = new_draft(problem)
+    outcome = decide_again(problem, draft, np.arange(1), prices_at(problem, rows, np.zeros(2)))
+    draft, better = put_in_place(problem, draft, outcome.ways)
+    assert better
     assert draft.cost.tolist() == [561]
 
 
