@@ -126,12 +126,12 @@ def solve(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Decide a wave, and prove how good the plan is."""
+    """Decide a wave, and prove how good the plan is. Ctrl-C ends the search and writes the best plan so far."""
     from dataclasses import replace
     from time import monotonic
 
     from api import compare, outputs, show
-    from api.progress import following
+    from api.progress import following, stopped_by_signals
     from solver.planfile import read_prices, write_plan
     from solver.wave import load
 
@@ -142,8 +142,12 @@ def solve(
     if warm is not None:
         problem = problem.priced(*read_prices(warm, problem))
     reading = monotonic() - started
-    with following(f"{name}: {problem.orders:,} orders, {problem.nodes:,} nodes") as watch:
-        plan = compare.solve(problem, name, _effort(time_limit, work, reading), seed, watch)
+    effort = _effort(time_limit, work, reading)
+    title = f"{name}: {problem.orders:,} orders, {problem.nodes:,} nodes"
+    with following(title) as watch, stopped_by_signals(effort.stop):
+        plan = compare.solve(problem, name, effort, seed, watch)
+    if effort.stop.is_set():
+        _say("stopped: this is the best plan so far")
     plan = replace(plan, seconds=reading + plan.seconds)
     write_plan(out, problem, plan)
     row = compare.row_of(problem, plan, None)

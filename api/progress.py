@@ -4,6 +4,7 @@ import math
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from threading import Event
 from types import FrameType
 
 from rich.console import Console
@@ -53,6 +54,23 @@ def describe(doing: str, seconds: float, cost: float, bound: float) -> str:
     if math.isfinite(cost) and math.isfinite(bound) and cost > 0:
         parts.append(f"gap {figures.gap((cost - bound) / cost)}")
     return "  ".join(parts)
+
+
+@contextmanager
+def stopped_by_signals(stop: Event) -> Iterator[None]:
+    """Let Ctrl-C or SIGTERM ask for the best answer so far; a second one ends the work at once."""
+
+    def ask(_signal: int, _frame: FrameType | None) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextmanager

@@ -185,7 +185,9 @@ class Ascent:
                 return
             before = self.best.bound_cents
             start = np.concatenate([self.best.row_price, self.best.node_price])
-            price = best_prices(self.ways, self.limit, self.floor, self.ceiling, start, self.mu)
+            price = best_prices(
+                self.ways, self.limit, self.floor, self.ceiling, start, self.mu, lambda: self._over(enough, until)
+            )
             if self._over(enough, until):
                 return
             priced = self._price(price[:rows], price[rows:])

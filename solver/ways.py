@@ -6,6 +6,7 @@ gradient everywhere: a quasi-Newton method climbs it, `mu` falls from round to r
 columns of a column generation).
 """
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -89,7 +90,9 @@ def nothing_shipped(cents: Floats) -> Ways:
     return Ways(np.arange(orders + 1), cents, np.zeros(orders + 1, dtype=np.int64), none, none)
 
 
-def best_prices(ways: Ways, limit: Floats, floor: Floats, ceiling: Floats, start: Floats, mu: float) -> Floats:
+def best_prices(
+    ways: Ways, limit: Floats, floor: Floats, ceiling: Floats, start: Floats, mu: float, over: Callable[[], bool]
+) -> Floats:
     """Find the prices at which these ways share out what there is, each order choosing softly.
 
     Parameters
@@ -100,6 +103,8 @@ def best_prices(ways: Ways, limit: Floats, floor: Floats, ceiling: Floats, start
         (R + J,) prices to start from.
     mu
         How soft: choices within some `mu` cents are nearly alike.
+    over
+        Told before each step whether to end here.
     """
     contested = (demand_at_most(ways, len(limit)) > limit) & (ceiling > floor)
     row = np.flatnonzero(contested)
@@ -126,10 +131,14 @@ def best_prices(ways: Ways, limit: Floats, floor: Floats, ceiling: Floats, start
         values = list(THREADS.map(lambda k: soften(k, at), range(PARTS)))
         return float((at * limit[row]).sum() - sum(values)), (limit[row] - sum(least)) * scale
 
+    def look_up(_: Floats) -> None:
+        if over():
+            raise StopIteration
+
     found = minimize(  # type: ignore[call-overload]
         loss, np.minimum(price[row], ceiling[row]) / scale, jac=True, method="L-BFGS-B",
         bounds=np.stack([floor[row] / scale, ceiling[row] / scale], axis=1),
-        options={"maxfun": EVALUATIONS, "maxcor": MEMORY},
+        options={"maxfun": EVALUATIONS, "maxcor": MEMORY}, callback=look_up,
     )  # fmt: skip
     price[row] = found.x * scale
     return price
