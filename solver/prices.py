@@ -13,7 +13,7 @@ import numpy as np
 from numba import njit
 
 from solver.effort import Meter
-from solver.many import bound_many, split_many
+from solver.many import bound_many, price_many
 from solver.offers import PAIRS_MAX, option_of, pairs_of
 from solver.problem import HARD, NO_LIMIT, Bools, Columns, Floats, Ints, Problem, Shorts
 from solver.split import TABLE_MAX_PRICING, split_few
@@ -100,7 +100,7 @@ class Pricing:
 
     def start_lines(self) -> Floats:
         """Line prices to start from: nothing yet known."""
-        return self.problem.line_open_cents.astype(np.float64) * 0.5
+        return np.full(self.problem.lines, -1.0)
 
     def at(self, row_price: Floats, node_price: Floats, line_price: Floats, rounds: int) -> Priced:
         """Price every order. `line_price` improves in place; `row_use` and `node_use` hold what the answers draw."""
@@ -128,7 +128,7 @@ class Pricing:
             count = _price(
                 problem.columns, self.orders, self.few, self.left, self.open_nodes, row_price, node_price, open_cents,
                 self.target, line_price, rounds, value, self.row_use[chunk], self.node_use[chunk], chunk, chunks, self.limited,
-                known, *found, np.zeros(problem.rows if ways is not None else 0, dtype=np.int64),
+                known, *found,
             )  # fmt: skip
             order, cents, start, row, use = found
             entries = start[count]
@@ -284,7 +284,6 @@ def _price(
     found_start: Ints,
     found_row: Shorts,
     found_use: Shorts,
-    scratch: Ints,
 ) -> int:
     """Price every so-manieth order; returns how many ways better than (O,) `known` were noted (none where that is empty)."""
     made, entries = 0, 0
@@ -299,15 +298,17 @@ def _price(
             if not len(known) or cost >= known[order] - 1e-3:
                 continue
         else:
-            value[order] = bound_many(
-                c, order, left, node_left, row_price, node_price, open_cents, 0.0, target[order], line_price, rounds, row_use,
-                node_use,
-            )  # fmt: skip
             if not len(known):
+                value[order] = bound_many(
+                    c, order, left, node_left, row_price, node_price, open_cents, 0.0, target[order], line_price, rounds, row_use,
+                    node_use,
+                )  # fmt: skip
                 continue
-            cost, _, node, _, units = split_many(
-                c, order, left, node_left, row_price, node_price, open_cents, 0.0, scratch
+            warm = line_price[c.order_line_start[order]] >= 0
+            value[order], cost, _, node, _, units = price_many(
+                c, order, left, node_left, row_price, node_price, open_cents, 0.0, line_price, warm, 1, 0
             )
+            note_use(c, order, node, units, row_use, node_use)
             if cost >= known[order] - 1e-3:
                 continue
         width = c.option_row.shape[1]

@@ -7,8 +7,8 @@ from numba import njit
 
 from solver.draft import Draft, has_room, new_draft, plan_of, put, roomier
 from solver.effort import Effort, Meter, Watch, unwatched
-from solver.many import draw, pack, parcels_at, room
 from solver.offers import INF, offers_of, options_at
+from solver.packing import draw, pack, parcels_at, room
 from solver.plan import Plan
 from solver.policies.cheapest import own_bound
 from solver.problem import Columns, Floats, Ints, Problem
