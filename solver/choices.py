@@ -203,7 +203,7 @@ def serve(problem: Problem, market: Market) -> Way | None:
     if few(problem):
         _, dest, node, service, units, proven = split_few(c, 0, *state, TABLE_MAX)
     if not proven:
-        _, dest, node, service, units = split_many(c, 0, *state, np.zeros(problem.rows, dtype=np.int64))
+        _, dest, node, service, units = split_many(c, 0, *state)
     way = Way(int(dest), node, service, units)
     return way if fits(problem, way, market) and follows(problem, way) else None
 

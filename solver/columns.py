@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit
 
-from solver.many import knapsack
+from solver.many import lane_bounds
 from solver.offers import INF, at_node, best_service, contents_of, offers_of, opening_cents, units_in
 from solver.parcel import travel_cents
 from solver.prices import Priced, Pricing
@@ -72,11 +72,13 @@ def lanes_within(pricing: Pricing, priced: Priced, slack: float) -> Lanes:
     """List the lanes of all orders of many lines whose reduced cost is at most `slack`."""
     rows = []
     for order in pricing.orders[~pricing.few]:
-        found = _lanes_within(
+        key, bound = lane_bounds(
             pricing.problem.columns, int(order), pricing.left, pricing.open_nodes, priced.row_price, priced.node_price,
-            priced.line_price, priced.order_value[order], slack,
+            priced.line_price,
         )  # fmt: skip
-        rows.append(found)
+        # at these line prices the bound with a lane may be below that of the order, which may have been proven otherwise
+        reduced = np.maximum(0.0, bound - priced.order_value[order])
+        rows.append((key[reduced <= slack], reduced[reduced <= slack]))
     keys = np.concatenate([row[0] for row in rows]) if rows else np.zeros((0, 4), dtype=np.int64)
     reduced = np.concatenate([row[1] for row in rows]) if rows else np.zeros(0)
     return Lanes(keys[:, 0], keys[:, 1], keys[:, 2], keys[:, 3], reduced)
@@ -163,70 +165,6 @@ def _parcels_within(
                         made += 1
                         out_start[made] = entries
     return made, entries
-
-
-@njit(cache=True)
-def _lanes_within(
-    c: Columns,
-    order: int,
-    left: Ints,
-    node_left: Ints,
-    row_price: Floats,
-    node_price: Floats,
-    line_price: Floats,
-    order_value: float,
-    slack: float,
-) -> tuple[Ints, Floats]:
-    first, last = c.order_line_start[order], c.order_line_start[order + 1]
-    n = last - first
-    nodes, avail, unit, _ = offers_of(c, order, left, node_left, row_price)
-    count = len(nodes) * (c.lane_zone.shape[2] + 1) * (c.order_dest_start[order + 1] - c.order_dest_start[order])
-    keys = np.empty((count, 4), dtype=np.int64)
-    reduced = np.empty(count)
-    made = 0
-    v = line_price[first:last]
-    gain, ratio, weight, take = np.empty(n), np.empty(n), np.empty(n), np.empty(n)
-    for dest in range(c.order_dest_start[order], c.order_dest_start[order + 1]):
-        value = 0.0
-        begin = made
-        for k in range(n):
-            value += c.line_qty[first + k] * v[k]
-        for at in range(len(nodes)):
-            j = nodes[at]
-            fixed = opening_cents(c, j, node_left, node_price, 0.0)
-            own = c.dest_node[dest] == j
-            for s in range(1 if own else c.lane_zone.shape[2]):
-                if not own and c.lane_zone[dest, j, s] < 0:
-                    continue
-                kept = 0
-                carries = False
-                for k in range(n):
-                    services = c.sku_services[c.line_sku[first + k]]
-                    if avail[at, k] <= 0 or not (own or services >> s & 1):
-                        continue
-                    carries = True
-                    worth = avail[at, k] * (v[k] - unit[at, k]) - c.node_line_cents[j]
-                    if worth > 0:
-                        gain[kept] = worth
-                        weight[kept] = float(avail[at, k] * c.sku_weight_g[c.line_sku[first + k]])
-                        ratio[kept] = -worth / max(weight[kept], 1e-9)
-                        kept += 1
-                if not carries:
-                    continue
-                # a parcel that gains nothing still costs at least its opening
-                gained = -fixed
-                if kept:
-                    gained += knapsack(c, order, dest, j, NO_SERVICE if own else s, kept, ratio, gain, weight, take)
-                value -= max(0.0, gained)
-                keys[made, 0], keys[made, 1], keys[made, 2], keys[made, 3] = order, dest, j, NO_SERVICE if own else s
-                reduced[made] = max(0.0, -gained)
-                made += 1
-        for i in range(begin, made):
-            # the bound of this destination, with this lane in use
-            # (which at these line prices may be below that of the order, where it goes elsewhere)
-            reduced[i] = max(0.0, reduced[i] + value - order_value)
-    keep = reduced[:made] <= slack
-    return keys[:made][keep], reduced[:made][keep]
 
 
 __all__ = ["Lanes", "Parcels", "lanes_within", "parcels_within"]

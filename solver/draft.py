@@ -24,7 +24,7 @@ class Draft(NamedTuple):
     `room` tells where the next parcel and entry go, and how many entries were last asked for.
 
     `left` and `node_left` are what the rows and the parcel capacities still hold (negative: parcels on overtime);
-    `cost` is the bill of each order without overtime; `scratch` is zeros for the kernels.
+    `cost` is the bill of each order without overtime.
     """
 
     order_first: Ints
@@ -40,7 +40,6 @@ class Draft(NamedTuple):
     room: Ints
     left: Ints
     node_left: Ints
-    scratch: Ints
 
 
 def new_draft(problem: Problem) -> Draft:
@@ -61,7 +60,6 @@ def new_draft(problem: Problem) -> Draft:
         room=np.zeros(3, dtype=np.int64),
         left=problem.row_limit.copy(),
         node_left=problem.node_capacity_parcels.copy(),
-        scratch=np.zeros(problem.rows, dtype=np.int64),
     )
 
 
@@ -202,7 +200,7 @@ def _serve(
         before = cost + overtime_of(c, draft, order)
         take_out(c, draft, order)
         _, to, node, service, units, proven = serve_one(
-            c, order, draft.left, draft.node_left, row_price, node_price, open_cents, parcel_extra, draft.scratch
+            c, order, draft.left, draft.node_left, row_price, node_price, open_cents, parcel_extra
         )
         if stop_at_hard and not proven and n <= MANY_LINES:
             return at, HARD_ORDER
@@ -226,7 +224,6 @@ def serve_one(
     node_price: Floats,
     open_cents: Floats,
     parcel_extra: float,
-    scratch: Ints,
 ) -> tuple[float, int, Ints, Ints, Ints, bool]:
     """Serve one order from what is left, as `split_few` where that is exact, else as `split_many`."""
     if pairs_of(c, order) <= PAIRS_MAX:
@@ -236,7 +233,7 @@ def serve_one(
         if proven:
             return cost, dest, node, service, units, True
     cost, dest, node, service, units = split_many(
-        c, order, left, node_left, row_price, node_price, open_cents, parcel_extra, scratch
+        c, order, left, node_left, row_price, node_price, open_cents, parcel_extra
     )
     return cost, dest, node, service, units, False
 

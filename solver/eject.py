@@ -112,7 +112,7 @@ def _eject(
     for at in range(first, len(sequence)):
         order = sequence[at]
         _, dest, node, service, units, _ = serve_one(
-            c, order, limit, open_nodes, row_price, node_price, open_cents, 0.0, draft.scratch
+            c, order, limit, open_nodes, row_price, node_price, open_cents, 0.0
         )
         row, need = drawn_by(c, order, rows, node, units)
         before = remember(c, draft, order, had, 0)
@@ -134,7 +134,7 @@ def _eject(
         while possible and placed < out:
             if placed > 0:
                 _, dest, node, service, units, _ = serve_one(
-                    c, had[placed, 0], draft.left, draft.node_left, free_row, free_node, open_cents, 0.0, draft.scratch
+                    c, had[placed, 0], draft.left, draft.node_left, free_row, free_node, open_cents, 0.0
                 )
             if not has_room(c, draft, units.size):
                 full, possible = True, False
@@ -238,7 +238,7 @@ def who_gives_way(
         take_out(c, draft, other)
         shift_left(draft, row, rows, -need)
         # without the row that the first order needs, this one has to look elsewhere
-        again = serve_one(c, other, draft.left, draft.node_left, free_row, free_node, open_cents, 0.0, draft.scratch)[0]
+        again = serve_one(c, other, draft.left, draft.node_left, free_row, free_node, open_cents, 0.0)[0]
         shift_left(draft, row, rows, need)
         put_back(c, draft, other, first, count, dest, cost)
         if again - bill < least:

@@ -11,7 +11,7 @@ from functools import cache
 import numpy as np
 
 from solver.draft import new_draft, serve_in_turn
-from solver.many import bound_many, split_many
+from solver.many import bound_many, lane_bounds, price_many, split_many
 from solver.policies import make
 from solver.prices import Pricing
 from solver.problem import Problem
@@ -51,9 +51,10 @@ def compile_part(part: str) -> None:
     if part == "few":
         split_few(*state, TABLE_MAX)
     elif part == "many":
-        split_many(*state, draft.scratch)
-        nobody = np.zeros(0)
-        bound_many(*state, 1000.0, prices[2].copy(), 2, nobody, nobody)
+        split_many(*state)
+        bound_many(*state, 1000.0, prices[2].copy(), 2)
+        price_many(*state, prices[2].copy(), False, 1, 1)
+        lane_bounds(*state[:6], prices[2].copy())
     elif part == "draft":
         serve_in_turn(problem, draft, np.arange(problem.orders))
     elif part == "price":

@@ -12,7 +12,7 @@ import numpy as np
 from numba import njit
 
 from solver.effort import Meter
-from solver.many import bound_many, split_many
+from solver.many import bound_many, price_many
 from solver.offers import PAIRS_MAX, option_of, pairs_of
 from solver.problem import HARD, NO_LIMIT, Bools, Columns, Floats, Ints, Problem, Shorts
 from solver.split import TABLE_MAX_PRICING, split_few
@@ -93,7 +93,7 @@ class Pricing:
 
     def start_lines(self) -> Floats:
         """Line prices to start from: nothing yet known."""
-        return self.problem.line_open_cents.astype(np.float64) * 0.5
+        return np.full(self.problem.lines, -1.0)
 
     def at(self, row_price: Floats, node_price: Floats, line_price: Floats, rounds: int) -> Priced:
         """Price every order; `line_price` improves in place."""
@@ -118,8 +118,7 @@ class Pricing:
             )  # fmt: skip
             count = _price(
                 problem.columns, self.orders, self.few, self.left, self.open_nodes, row_price, node_price, open_cents,
-                self.target, line_price, rounds, value, chunk, chunks, self.limited,
-                known, *found, np.zeros(problem.rows if ways is not None else 0, dtype=np.int64),
+                self.target, line_price, rounds, value, chunk, chunks, self.limited, known, *found,
             )  # fmt: skip
             order, cents, start, row, use = found
             entries = start[count]
@@ -245,11 +244,9 @@ def _price(
     found_start: Ints,
     found_row: Shorts,
     found_use: Shorts,
-    scratch: Ints,
 ) -> int:
     """Price every so-manieth order; returns how many ways better than (O,) `known` were noted (none where that is empty)."""
     made, entries = 0, 0
-    nobody = np.empty(0)
     for i in range(chunk, len(orders), chunks):
         order = orders[i]
         if few[i]:
@@ -260,14 +257,14 @@ def _price(
             if not len(known) or cost >= known[order] - 1e-3:
                 continue
         else:
-            value[order] = bound_many(
-                c, order, left, node_left, row_price, node_price, open_cents, 0.0, target[order], line_price, rounds, nobody,
-                nobody,
-            )  # fmt: skip
             if not len(known):
+                value[order] = bound_many(
+                    c, order, left, node_left, row_price, node_price, open_cents, 0.0, target[order], line_price, rounds,
+                )  # fmt: skip
                 continue
-            cost, _, node, _, units = split_many(
-                c, order, left, node_left, row_price, node_price, open_cents, 0.0, scratch
+            warm = line_price[c.order_line_start[order]] >= 0
+            value[order], cost, _, node, _, units = price_many(
+                c, order, left, node_left, row_price, node_price, open_cents, 0.0, line_price, warm, 1, 0
             )
             if cost >= known[order] - 1e-3:
                 continue

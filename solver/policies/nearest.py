@@ -7,8 +7,8 @@ from numba import njit
 
 from solver.draft import Draft, has_room, new_draft, plan_of, put, roomier
 from solver.effort import Effort, Meter, Watch, unwatched
-from solver.many import draw, pack, parcels_at, room
 from solver.offers import INF, offers_of, options_at
+from solver.packing import draw, pack, parcels_at, room
 from solver.plan import Plan
 from solver.policies.cheapest import own_bound
 from solver.problem import Columns, Floats, Ints, Problem
@@ -48,6 +48,7 @@ def _serve(
 ) -> int:
     """Serve orders from `start` on; returns the first that found no room in the draft, or their number."""
     prices = np.zeros(len(draft.left))
+    drawn = np.zeros_like(draft.left)
     for order in range(start, len(c.order_late_cents)):
         first, last = c.order_line_start[order], c.order_line_start[order + 1]
         nodes, avail, _, _ = offers_of(c, order, draft.left, draft.node_left, prices)
@@ -61,7 +62,7 @@ def _serve(
             away[at] = _chord(node_lat[j], node_lon[j], dest_lat[dest], dest_lon[dest])
             option[at] = options_at(c, order, j)
             opening[at] = float(c.node_parcel_cents[j])
-        units = _walk(c, order, dest, nodes, option, avail, away, opening, draft)
+        units = _walk(c, order, dest, nodes, option, avail, away, opening, draft, drawn)
         if c.order_ship_complete[order] and units.sum() < c.line_qty[first:last].sum():
             continue
         _, to, node, service, units_of = pack(c, order, 0.0, dest, nodes, units, opening, draft.node_left, 0.0)
@@ -82,14 +83,17 @@ def _walk(
     away: Floats,
     opening: Floats,
     draft: Draft,
+    drawn: Ints,
 ) -> Ints:
-    """Give each line to the closest node in use that has it, else to the closest of all: (m, n) units."""
+    """Give each line to the closest node in use that has it, else to the closest of all: (m, n) units.
+
+    `drawn` is (R,) zeros, and zeros again afterwards.
+    """
     first = c.order_line_start[order]
     m, n = avail.shape
     units = np.zeros((m, n), dtype=np.int64)
     used = np.zeros(m, dtype=np.bool_)
     barred = np.zeros((m, n), dtype=np.bool_)
-    drawn = draft.scratch
     for k in range(n):
         rest = c.line_qty[first + k]
         while rest > 0:

@@ -28,7 +28,6 @@ def served(problem: Problem, rows: Floats | None = None, nodes: Floats | None = 
     answer: Answer = split_few(
         problem.columns, 0, draft.left, draft.node_left, rows, nodes, open_cents, extra, TABLE_MAX
     )
-    assert not draft.scratch.any()
     return answer
 
 

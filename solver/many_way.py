@@ -1,0 +1,484 @@
+"""A good way of serving one order of many lines: local search over the lanes to use, with lines moved one by one at true cost."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+from solver.lanes import Lanes, tariff
+from solver.offers import INF
+from solver.problem import Bools, Columns, Floats, Ints
+
+PASSES = 4
+"""Rounds over the lines in which they are moved between the parcels of a way."""
+
+
+class Way(NamedTuple):
+    """A way in the making, and what it is made of.
+
+    Attributes
+    ----------
+    units
+        (L, n) by lane and line.
+    grams, picks
+        (L,) weight of each parcel, and how many lines are in it.
+    given
+        (K, n) units of a line that a node gives, over all its lanes.
+    parcels
+        (K,) parcels of each node.
+    rest
+        (n,) units that are open.
+    """
+
+    units: Ints
+    grams: Ints
+    picks: Ints
+    given: Ints
+    parcels: Ints
+    rest: Ints
+
+
+class Shop(NamedTuple):
+    """What the lanes of a search can do, line by line.
+
+    Attributes
+    ----------
+    can, unit
+        (L, n) units that a lane can give and carry, and cents a unit.
+    rate
+        (L, n) about what one more unit costs in an open parcel: a constant rate a gram for carriage, picks shared by the units.
+    roomy
+        (L,) the weight below the lane's heaviest at which a gram is cheapest: a heavier parcel may better be two.
+    open_cents
+        (n,) cents for a unit left open.
+    row, use
+        (K, n, W) the rows that a unit draws on (-1: none), numbered by their place in `limit`; (0, 0, 0) where no row could be
+        overdrawn.
+    limit
+        What those rows hold.
+    """
+
+    can: Ints
+    unit: Floats
+    rate: Floats
+    roomy: Ints
+    open_cents: Floats
+    row: Ints
+    use: Ints
+    limit: Ints
+
+
+@njit(cache=True, nogil=True)
+def new_way(lanes: Lanes) -> Way:
+    """Start with nothing shipped."""
+    count, m, n = len(lanes.at), len(lanes.nodes), len(lanes.qty)
+    return Way(
+        np.zeros((count, n), dtype=np.int64), np.zeros(count, dtype=np.int64), np.zeros(count, dtype=np.int64),
+        np.zeros((m, n), dtype=np.int64), np.zeros(m, dtype=np.int64), lanes.qty.copy(),
+    )  # fmt: skip
+
+
+@njit(cache=True, nogil=True)
+def copy_way(into: Way, way: Way) -> None:
+    """Copy one way over another."""
+    into.units[:, :] = way.units
+    into.grams[:] = way.grams
+    into.picks[:] = way.picks
+    into.given[:, :] = way.given
+    into.parcels[:] = way.parcels
+    into.rest[:] = way.rest
+
+
+@njit(cache=True, nogil=True)
+def shop_of(c: Columns, lanes: Lanes, left: Ints, open_cents: Floats) -> Shop:
+    """Prepare the search over some lanes."""
+    count, n = len(lanes.at), len(lanes.qty)
+    can, unit, rate = np.zeros((count, n), dtype=np.int64), np.zeros((count, n)), np.zeros((count, n))
+    roomy = np.full(count, 2**60)
+    for i in range(count):
+        at, s, z = lanes.at[i], lanes.service[i], lanes.zone[i]
+        for k in range(n):
+            unit[i, k] = lanes.unit[at, k]
+            rate[i, k] = unit[i, k] + lanes.slope[i] * lanes.grams[k] + lanes.pick_cents[at] / lanes.qty[k]
+            if s < 0 or lanes.services[k] >> s & 1:
+                can[i, k] = lanes.avail[at, k]
+        if s >= 0:
+            least = INF
+            for t in range(lanes.steps[s]):
+                each = (lanes.fixed[i] + lanes.cents[s, z, t]) / max(1, lanes.upper[s, t])
+                if lanes.upper[s, t] < lanes.heaviest[i] and each < least:
+                    least, roomy[i] = each, lanes.upper[s, t]
+    row, use, limit = scarce_rows(c, lanes, left)
+    return Shop(can, unit, rate, roomy, open_cents, row, use, limit)
+
+
+@njit(cache=True, nogil=True)
+def scarce_rows(c: Columns, lanes: Lanes, left: Ints) -> tuple[Ints, Ints, Ints]:
+    """Number the rows that the nodes' offers draw on: `row`, `use` and `limit` of a `Shop`."""
+    m, n = lanes.avail.shape
+    option_row, option_use = c.option_row, c.option_use
+    width = option_row.shape[1]
+    drawn = np.full(m * n * width, -1, dtype=np.int64)
+    for at in range(m):
+        for k in range(n):
+            if lanes.avail[at, k] > 0:
+                for w in range(width):
+                    drawn[(at * n + k) * width + w] = option_row[lanes.option[at, k], w]
+    by_row = np.argsort(drawn)
+    number = np.full(m * n * width, -1, dtype=np.int64)
+    limit, total = np.zeros(m * n * width, dtype=np.int64), np.zeros(m * n * width, dtype=np.int64)
+    made, before, crowded = 0, -1, False
+    for i in by_row:
+        if drawn[i] < 0:
+            continue
+        if drawn[i] != before:
+            before = drawn[i]
+            limit[made] = left[before]
+            made += 1
+        number[i] = made - 1
+        at, k, w = i // (n * width), i // width % n, i % width
+        total[made - 1] += lanes.avail[at, k] * option_use[lanes.option[at, k], w]
+        crowded = crowded or total[made - 1] > limit[made - 1]
+    if not crowded:
+        none = np.empty((0, 0, 0), dtype=np.int64)
+        return none, none, limit[:0]
+    use = np.zeros((m, n, width), dtype=np.int64)
+    for at in range(m):
+        for k in range(n):
+            if lanes.avail[at, k] > 0:
+                for w in range(width):
+                    use[at, k, w] = option_use[lanes.option[at, k], w]
+    return number.reshape((m, n, width)), use, limit[:made]
+
+
+@njit(cache=True, nogil=True)
+def held(row: Ints, use: Ints, limit: Ints, given: Ints, at: int, line: int, most: int) -> int:
+    """Count the units of a line that the rows still hold at a node, up to `most`."""
+    m, n, width = row.shape
+    for w in range(width):
+        r = row[at, line, w]
+        if r < 0 or use[at, line, w] == 0:
+            continue
+        drawn = 0
+        for a in range(m):
+            for k in range(n):
+                if given[a, k] > 0:
+                    for u in range(width):
+                        if row[a, k, u] == r:
+                            drawn += given[a, k] * use[a, k, u]
+        most = min(most, (limit[r] - drawn) // use[at, line, w])
+    return max(0, most)
+
+
+@njit(cache=True, nogil=True)
+def cost_of(lanes: Lanes, shop: Shop, way: Way) -> float:
+    """Price a way."""
+    cost = 0.0
+    n = len(lanes.qty)
+    for k in range(n):
+        cost += way.rest[k] * shop.open_cents[k]
+    for i in range(len(lanes.at)):
+        if way.picks[i] > 0:
+            cost += lanes.fixed[i] + way.picks[i] * lanes.pick_cents[lanes.at[i]]
+            cost += tariff(
+                lanes.steps, lanes.upper, lanes.cents, lanes.over, lanes.service[i], lanes.zone[i], way.grams[i]
+            )
+            for k in range(n):
+                cost += way.units[i, k] * shop.unit[i, k]
+    for at in range(len(lanes.nodes)):
+        spare = max(0, lanes.spare[at])
+        if way.parcels[at] > spare:
+            cost += (way.parcels[at] - spare) * lanes.overtime[at]
+    return cost
+
+
+@njit(cache=True, nogil=True)
+def fill(lanes: Lanes, shop: Shop, way: Way, used: Ints, wish: Floats, capped: bool) -> None:
+    """Give each line to the lanes `used` (any number of indices) where a unit costs least at a constant rate a gram.
+
+    `wish` (L, n) is how much a lane is wanted for a line beyond that, in cents a unit ((0, 0): no wishes). With `capped` no parcel
+    is filled above its `roomy` weight while another has room.
+    """
+    units, grams_in, picks, given, parcels, rest = way
+    can, _, rates, roomy, open_cents, row, use, limit = shop
+    qty, grams, at_of, spare, overtime = lanes.qty, lanes.grams, lanes.at, lanes.spare, lanes.overtime
+    units[:, :] = 0
+    grams_in[:] = 0
+    picks[:] = 0
+    given[:, :] = 0
+    parcels[:] = 0
+    rest[:] = qty
+    crowded, wishes = len(limit) > 0, len(wish) > 0
+    for turn in range(0 if capped else 1, 2):
+        for k in range(len(qty)):
+            while rest[k] > 0:
+                best, least, most = -1, open_cents[k], 0
+                for i in used:
+                    at = at_of[i]
+                    room = min(rest[k], can[i, k] - given[at, k])
+                    rate = rates[i, k] - (wish[i, k] if wishes else 0.0)
+                    if room <= 0 or rate >= least:
+                        continue
+                    if turn == 0 and grams_in[i] + room * grams[k] > roomy[i]:
+                        room = (roomy[i] - grams_in[i]) // grams[k]
+                    if crowded and room > 0:
+                        room = held(row, use, limit, given, at, k, room)
+                    if room <= 0 or (picks[i] == 0 and parcels[at] >= spare[at] and overtime[at] >= INF):
+                        continue
+                    best, least, most = i, rate, room
+                if best < 0:
+                    break
+                if units[best, k] == 0:
+                    if picks[best] == 0:
+                        parcels[at_of[best]] += 1
+                    picks[best] += 1
+                units[best, k] += most
+                grams_in[best] += most * grams[k]
+                given[at_of[best], k] += most
+                rest[k] -= most
+
+
+@njit(cache=True, nogil=True)
+def settle(lanes: Lanes, shop: Shop, way: Way, used: Ints) -> None:
+    """Move lines between the lanes `used`, or open them, while that saves: tariff steps make it worth it."""
+    units, grams_in, picks, given, parcels, rest = way
+    can, unit, _, _, open_cents, row, use, limit = shop
+    grams, at_of, spare, overtime, fixed, pick = (
+        lanes.grams, lanes.at, lanes.spare, lanes.overtime, lanes.fixed, lanes.pick_cents
+    )  # fmt: skip
+    service, zone, steps, upper, cents, over = (
+        lanes.service, lanes.zone, lanes.steps, lanes.upper, lanes.cents, lanes.over
+    )  # fmt: skip
+    crowded, n = len(limit) > 0, len(grams)
+    now = np.zeros(len(at_of))
+    for i in used:
+        if picks[i] > 0:
+            now[i] = tariff(steps, upper, cents, over, service[i], zone[i], grams_in[i])
+    for _ in range(PASSES):
+        moved = False
+        for k in range(n):
+            for turn in range(len(used) + 1):
+                # a source: first what is open, then each parcel
+                i = used[turn - 1] if turn else -1
+                have = units[i, k] if turn else rest[k]
+                amount = have
+                for _attempt in range(2):
+                    if have == 0 or amount == 0:
+                        break
+                    saved, lighter = amount * open_cents[k], 0.0
+                    if turn:
+                        at = at_of[i]
+                        saved = amount * unit[i, k]
+                        last = amount == have and picks[i] == 1
+                        if amount == have:
+                            saved += pick[at]
+                        if not last:
+                            lighter = tariff(
+                                steps, upper, cents, over, service[i], zone[i], grams_in[i] - amount * grams[k]
+                            )
+                        else:
+                            saved += fixed[i] + (overtime[at] if parcels[at] > spare[at] else 0.0)
+                        saved += now[i] - lighter
+                    best, most, heavier, taken = -2, 1e-6, 0.0, 0
+                    if turn and saved - amount * open_cents[k] > most:
+                        best, most, taken = -1, saved - amount * open_cents[k], amount
+                    roomiest = 0
+                    for j in used:
+                        if turn and j == i:
+                            continue
+                        to = at_of[j]
+                        room = can[j, k] - given[to, k]
+                        if turn and to == at_of[i]:
+                            room += amount
+                        room = min(room, amount)
+                        if room <= 0:
+                            continue
+                        if crowded and not (turn and to == at_of[i]):
+                            room = held(row, use, limit, given, to, k, room)
+                        roomiest = max(roomiest, room)
+                        if room <= 0 or (turn and room < amount):
+                            continue
+                        paid = room * unit[j, k] + (pick[to] if units[j, k] == 0 else 0.0)
+                        if picks[j] == 0:
+                            paid += fixed[j]
+                            more = parcels[to]
+                            if turn and to == at_of[i] and amount == have and picks[i] == 1:
+                                more -= 1
+                            paid += overtime[to] if more >= spare[to] else 0.0
+                        carried = tariff(steps, upper, cents, over, service[j], zone[j], grams_in[j] + room * grams[k])
+                        paid += carried - now[j]
+                        spared = saved if turn else room * open_cents[k]
+                        if spared - paid > most:
+                            best, most, heavier, taken = j, spared - paid, carried, room
+                    if best > -2:
+                        moved = True
+                        if turn:
+                            units[i, k] -= taken
+                            grams_in[i] -= taken * grams[k]
+                            given[at_of[i], k] -= taken
+                            rest[k] += taken
+                            now[i] = lighter
+                            if units[i, k] == 0:
+                                picks[i] -= 1
+                                if picks[i] == 0:
+                                    parcels[at_of[i]] -= 1
+                        if best >= 0:
+                            if units[best, k] == 0:
+                                if picks[best] == 0:
+                                    parcels[at_of[best]] += 1
+                                picks[best] += 1
+                            units[best, k] += taken
+                            grams_in[best] += taken * grams[k]
+                            given[at_of[best], k] += taken
+                            rest[k] -= taken
+                            now[best] = heavier
+                        break
+                    # a part of the line, where it does not go as a whole: what another has room for, or one unit
+                    amount = roomiest if 0 < roomiest < have else min(1, have - 1)
+        if not moved:
+            return
+
+
+@njit(cache=True, nogil=True)
+def exchange(lanes: Lanes, shop: Shop, way: Way, used: Ints) -> bool:
+    """Exchange whole lines between two parcels where that saves; tells whether any were. Not for rows that are shared."""
+    units, grams_in, _, given, _, _ = way
+    can, unit, grams, at_of = shop.can, shop.unit, lanes.grams, lanes.at
+    service, zone, steps, upper, cents, over = (
+        lanes.service, lanes.zone, lanes.steps, lanes.upper, lanes.cents, lanes.over
+    )  # fmt: skip
+    found = False
+    for i in used:
+        for j in used:
+            if j <= i:
+                continue
+            for a in range(len(grams)):
+                for b in range(len(grams)):
+                    x, y = units[i, a], units[j, b]
+                    at, to = at_of[i], at_of[j]
+                    if x == 0 or y == 0 or a == b or units[j, a] > 0 or units[i, b] > 0:
+                        continue
+                    if can[j, a] - given[to, a] + (x if at == to else 0) < x:
+                        continue
+                    if can[i, b] - given[at, b] + (y if at == to else 0) < y:
+                        continue
+                    saved = x * (unit[i, a] - unit[j, a]) + y * (unit[j, b] - unit[i, b])
+                    shift = y * grams[b] - x * grams[a]
+                    if shift != 0:
+                        saved += tariff(steps, upper, cents, over, service[i], zone[i], grams_in[i])
+                        saved += tariff(steps, upper, cents, over, service[j], zone[j], grams_in[j])
+                        saved -= tariff(steps, upper, cents, over, service[i], zone[i], grams_in[i] + shift)
+                        saved -= tariff(steps, upper, cents, over, service[j], zone[j], grams_in[j] - shift)
+                    if saved > 1e-6:
+                        units[i, a], units[j, a], units[j, b], units[i, b] = 0, x, 0, y
+                        grams_in[i] += shift
+                        grams_in[j] -= shift
+                        given[at, a] -= x
+                        given[to, a] += x
+                        given[to, b] -= y
+                        given[at, b] += y
+                        found = True
+    return found
+
+
+@njit(cache=True, nogil=True)
+def serve_by(lanes: Lanes, shop: Shop, way: Way, used: Ints, wish: Floats, best: Way, least: float) -> float:
+    """Serve the order by these lanes, filled freely and up to `roomy`; `best` takes a way below `least`. Returns the least."""
+    two = False
+    for i in used:
+        two = two or lanes.heaviest[i] > shop.roomy[i]
+    for turn in range(2 if two and len(used) > 1 else 1):
+        fill(lanes, shop, way, used, wish, turn == 1)
+        settle(lanes, shop, way, used)
+        cost = cost_of(lanes, shop, way)
+        if cost < least - 1e-6:
+            least = cost
+            copy_way(best, way)
+    return least
+
+
+@njit(cache=True, nogil=True)
+def search(lanes: Lanes, shop: Shop, most_parcels: int, promise: Floats, best: Way, least: float, effort: int) -> float:
+    """Improve `best`, a way that costs `least`: use one more lane, one less, another one instead, until none helps.
+
+    Parameters
+    ----------
+    promise
+        (L,) how promising a lane is; the best come first.
+    effort
+        Rounds of the search; the last of several also tries another lane in place of each.
+    """
+    way, wish = new_way(lanes), np.empty((0, 0))
+    order = np.argsort(-promise, kind="mergesort")
+    for turn in range(effort):
+        before = least
+        for i in order:
+            used = np.flatnonzero(best.picks > 0)
+            if best.picks[i] == 0 and len(used) < most_parcels:
+                least = serve_by(lanes, shop, way, np.append(used, i), wish, best, least)
+        for i in order:
+            used = np.flatnonzero(best.picks > 0)
+            if best.picks[i] > 0 and len(used) > 1:
+                least = serve_by(lanes, shop, way, used[used != i], wish, best, least)
+        if turn > 0 or effort > 1 or len(best.picks) <= most_parcels:
+            for j in order:
+                used = np.flatnonzero(best.picks > 0)
+                for i in used:
+                    if best.picks[j] == 0 and best.picks[i] > 0:
+                        least = serve_by(lanes, shop, way, np.where(used == i, j, used), wish, best, least)
+        if least > before - 1e-6:
+            break
+    if len(shop.limit) == 0:
+        used = np.flatnonzero(best.picks > 0)
+        for _ in range(2):
+            if not exchange(lanes, shop, best, used):
+                break
+            settle(lanes, shop, best, used)
+        least = min(least, cost_of(lanes, shop, best))
+    return least
+
+
+@njit(cache=True, nogil=True)
+def rounded(lanes: Lanes, shop: Shop, most_parcels: int, take: Floats, opened: Floats, way: Way, least: float) -> float:
+    """Make ways of the lanes that the mean relaxed answer uses most, one more at a time; `way` takes the best.
+
+    Parameters
+    ----------
+    take, opened
+        (L, n), (L,) the mean answer: units, and how often a lane is used.
+    """
+    work = new_way(lanes)
+    order = np.argsort(-opened, kind="mergesort")
+    plain, wish = np.empty((0, 0)), np.zeros(take.shape)
+    for i in range(take.shape[0]):
+        for k in range(take.shape[1]):
+            wish[i, k] = 1e4 * take[i, k] / lanes.qty[k]
+    for count in range(1, min(most_parcels, len(order), 8) + 1):
+        if opened[order[count - 1]] <= 0 and count > 1:
+            break
+        least = serve_by(lanes, shop, work, order[:count], plain, way, least)
+        if count > 1:
+            least = serve_by(lanes, shop, work, order[:count], wish, way, least)
+    return least
+
+
+@njit(cache=True, nogil=True)
+def promising(promise: Floats, at: Ints, most: int) -> Bools:
+    """(L,) mark the lanes that promise most, first the best of each node, then as many again at nodes already marked."""
+    keep = np.zeros(len(promise), dtype=np.bool_)
+    by_promise = np.argsort(-promise, kind="mergesort")
+    seen = np.zeros(int(at.max()) + 1, dtype=np.int64)
+    first, second = 0, 0
+    for i in by_promise:
+        if seen[at[i]] == 0 and first < most:
+            keep[i] = True
+            first += 1
+            seen[at[i]] = 1
+        elif 0 < seen[at[i]] < 2 and second < most // 4:
+            keep[i] = True
+            second += 1
+            seen[at[i]] += 1
+    return keep
+
+
+__all__ = ["Shop", "Way", "cost_of", "new_way", "promising", "rounded", "search", "serve_by", "shop_of"]

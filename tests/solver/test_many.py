@@ -1,0 +1,123 @@
+"""One order of many lines: a way that keeps every rule, and a bound that no way undercuts, for any prices."""
+
+from dataclasses import replace
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from solver.check import check
+from solver.draft import new_draft, plan_of, put
+from solver.effort import Effort
+from solver.many import bound_many, price_many
+from solver.policies import make
+from solver.problem import Floats, Ints, Problem
+from solver.wave import Wave, problem_of
+from tests.strategies import small_waves
+from tests.worlds import delivery, line, node, service, world
+
+Answer = tuple[float, float, int, Ints, Ints, Ints]
+ROUNDING = 1e-3
+
+
+def served(
+    problem: Problem, rows: Floats | None = None, nodes: Floats | None = None, effort: int = 2, branches: int = 100
+) -> Answer:
+    """The first order of a problem, served as one of many lines when nothing is taken yet."""
+    draft = new_draft(problem)
+    rows = np.zeros(problem.rows) if rows is None else rows
+    nodes = np.zeros(problem.nodes) if nodes is None else nodes
+    open_cents = problem.line_open_cents.astype(np.float64)
+    answer: Answer = price_many(
+        problem.columns,
+        0,
+        draft.left,
+        draft.node_left,
+        rows,
+        nodes,
+        open_cents,
+        0.0,
+        open_cents.copy(),
+        False,
+        effort,
+        branches,
+    )
+    return answer
+
+
+@given(wave=small_waves(max_orders=1), data=st.data())
+@settings(max_examples=150, deadline=None)
+def test_at_any_prices_the_least_cost_lies_between_the_bound_and_the_way(wave: Wave, data: st.DataObject) -> None:
+    """The same prices as plain costs of units and parcels, solved by CP-SAT; pickup, limits and shared stock included."""
+    problem = problem_of(wave)
+    cents = st.sampled_from([0, 0, 7, 150, 2000])
+    rows = np.array(data.draw(st.lists(cents, min_size=problem.rows, max_size=problem.rows)), dtype=np.int64)
+    nodes = np.array(data.draw(st.lists(cents, min_size=problem.nodes, max_size=problem.nodes)), dtype=np.int64)
+    charged = problem.option_use * np.where(problem.option_row >= 0, np.append(rows, 0)[problem.option_row], 0)
+    dearer = replace(
+        problem,
+        option_value_cents=problem.option_value_cents + charged.sum(1),
+        node_parcel_cents=problem.node_parcel_cents + nodes,
+    )
+    best = make("cp_sat", Effort(seconds=60))(dearer).cost_cents
+    prices = rows.astype(np.float64), nodes.astype(np.float64)
+    for effort, branches in ((0, 0), (0, 3), (0, 100), (2, 30)):
+        bound, cost, dest, at, services, units = served(problem, *prices, effort, branches)
+        assert bound <= best + ROUNDING
+        assert best <= cost + ROUNDING
+    draft = new_draft(dearer)
+    put(dearer.columns, draft, 0, dest, at, services, units)
+    nothing = np.zeros(problem.rows), np.zeros(problem.nodes)
+    plan = plan_of(dearer, draft, 0.0, *nothing, 0.0, "many", 0)
+    assert check(dearer, plan).ok
+    assert abs(plan.cost_cents - cost) < ROUNDING
+    open_cents = problem.line_open_cents.astype(np.float64)
+    unknown = np.full(problem.lines, -1.0)
+    fresh = new_draft(problem)
+    lower = bound_many(
+        problem.columns,
+        0,
+        fresh.left,
+        fresh.node_left,
+        *prices,
+        open_cents,
+        0.0,
+        2.0 * cost,
+        unknown,
+        30,
+    )
+    assert lower <= best + ROUNDING
+
+
+def test_a_heavy_order_is_two_parcels_where_the_tariff_rewards_it() -> None:
+    """Ten kg cost 1000 and anything heavier 5000; each node has all eighteen lines of one kg."""
+    steep = service(steps_g=[10_000, 40_000], cents=[[1000, 5000]], over=[0])
+    names = [f"x{k}" for k in range(18)]
+    stock = {(at, name): 1 for at in "AB" for name in names}
+    wave = world([node("A"), node("B")], [delivery("O", *(line(name) for name in names))], stock, services=[steep])
+    for sku in wave.skus:
+        sku.weight_g = 1000
+    bound, cost, _, at, _, units = served(problem_of(wave))
+    assert sorted(at.tolist()) == [0, 1]
+    assert units.sum() == 18
+    assert bound <= cost == 2 * (50 + 1000) + 18 * 11
+
+
+def test_more_branches_never_lower_the_bound() -> None:
+    flat = service(zone_km=[500], steps_g=[1000, 2000, 3000], cents=[[300, 500, 650]], over=[70], transit=[1])
+    names = [f"x{k}" for k in range(14)]
+    stock = {("ABC"[k % 3], name): 2 for k, name in enumerate(names)} | {("D", name): 1 for name in names[::2]}
+    orders = [delivery("O", *(line(name, 2) for name in names))]
+    problem = problem_of(world([node(j) for j in "ABCD"], orders, stock, services=[flat]))
+    bounds = [served(problem, branches=branches)[0] for branches in (0, 10, 200)]
+    assert bounds == sorted(bounds)
+
+
+def test_an_order_limited_to_one_parcel_takes_the_node_that_fills_most() -> None:
+    names = [f"x{k}" for k in range(15)]
+    stock = {("A", name): 1 for name in names[:9]} | {("B", name): 1 for name in names[9:]}
+    orders = [delivery("O", *(line(name) for name in names), max_parcels=1)]
+    bound, cost, _, at, _, units = served(problem_of(world([node("A"), node("B")], orders, stock)))
+    assert at.tolist() == [0]
+    assert units.sum() == 9
+    assert bound > cost - 1
