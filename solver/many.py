@@ -10,16 +10,18 @@ from numba import njit
 
 from solver.lanes import ANY, Lanes, keep_lanes, lanes_of, offered, openings
 from solver.many_bound import branch, first_rank, raise_prices, relaxed, start_prices
-from solver.many_way import Way, new_way, promising, rounded, search, shop_of
+from solver.many_way import Way, new_way, prices_in, promising, rounded, search, serve_by, shop_of
 from solver.offers import INF
 from solver.problem import Columns, Floats, Ints
 
+REPRICED = 4
+"""How often other lanes are looked for at the prices of the best way so far."""
 SEARCHED = 16
-"""Nodes that the local search considers."""
+"""Nodes that the local search considers where orders are only priced; three times as many where they are decided."""
 ROUNDS_ALL, ROUNDS_WARM = 24, 4
 """Ascent steps of the line prices over all lanes, from a cold start and from a warm one."""
-ROUNDS_QUICK, ROUNDS_STRONG = 16, 60
-"""The same over the lanes that remain, without branches and with them."""
+ROUNDS_KEPT = 60
+"""The same over the lanes that remain."""
 WHOLE_WORK = 200
 """Steps of the search for the best whole units of one parcel; beyond that, fractions of lines bound what it is worth."""
 NO_WAY_CENTS = 1e9
@@ -121,6 +123,7 @@ def price_dest(
     rank = first_rank(lanes)
     goal = target
     plain = np.empty(n)
+    searched = SEARCHED if effort < 2 else 3 * SEARCHED
     first = np.where(start_prices(lanes, penalty, most_parcels, plain) >= INF, 1.0, 0.0)
     if not warm:
         v[:] = plain
@@ -133,13 +136,30 @@ def price_dest(
         cents, 0,
     )  # fmt: skip
     promise = np.where(opened > 0, 1e9 * opened, gain)
-    keep = promising(promise, lanes.at, SEARCHED) | (first > 0)
+    keep = promising(promise, lanes.at, searched) | (first > 0)
     near = keep_lanes(lanes, keep)
     shop, way = shop_of(c, near, left, penalty), new_way(near)
     cost = rounded(near, shop, most_parcels, take[keep], opened[keep], way, nothing)
     cost = rounded(near, shop, most_parcels, take[keep], first[keep], way, cost)
     if effort:
         cost = search(near, shop, most_parcels, promise[keep], way, cost, effort)
+        opening, weight, chosen = openings(lanes), np.zeros(count), np.zeros(count, dtype=np.bool_)
+        worth, density, seen = np.empty(lanes.avail.shape), np.empty(lanes.avail.shape), np.empty(count)
+        for _ in range(REPRICED):
+            # what other lanes would save at the prices of this way
+            prices_in(near, shop, way, plain)
+            relaxed(lanes, opening, plain, 0, 0, free, low, high, rank, worth, density, seen, weight, chosen, take, 0)
+            used = np.zeros(count, dtype=np.bool_)
+            used[np.flatnonzero(keep)[way.picks > 0]] = True
+            wanted = promising(seen, lanes.at, searched) | used
+            other = keep_lanes(lanes, wanted)
+            counter, trial = shop_of(c, other, left, penalty), new_way(other)
+            start = np.flatnonzero(used[wanted])
+            least = serve_by(other, counter, new_way(other), start, np.empty((0, 0)), trial, nothing)
+            least = search(other, counter, most_parcels, seen[wanted], trial, least, effort)
+            if least > cost - 1e-6:
+                break
+            cost, near, shop, way, keep = least, other, counter, trial, wanted
     if branches < 0:
         return 0.0, cost, near, way
     goal = min(cost, target)
@@ -151,7 +171,7 @@ def price_dest(
         return min(bound, goal), cost, near, way
     strong = branches > 0
     lowest, _ = branch(
-        some, v, ceiling, most_parcels, goal - 1e-6, ROUNDS_STRONG if strong else ROUNDS_QUICK, branches, first_rank(some),
+        some, v, ceiling, most_parcels, goal - 1e-6, ROUNDS_KEPT, branches, first_rank(some),
         np.zeros((len(some.at), n)), np.zeros(len(some.at)), WHOLE_WORK if strong else 0,
     )  # fmt: skip
     return max(bound, min(lowest, goal)), cost, near, way

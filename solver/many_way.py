@@ -11,6 +11,10 @@ from solver.problem import Bools, Columns, Floats, Ints
 
 PASSES = 4
 """Rounds over the lines in which they are moved between the parcels of a way."""
+HOPELESS = 1.2
+"""A way that costs so much more than the best before its lines are moved is left at that."""
+SEARCH_WORK = 200_000
+"""Line visits (lines times parcels squared for each set of lanes tried) of one search, times effort squared."""
 
 
 class Way(NamedTuple):
@@ -389,6 +393,8 @@ def serve_by(lanes: Lanes, shop: Shop, way: Way, used: Ints, wish: Floats, best:
         two = two or lanes.heaviest[i] > shop.roomy[i]
     for turn in range(2 if two and len(used) > 1 else 1):
         fill(lanes, shop, way, used, wish, turn == 1)
+        if cost_of(lanes, shop, way) > HOPELESS * least:
+            continue
         settle(lanes, shop, way, used)
         cost = cost_of(lanes, shop, way)
         if cost < least - 1e-6:
@@ -406,27 +412,30 @@ def search(lanes: Lanes, shop: Shop, most_parcels: int, promise: Floats, best: W
     promise
         (L,) how promising a lane is; the best come first.
     effort
-        Rounds of the search; the last of several also tries another lane in place of each.
+        Rounds of the search. One alone tries another lane in place of each only where no more parcels are allowed.
     """
-    way, wish = new_way(lanes), np.empty((0, 0))
+    way, wish, n = new_way(lanes), np.empty((0, 0)), len(lanes.qty)
     order = np.argsort(-promise, kind="mergesort")
-    for turn in range(effort):
+    work = SEARCH_WORK * effort * effort
+    for _ in range(effort):
         before = least
         for i in order:
             used = np.flatnonzero(best.picks > 0)
-            if best.picks[i] == 0 and len(used) < most_parcels:
+            if best.picks[i] == 0 and len(used) < most_parcels and work > 0:
                 least = serve_by(lanes, shop, way, np.append(used, i), wish, best, least)
+                work -= n * (len(used) + 1) ** 2
         for i in order:
             used = np.flatnonzero(best.picks > 0)
             if best.picks[i] > 0 and len(used) > 1:
                 least = serve_by(lanes, shop, way, used[used != i], wish, best, least)
-        if turn > 0 or effort > 1 or len(best.picks) <= most_parcels:
+        if effort > 1 or len(np.flatnonzero(best.picks > 0)) >= most_parcels:
             for j in order:
                 used = np.flatnonzero(best.picks > 0)
                 for i in used:
-                    if best.picks[j] == 0 and best.picks[i] > 0:
+                    if best.picks[j] == 0 and best.picks[i] > 0 and work > 0:
                         least = serve_by(lanes, shop, way, np.where(used == i, j, used), wish, best, least)
-        if least > before - 1e-6:
+                        work -= n * len(used) ** 2
+        if least > before - 1e-6 or work <= 0:
             break
     if len(shop.limit) == 0:
         used = np.flatnonzero(best.picks > 0)
@@ -463,6 +472,26 @@ def rounded(lanes: Lanes, shop: Shop, most_parcels: int, take: Floats, opened: F
 
 
 @njit(cache=True, nogil=True)
+def prices_in(lanes: Lanes, shop: Shop, way: Way, v: Floats) -> None:
+    """Fill (n,) `v` with what a unit of each line costs in a way, opening and carriage of a parcel shared by weight."""
+    n = len(lanes.qty)
+    for k in range(n):
+        v[k] = way.rest[k] * shop.open_cents[k]
+    for i in range(len(lanes.at)):
+        if way.picks[i] == 0:
+            continue
+        paid = lanes.fixed[i] + tariff(
+            lanes.steps, lanes.upper, lanes.cents, lanes.over, lanes.service[i], lanes.zone[i], way.grams[i]
+        )
+        for k in range(n):
+            if way.units[i, k] > 0:
+                share = paid / max(1, way.grams[i]) * lanes.grams[k]
+                v[k] += way.units[i, k] * (shop.unit[i, k] + share) + lanes.pick_cents[lanes.at[i]]
+    for k in range(n):
+        v[k] /= lanes.qty[k]
+
+
+@njit(cache=True, nogil=True)
 def promising(promise: Floats, at: Ints, most: int) -> Bools:
     """(L,) mark the lanes that promise most, first the best of each node, then as many again at nodes already marked."""
     keep = np.zeros(len(promise), dtype=np.bool_)
@@ -481,4 +510,4 @@ def promising(promise: Floats, at: Ints, most: int) -> Bools:
     return keep
 
 
-__all__ = ["Shop", "Way", "cost_of", "new_way", "promising", "rounded", "search", "serve_by", "shop_of"]
+__all__ = ["Shop", "Way", "cost_of", "new_way", "prices_in", "promising", "rounded", "search", "serve_by", "shop_of"]
