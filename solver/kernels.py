@@ -10,7 +10,7 @@ from functools import cache
 
 import numpy as np
 
-from solver.draft import new_draft, serve_in_turn
+from solver.draft import QUICK, new_draft, serve_in_turn
 from solver.many import bound_many, lane_bounds, price_many, split_many
 from solver.policies import make
 from solver.prices import Pricing
@@ -51,7 +51,7 @@ def compile_part(part: str) -> None:
     if part == "few":
         split_few(*state, TABLE_MAX)
     elif part == "many":
-        split_many(*state)
+        split_many(*state, QUICK)
         bound_many(*state, 1000.0, prices[2].copy(), 2)
         price_many(*state, prices[2].copy(), False, 1, 1)
         lane_bounds(*state[:6], prices[2].copy())

@@ -187,11 +187,12 @@ def split_many(
     node_price: Floats,
     open_cents: Floats,
     parcel_extra: float,
+    effort: int,
 ) -> tuple[float, int, Ints, Ints, Ints]:
-    """Serve one order of many lines well (not provably best): parameters and first five results as `split_few`."""
+    """Serve one order of many lines well (not provably best): `effort` as `price_many`, the rest as `split_few`."""
     line_price = open_cents.copy()
     _, cost, dest, node, service, units = price_many(
-        c, order, left, node_left, row_price, node_price, open_cents, parcel_extra, line_price, False, 2, -1
+        c, order, left, node_left, row_price, node_price, open_cents, parcel_extra, line_price, False, effort, -1
     )
     return cost, dest, node, service, units
 
