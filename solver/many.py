@@ -85,7 +85,7 @@ def price_many(
         lowest, cost, used, way = price_dest(
             c, lanes, left, penalty, ceiling, c.order_max_parcels[order], v, warm, effort, branches, least
         )
-        if cost < least - 1e-6:
+        if cost < least - 1e-6 and not (complete and way.rest.sum() > 0):
             least, least_dest = cost, dest
             out_node, out_service, out_units = parcels_of(used, way)
         if lowest < bound or dest == c.order_dest_start[order]:
