@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from solver.many import split_many
+from solver.many import THOROUGH, UNBOUNDED, price_many
 from solver.offers import PAIRS_MAX, option_of, pairs_of
 from solver.parcel import travel_cents
 from solver.plan import Plan
@@ -214,7 +214,7 @@ def _serve(
     return len(sequence), DONE
 
 
-@njit(cache=True)
+@njit(inline="always")
 def serve_one(
     c: Columns,
     order: int,
@@ -225,15 +225,16 @@ def serve_one(
     open_cents: Floats,
     parcel_extra: float,
 ) -> tuple[float, int, Ints, Ints, Ints, bool]:
-    """Serve one order from what is left, as `split_few` where that is exact, else as `split_many`."""
+    """Serve one order from what is left, as `split_few` where that is exact, else well, as `price_many`."""
     if pairs_of(c, order) <= PAIRS_MAX:
         cost, dest, node, service, units, proven = split_few(
             c, order, left, node_left, row_price, node_price, open_cents, parcel_extra, TABLE_MAX
         )
         if proven:
             return cost, dest, node, service, units, True
-    cost, dest, node, service, units = split_many(
-        c, order, left, node_left, row_price, node_price, open_cents, parcel_extra
+    unknown = np.full(len(open_cents), -1.0)
+    _, cost, dest, node, service, units = price_many(
+        c, order, left, node_left, row_price, node_price, open_cents, parcel_extra, unknown, THOROUGH, UNBOUNDED
     )
     return cost, dest, node, service, units, False
 

@@ -207,7 +207,7 @@ def _add(row: Ints, need: Ints, count: int, which: int, amount: int) -> int:
     return count + 1
 
 
-@njit(cache=True)
+@njit(inline="always")
 def who_gives_way(
     c: Columns,
     draft: Draft,
@@ -228,7 +228,8 @@ def who_gives_way(
     for i in range(min(users, 4 * SAMPLE)):
         if asked == SAMPLE:
             break
-        other = user[start[row] + (turn * 7919 + i) % users]
+        # the sum is as wide as the orders elsewhere: the kernels it goes to are not compiled again
+        other = 0 + user[start[row] + (turn * 7919 + i) % users]
         if (out == other).any() or not draws_on(c, draft, other, row, rows):
             continue
         asked += 1

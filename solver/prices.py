@@ -12,7 +12,7 @@ import numpy as np
 from numba import njit
 
 from solver.effort import Meter
-from solver.many import bound_many, price_many
+from solver.many import BOUNDED, QUICK, bound_many, price_many
 from solver.offers import PAIRS_MAX, option_of, pairs_of
 from solver.problem import HARD, NO_LIMIT, Bools, Columns, Floats, Ints, Problem, Shorts
 from solver.split import TABLE_MAX_PRICING, split_few
@@ -164,9 +164,7 @@ class Ascent:
         self.settled = False
 
     def _price(self, row_price: Floats, node_price: Floats, rounds: int = ROUNDS_NEXT) -> Priced:
-        priced, found = self.pricing.look(
-            np.ascontiguousarray(row_price), np.ascontiguousarray(node_price), self.line_price, rounds, self.ways
-        )
+        priced, found = self.pricing.look(np.array(row_price), np.array(node_price), self.line_price, rounds, self.ways)
         self.ways = self.ways.joined(found)
         self.meter.work += 1
         return replace(priced, line_price=self.line_price.copy())
@@ -262,9 +260,8 @@ def _price(
                     c, order, left, node_left, row_price, node_price, open_cents, 0.0, target[order], line_price, rounds,
                 )  # fmt: skip
                 continue
-            warm = line_price[c.order_line_start[order]] >= 0
             value[order], cost, _, node, _, units = price_many(
-                c, order, left, node_left, row_price, node_price, open_cents, 0.0, line_price, warm, 1, 0
+                c, order, left, node_left, row_price, node_price, open_cents, 0.0, line_price, QUICK, BOUNDED
             )
             if cost >= known[order] - 1e-3:
                 continue
