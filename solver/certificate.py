@@ -120,7 +120,7 @@ def _price_rows(pricing: Pricing, priced: Priced, rows: Bools) -> Priced:
     stays = np.concatenate([~rows, np.ones(len(priced.node_price), dtype=np.bool_)])
     start = np.concatenate([priced.row_price, priced.node_price])
     ascent.floor[stays] = ascent.ceiling[stays] = start[stays]
-    ascent.rounds(ROW_ROUNDS, np.inf, np.inf)
+    ascent.rounds(ROW_ROUNDS, np.inf)
     return ascent.best if ascent.best.bound_cents > priced.bound_cents else priced
 
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+from solver.greedy import split_at_once
 from solver.many import THOROUGH, UNBOUNDED, price_many
 from solver.offers import PAIRS_MAX, option_of, pairs_of
 from solver.parcel import travel_cents
@@ -16,6 +17,15 @@ from solver.split import TABLE_MAX, split_few
 MANY_LINES = 12
 """An order with more lines than this is not promised its own optimum."""
 DONE, FULL, HARD_ORDER = 0, 1, 2
+AT_ONCE = 0
+"""No search for the way of an order of many lines; else `QUICK` or `THOROUGH`."""
+PORTION_LINES = 1_000
+"""Lines served between two looks at the clock."""
+
+
+def never() -> bool:
+    """Go on to the end."""
+    return False
 
 
 class Draft(NamedTuple):
@@ -137,6 +147,8 @@ def serve_in_turn(
     node_price: Floats | None = None,
     stop_at_hard: Callable[[Draft, int], Draft] | None = None,
     improve: bool = False,
+    effort: int = THOROUGH,
+    over: Callable[[], bool] = never,
 ) -> Draft:
     """Serve orders one after the other, each at its least cost given what is left.
 
@@ -154,6 +166,10 @@ def serve_in_turn(
         Called for an order of at most `MANY_LINES` lines whose optimum the kernels cannot prove.
     improve
         Keep what an order had unless its own bill falls.
+    effort
+        How long to search for orders of many lines: `AT_ONCE`, `QUICK` or `THOROUGH`.
+    over
+        Told from time to time whether to end here; the orders that have not chosen by then keep what they have.
     """
     c = problem.columns
     prices = (
@@ -161,16 +177,18 @@ def serve_in_turn(
         np.zeros(problem.nodes) if node_price is None else np.array(node_price),
         problem.line_open_cents.astype(np.float64) if open_cents is None else open_cents,
     )
+    lines = np.cumsum(np.diff(problem.order_line_start)[sequence])
     at = 0
-    while True:
-        at, why = _serve(c, sequence, at, draft, *prices, parcel_extra, stop_at_hard is not None, improve)
-        if why == DONE:
-            return draft
+    while at < len(sequence) and not over():
+        before = lines[at - 1] if at else 0
+        end = max(at + 1, int(np.searchsorted(lines, before + PORTION_LINES, side="right")))
+        at, why = _serve(c, sequence[:end], at, draft, *prices, parcel_extra, stop_at_hard is not None, improve, effort)
         if why == FULL:
             draft = roomier(problem, draft)
-        elif stop_at_hard is not None:
+        elif why == HARD_ORDER and stop_at_hard is not None:
             draft = stop_at_hard(draft, int(sequence[at]))
             at += 1
+    return draft
 
 
 @njit(cache=True)
@@ -185,6 +203,7 @@ def _serve(
     parcel_extra: float,
     stop_at_hard: bool,
     improve: bool,
+    effort: int,
 ) -> tuple[int, int]:
     for at in range(start, len(sequence)):
         order = sequence[at]
@@ -200,7 +219,7 @@ def _serve(
         before = cost + overtime_of(c, draft, order)
         take_out(c, draft, order)
         _, to, node, service, units, proven = serve_one(
-            c, order, draft.left, draft.node_left, row_price, node_price, open_cents, parcel_extra
+            c, order, draft.left, draft.node_left, row_price, node_price, open_cents, parcel_extra, effort
         )
         if stop_at_hard and not proven and n <= MANY_LINES:
             return at, HARD_ORDER
@@ -224,6 +243,7 @@ def serve_one(
     node_price: Floats,
     open_cents: Floats,
     parcel_extra: float,
+    effort: int,
 ) -> tuple[float, int, Ints, Ints, Ints, bool]:
     """Serve one order from what is left, as `split_few` where that is exact, else well, as `price_many`."""
     if pairs_of(c, order) <= PAIRS_MAX:
@@ -232,9 +252,14 @@ def serve_one(
         )
         if proven:
             return cost, dest, node, service, units, True
+    if effort == AT_ONCE:
+        cost, dest, node, service, units = split_at_once(
+            c, order, left, node_left, row_price, node_price, open_cents, parcel_extra
+        )
+        return cost, dest, node, service, units, False
     unknown = np.full(len(open_cents), -1.0)
     _, cost, dest, node, service, units = price_many(
-        c, order, left, node_left, row_price, node_price, open_cents, parcel_extra, unknown, THOROUGH, UNBOUNDED
+        c, order, left, node_left, row_price, node_price, open_cents, parcel_extra, unknown, effort, UNBOUNDED
     )
     return cost, dest, node, service, units, False
 

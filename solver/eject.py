@@ -21,6 +21,7 @@ from solver.draft import (
     take_out,
 )
 from solver.effort import Meter
+from solver.many import QUICK
 from solver.offers import option_of
 from solver.prices import Priced, Pricing
 from solver.problem import Columns, Floats, Ints, Problem, Shorts
@@ -29,8 +30,8 @@ SAMPLE = 6
 """Users of a row that are asked what giving way would cost them."""
 BUMPED_MAX = 4
 """Orders that give way to one, at most."""
-STRIDE = 2_000
-"""Orders tried between two looks at the clock."""
+STRIDE = 8_000
+"""Between two looks at the clock: orders tried, each times the square of its lines."""
 
 
 def eject(
@@ -41,9 +42,10 @@ def eject(
     start, user = users_of(c, draft, problem.rows, problem.nodes)
     nothing = np.zeros(problem.rows), np.zeros(problem.nodes)
     open_cents = problem.line_open_cents.astype(np.float64)
+    work = np.cumsum(np.diff(problem.order_line_start)[sequence] ** 2)
     at = 0
     while at < len(sequence) and not meter.spent:
-        stop = min(len(sequence), at + STRIDE)
+        stop = max(at + 1, int(np.searchsorted(work, work[at] + STRIDE)))
         at = _eject(
             c, draft, sequence[:stop], at, pricing.left, pricing.open_nodes, priced.row_price, priced.node_price, *nothing,
             open_cents, start, user, seed,
@@ -112,7 +114,7 @@ def _eject(
     for at in range(first, len(sequence)):
         order = sequence[at]
         _, dest, node, service, units, _ = serve_one(
-            c, order, limit, open_nodes, row_price, node_price, open_cents, 0.0
+            c, order, limit, open_nodes, row_price, node_price, open_cents, 0.0, QUICK
         )
         row, need = drawn_by(c, order, rows, node, units)
         before = remember(c, draft, order, had, 0)
@@ -134,7 +136,7 @@ def _eject(
         while possible and placed < out:
             if placed > 0:
                 _, dest, node, service, units, _ = serve_one(
-                    c, had[placed, 0], draft.left, draft.node_left, free_row, free_node, open_cents, 0.0
+                    c, had[placed, 0], draft.left, draft.node_left, free_row, free_node, open_cents, 0.0, QUICK
                 )
             if not has_room(c, draft, units.size):
                 full, possible = True, False
@@ -239,7 +241,7 @@ def who_gives_way(
         take_out(c, draft, other)
         shift_left(draft, row, rows, -need)
         # without the row that the first order needs, this one has to look elsewhere
-        again = serve_one(c, other, draft.left, draft.node_left, free_row, free_node, open_cents, 0.0)[0]
+        again = serve_one(c, other, draft.left, draft.node_left, free_row, free_node, open_cents, 0.0, QUICK)[0]
         shift_left(draft, row, rows, need)
         put_back(c, draft, other, first, count, dest, cost)
         if again - bill < least:

@@ -6,11 +6,13 @@ Lagrangian relaxation of the shared rows. The ways that pricing has found so far
 pricing all orders there proves a bound and finds more ways.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numba import njit
 
+from solver.draft import never
 from solver.effort import Meter
 from solver.many import BOUNDED, QUICK, bound_many, price_many
 from solver.offers import PAIRS_MAX, option_of, pairs_of
@@ -18,9 +20,9 @@ from solver.problem import HARD, NO_LIMIT, Bools, Columns, Floats, Ints, Problem
 from solver.split import TABLE_MAX_PRICING, split_few
 from solver.ways import THREADS, Found, Ways, best_prices, nothing_shipped
 
-CHUNKS = 8
-CHUNK_ORDERS = 50
-"""Fewer orders than this are not worth another thread."""
+CHUNK_ORDERS, CHUNK_LINES = 50, 1_000
+"""Fewer orders than this are not worth another thread, and after so many lines the clock is looked at."""
+CHUNKS_LEAST, CHUNKS_MOST = 8, 512
 ENTRIES_EACH = 4
 """Entries of ways that one pass can note, for each line and each order; ways beyond that are found again by the next pass."""
 ROUNDS = 40
@@ -84,6 +86,9 @@ class Pricing:
         # the kernels are compiled once, for writable columns
         self.left, self.node_left = np.array(self.left), np.array(self.node_left)
         self.few = np.array([pairs_of(problem.columns, int(o)) <= PAIRS_MAX for o in self.orders], dtype=np.bool_)
+        lines = int((problem.order_line_start[self.orders + 1] - problem.order_line_start[self.orders]).sum())
+        few_enough = 1 + len(self.orders) // CHUNK_ORDERS
+        self.chunks = min(few_enough, max(CHUNKS_LEAST, min(CHUNKS_MOST, lines // CHUNK_LINES)))
         soft = problem.node_overtime_cents != HARD
         self.limited = (self.node_left < NO_LIMIT // 2) & ((self.node_left > 0) | soft)
         self.capacity = np.where(self.limited, np.maximum(0, self.node_left), 0)
@@ -100,17 +105,29 @@ class Pricing:
         return self.look(row_price, node_price, line_price, rounds, None)[0]
 
     def look(
-        self, row_price: Floats, node_price: Floats, line_price: Floats, rounds: int, ways: Ways | None
+        self,
+        row_price: Floats,
+        node_price: Floats,
+        line_price: Floats,
+        rounds: int,
+        ways: Ways | None,
+        over: Callable[[], bool] = never,
     ) -> tuple[Priced, list[Found]]:
-        """Price every order, and note the ways that are better at these prices than those known."""
+        """Price every order, and note the ways that are better at these prices than those known.
+
+        Once it is `over`, orders that have not been priced count as costing nothing: still a bound.
+        """
         problem = self.problem
         value = np.zeros(problem.orders)
         open_cents = problem.line_open_cents.astype(np.float64)
-        chunks = min(CHUNKS, 1 + len(self.orders) // CHUNK_ORDERS)
+        chunks = self.chunks
         known = np.zeros(0) if ways is None else ways.least(np.concatenate([row_price, node_price]))
         room = 0 if ways is None else ENTRIES_EACH * (problem.lines + problem.orders) // chunks + 256
 
         def price(chunk: int) -> Found:
+            if over():
+                none, nobody = np.zeros(0, dtype=np.int32), np.zeros(0, dtype=np.int64)
+                return Found(nobody, np.zeros(0), np.zeros(1, dtype=np.int64), none, none)
             most = len(self.orders) // chunks + 1
             found = (
                 np.empty(most, dtype=np.int64), np.empty(most), np.zeros(most + 1, dtype=np.int64),
@@ -144,11 +161,15 @@ class Ascent:
         Where to start; prices of an earlier plan spare the first passes.
     meter
         Its limits end the search.
+    until
+        Seconds on the meter at which to end, too.
     """
 
-    def __init__(self, pricing: Pricing, row_price: Floats, node_price: Floats, meter: Meter) -> None:
+    def __init__(
+        self, pricing: Pricing, row_price: Floats, node_price: Floats, meter: Meter, until: float = float("inf")
+    ) -> None:
         problem = pricing.problem
-        self.pricing, self.meter = pricing, meter
+        self.pricing, self.meter, self.until = pricing, meter, until
         self.line_price = pricing.start_lines()
         open_cents = np.bincount(
             problem.line_order, problem.line_open_cents * problem.line_qty, minlength=problem.orders
@@ -158,38 +179,40 @@ class Ascent:
         self.ceiling = np.concatenate([np.full(problem.rows, np.inf), np.where(pricing.limited, pricing.ceiling, 0.0)])
         self.floor = np.zeros_like(self.limit)
         node_price = np.where(pricing.limited, np.minimum(node_price, pricing.ceiling), 0.0)
-        self.now = self.best = self._price(row_price, node_price, ROUNDS_FIRST)
-        self.unit = max(1.0, 0.5 * float(self.now.order_value.sum()) / max(1, problem.lines))
+        self.best = self._price(row_price, node_price, ROUNDS_FIRST)
+        self.complete = not self._late()
+        self.unit = max(1.0, 0.5 * float(self.best.order_value.sum()) / max(1, problem.lines))
         self.mu = self.unit * SOFTEST
         self.settled = False
 
     def _price(self, row_price: Floats, node_price: Floats, rounds: int = ROUNDS_NEXT) -> Priced:
-        priced, found = self.pricing.look(np.array(row_price), np.array(node_price), self.line_price, rounds, self.ways)
+        priced, found = self.pricing.look(
+            np.array(row_price), np.array(node_price), self.line_price, rounds, self.ways, self._late
+        )
         self.ways = self.ways.joined(found)
         self.meter.work += 1
         return replace(priced, line_price=self.line_price.copy())
 
     def _keep(self, priced: Priced) -> None:
-        self.now = priced
         if priced.bound_cents > self.best.bound_cents:
             self.best = priced
 
-    def rounds(self, most: int, enough: float, until: float) -> None:
+    def rounds(self, most: int, enough: float) -> None:
         """Go to where the ways found so far say that the best prices are, and price all orders there."""
         rows = self.pricing.problem.rows
         for _ in range(most):
-            if self.settled or self._over(enough, until):
+            if self.settled or self._over(enough):
                 return
             before = self.best.bound_cents
             start = np.concatenate([self.best.row_price, self.best.node_price])
             price = best_prices(
-                self.ways, self.limit, self.floor, self.ceiling, start, self.mu, lambda: self._over(enough, until)
+                self.ways, self.limit, self.floor, self.ceiling, start, self.mu, lambda: self._over(enough)
             )
-            if self._over(enough, until):
+            if self._over(enough):
                 return
             priced = self._price(price[:rows], price[rows:])
             self._keep(priced)
-            if priced.bound_cents < before and not self._over(enough, until):
+            if priced.bound_cents < before and not self._over(enough):
                 # too far: half way there is most often better, and what is found there keeps the next round from the same fault
                 middle = 0.5 * (price + start)
                 self._keep(self._price(middle[:rows], middle[rows:]))
@@ -198,8 +221,11 @@ class Ascent:
             self.settled = hardest and self.best.bound_cents - before < LITTLE * abs(before)
             self.meter.tell("pricing", enough, self.best.bound_cents)
 
-    def _over(self, enough: float, until: float) -> bool:
-        return self.meter.spent or self.meter.seconds > until or self.best.bound_cents > enough - 1 + 1e-6
+    def _late(self) -> bool:
+        return self.meter.spent or self.meter.seconds > self.until
+
+    def _over(self, enough: float) -> bool:
+        return self._late() or self.best.bound_cents > enough - 1 + 1e-6
 
 
 def ascend(
@@ -214,8 +240,8 @@ def ascend(
     until
         Seconds on the meter at which to end.
     """
-    ascent = Ascent(pricing, row_price, node_price, meter)
-    ascent.rounds(ROUNDS, enough, until)
+    ascent = Ascent(pricing, row_price, node_price, meter, until)
+    ascent.rounds(ROUNDS, enough)
     return ascent
 
 

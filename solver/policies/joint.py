@@ -10,16 +10,28 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from solver.draft import Draft, copy_draft, cost_of, new_draft, plan_of, serve_in_turn
+from solver.draft import (
+    AT_ONCE,
+    MANY_LINES,
+    Draft,
+    copy_draft,
+    cost_of,
+    new_draft,
+    plan_of,
+    serve_in_turn,
+)
 from solver.effort import Effort, Meter, Watch, unwatched
 from solver.eject import eject
 from solver.exact import Outcome, decide_again, put_in_place
+from solver.many import QUICK
 from solver.neighbours import Neighbours
 from solver.plan import Plan
 from solver.policies.cheapest import serve_cheapest
 from solver.prices import Priced, Pricing, ascend
 from solver.problem import Ints, Problem
 
+HARD_LINES, HARD_MOST = 8, 50
+"""Orders of more lines than this may need an integer program to be decided; so many of them are given one."""
 PRICES_SHARE = 0.4
 """Of the time, for the prices."""
 EASED = (0.9, 0.8, 0.65, 0.5, 0.3)
@@ -65,14 +77,25 @@ class Joint:
     def __call__(self, problem: Problem) -> Plan:
         """Decide the problem, starting from its prices."""
         meter = Meter(self.effort, self.watch)
-        search = Search(problem, serve_cheapest(problem, meter), meter, self.seed)
+        search = Search(problem, first_plan(problem, meter), meter, self.seed)
         search.price(PRICES_SHARE)
-        search.follow_prices()
-        search.improve()
+        if search.priced_all:
+            search.follow_prices()
+            search.improve()
+        else:
+            search.refine()
         return plan_of(
             problem, search.draft, search.bound, search.priced.row_price, search.priced.node_price, meter.seconds, "joint",
             self.seed,
         )  # fmt: skip
+
+
+def first_plan(problem: Problem, meter: Meter) -> Draft:
+    """Serve order by order as `cheapest`; where too many orders would need an integer program each, without that."""
+    lines = np.diff(problem.order_line_start)
+    if np.count_nonzero((lines > HARD_LINES) & (lines <= MANY_LINES)) <= HARD_MOST:
+        return serve_cheapest(problem, meter)
+    return serve_in_turn(problem, new_draft(problem), np.arange(problem.orders), effort=AT_ONCE)
 
 
 class Search:
@@ -91,6 +114,10 @@ class Search:
             draft.cost.astype(np.float64),
         )
         self.bound = 0.0
+
+    def over(self) -> bool:
+        """Tell whether to end."""
+        return self.meter.spent
 
     @property
     def proven(self) -> bool:
@@ -112,6 +139,7 @@ class Search:
         ascent = ascend(self.pricing, self.problem.row_price, self.problem.node_price, self.cost, self.meter, until)
         self.priced: Priced = ascent.best
         self.bound = max(self.bound, ascent.best.bound_cents)
+        self.priced_all = ascent.complete
         self.neighbours = Neighbours(self.problem, ascent.best, ascent.ways)
         self.by_value = np.argsort(-ascent.best.order_value, kind="stable").astype(np.int64)
         self.contesting = self.by_value[self.neighbours.contests[self.by_value]]
@@ -123,13 +151,18 @@ class Search:
             if self.meter.spent:
                 break
             draft = serve_in_turn(
-                self.problem, draft, self.by_value if share == 1.0 else self.contesting,
+                self.problem, draft, self.by_value if share == 1.0 else self.contesting, effort=QUICK, over=self.over,
                 row_price=self.priced.row_price * share, node_price=self.priced.node_price * share,
             )  # fmt: skip
             self.meter.work += 1
         if not self.meter.spent:
-            draft = serve_in_turn(self.problem, draft, self.contesting, improve=True)
+            draft = serve_in_turn(self.problem, draft, self.contesting, improve=True, effort=QUICK, over=self.over)
         self.keep(draft, "guided by prices")
+
+    def refine(self) -> None:
+        """Where there was not even time to price every order: serve each again by itself, as long as there is."""
+        everyone = np.arange(self.problem.orders)
+        self.keep(serve_in_turn(self.problem, self.draft, everyone, improve=True, over=self.over), "orders in turn")
 
     def improve(self) -> None:
         """Eject, decide groups again, and prove, until nothing more is gained."""
@@ -162,7 +195,8 @@ class Search:
             if self.keep(draft, "ejecting") < LITTLE * (self.cost - self.bound):
                 break
         if not self.meter.spent:
-            self.keep(serve_in_turn(self.problem, self.draft, self.contesting, improve=True), "ejecting")
+            draft = serve_in_turn(self.problem, self.draft, self.contesting, improve=True, effort=QUICK, over=self.over)
+            self.keep(draft, "ejecting")
 
     def decide_groups(self) -> None:
         """Decide groups again around the orders that pay most above their best, two at a time."""
