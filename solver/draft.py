@@ -7,7 +7,7 @@ import numpy as np
 from numba import njit
 
 from solver.greedy import split_at_once
-from solver.many import split_many
+from solver.many import THOROUGH, UNBOUNDED, price_many
 from solver.offers import PAIRS_MAX, option_of, pairs_of
 from solver.parcel import travel_cents
 from solver.plan import Plan
@@ -17,8 +17,8 @@ from solver.split import TABLE_MAX, split_few
 MANY_LINES = 12
 """An order with more lines than this is not promised its own optimum."""
 DONE, FULL, HARD_ORDER = 0, 1, 2
-AT_ONCE, QUICK, THOROUGH = 0, 1, 2
-"""How long to search for the way of an order of many lines."""
+AT_ONCE = 0
+"""No search for the way of an order of many lines; else `QUICK` or `THOROUGH`."""
 PORTION_LINES = 1_000
 """Lines served between two looks at the clock."""
 
@@ -233,7 +233,7 @@ def _serve(
     return len(sequence), DONE
 
 
-@njit(cache=True)
+@njit(inline="always")
 def serve_one(
     c: Columns,
     order: int,
@@ -245,7 +245,7 @@ def serve_one(
     parcel_extra: float,
     effort: int,
 ) -> tuple[float, int, Ints, Ints, Ints, bool]:
-    """Serve one order from what is left, as `split_few` where that is exact, else as `split_many`."""
+    """Serve one order from what is left, as `split_few` where that is exact, else well, as `price_many`."""
     if pairs_of(c, order) <= PAIRS_MAX:
         cost, dest, node, service, units, proven = split_few(
             c, order, left, node_left, row_price, node_price, open_cents, parcel_extra, TABLE_MAX
@@ -257,8 +257,9 @@ def serve_one(
             c, order, left, node_left, row_price, node_price, open_cents, parcel_extra
         )
         return cost, dest, node, service, units, False
-    cost, dest, node, service, units = split_many(
-        c, order, left, node_left, row_price, node_price, open_cents, parcel_extra, effort
+    unknown = np.full(len(open_cents), -1.0)
+    _, cost, dest, node, service, units = price_many(
+        c, order, left, node_left, row_price, node_price, open_cents, parcel_extra, unknown, effort, UNBOUNDED
     )
     return cost, dest, node, service, units, False
 

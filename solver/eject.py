@@ -10,7 +10,6 @@ from numba import njit
 
 from solver.draft import (
     FULL,
-    QUICK,
     Draft,
     cost_of,
     has_room,
@@ -22,6 +21,7 @@ from solver.draft import (
     take_out,
 )
 from solver.effort import Meter
+from solver.many import QUICK
 from solver.offers import option_of
 from solver.prices import Priced, Pricing
 from solver.problem import Columns, Floats, Ints, Problem, Shorts
@@ -209,7 +209,7 @@ def _add(row: Ints, need: Ints, count: int, which: int, amount: int) -> int:
     return count + 1
 
 
-@njit(cache=True)
+@njit(inline="always")
 def who_gives_way(
     c: Columns,
     draft: Draft,
@@ -230,7 +230,8 @@ def who_gives_way(
     for i in range(min(users, 4 * SAMPLE)):
         if asked == SAMPLE:
             break
-        other = user[start[row] + (turn * 7919 + i) % users]
+        # the sum is as wide as the orders elsewhere: the kernels it goes to are not compiled again
+        other = 0 + user[start[row] + (turn * 7919 + i) % users]
         if (out == other).any() or not draws_on(c, draft, other, row, rows):
             continue
         asked += 1

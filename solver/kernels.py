@@ -10,15 +10,15 @@ from functools import cache
 
 import numpy as np
 
-from solver.draft import QUICK, new_draft, serve_in_turn
-from solver.many import bound_many, lane_bounds, price_many, split_many
+from solver.draft import new_draft, serve_in_turn
+from solver.many import BOUNDED, QUICK, bound_many, lane_bounds, price_many
 from solver.policies import make
 from solver.prices import Pricing
 from solver.problem import Problem
 from solver.split import TABLE_MAX, split_few
 from solver.wave import Line, Node, Order, Service, Sku, Wave, problem_of
 
-STAGES = (("few", "many"), ("draft", "price"), ("rules", "joint"))
+STAGES = (("bounds", "many"), ("draft", "price"), ("rules", "joint"))
 
 
 def smallest_problem() -> Problem:
@@ -48,13 +48,12 @@ def compile_part(part: str) -> None:
     draft = new_draft(problem)
     prices = np.zeros(problem.rows), np.zeros(problem.nodes), problem.line_open_cents.astype(np.float64)
     state = problem.columns, 0, draft.left, draft.node_left, *prices, 0.0
-    if part == "few":
+    if part == "bounds":
+        bound_many(*state, 1000.0, prices[2].copy(), 2)
+        lane_bounds(*state[:6], prices[2].copy())
         split_few(*state, TABLE_MAX)
     elif part == "many":
-        split_many(*state, QUICK)
-        bound_many(*state, 1000.0, prices[2].copy(), 2)
-        price_many(*state, prices[2].copy(), False, 1, 1)
-        lane_bounds(*state[:6], prices[2].copy())
+        price_many(*state, prices[2].copy(), QUICK, BOUNDED)
     elif part == "draft":
         serve_in_turn(problem, draft, np.arange(problem.orders))
     elif part == "price":

@@ -3,24 +3,27 @@
 A parcel on a lane is a knapsack: lines are worth something at prices `v` on their units, and carriage rises with weight step by
 step. It is solved for every step with fractions of lines, which can only overrate what the parcel is worth.
 
-Inner functions take the arrays that they read one by one: reading them through a structure counts references, and passing the
-structure copies it at every call.
+Inner functions take the arrays that they read one by one: reading them through a structure counts references.
 """
 
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
-from numba import njit
+from numba import njit, types
+from numba.experimental import structref
+from numpy.typing import NDArray
 
 from solver.offers import INF
 from solver.parcel import late_cents
 from solver.problem import HARD, NO_SERVICE, Columns, Floats, Ints
 
-ANY = 2**60
-"""A weight that no parcel reaches."""
+
+@structref.register
+class _LanesType(types.StructRef):
+    """How the kernels know lanes: one reference, where a tuple would be a hundred and fifty arguments to every call."""
 
 
-class Lanes(NamedTuple):
+class Lanes(structref.StructRefProxy):
     """The lanes to one destination: L lanes from K nodes for n lines.
 
     Attributes
@@ -59,6 +62,14 @@ class Lanes(NamedTuple):
     upper: Ints
     cents: Ints
     over: Ints
+
+    def __new__(cls, *columns: NDArray[Any]) -> "Lanes":
+        """Gather the columns."""
+        made: Lanes = structref.StructRefProxy.__new__(cls, *columns)  # type: ignore[no-untyped-call]
+        return made
+
+
+structref.define_proxy(Lanes, _LanesType, list(Lanes.__annotations__))  # type: ignore[no-untyped-call]
 
 
 @njit(cache=True, nogil=True)
@@ -265,35 +276,21 @@ def value_lines(
 
 @njit(cache=True, nogil=True)
 def filled(
-    avail: Ints, grams: Ints, services: Ints, at: int, s: int, worth: Floats, rank: Ints, most: float, least: float
+    avail: Ints, grams: Ints, services: Ints, at: int, s: int, worth: Floats, rank: Ints, most: float
 ) -> tuple[float, float]:
-    """Fill a parcel with fractions of the best lines up to a weight, and with bad ones only up to `least`.
-
-    Returns
-    -------
-    worth, weight
-        What is gained, and the weight reached.
-    """
+    """Fill a parcel with fractions of the best lines up to a weight: what is gained, and the weight reached."""
     gained, loaded = 0.0, 0.0
     for i in range(rank.shape[1]):
         k = rank[at, i]
-        have = avail[at, k]
-        if have == 0:
+        if worth[at, k] <= 0:
             break
         if s >= 0 and not services[k] >> s & 1:
             continue
-        good = worth[at, k] > 0
-        ceiling = most if good else least
-        if not good and loaded >= least:
-            break
-        weight = float(have * grams[k])
-        if loaded + weight <= ceiling:
-            loaded += weight
-            gained += worth[at, k]
-        else:
-            gained += worth[at, k] * (ceiling - loaded) / weight
-            loaded = ceiling
-            break
+        weight = float(avail[at, k] * grams[k])
+        if loaded + weight > most:
+            return gained + worth[at, k] * (most - loaded) / weight, most
+        loaded += weight
+        gained += worth[at, k]
     return gained, loaded
 
 
@@ -312,24 +309,16 @@ def knapsack(
     worth: Floats,
     density: Floats,
     rank: Ints,
-    low: int,
-    high: int,
 ) -> tuple[float, float]:
-    """The most that a parcel of a weight above `low` and up to `high` can be worth, carriage taken off, opening not.
-
-    The lane must be able to reach a weight above `low`. Returns what is gained, and the weight of the best filling.
-    """
+    """The most that a parcel can be worth, carriage taken off, opening not: what is gained, and the weight of the best filling."""
     n = rank.shape[1]
-    floor = low + 1 if low > 0 else 0
     if s < 0:
-        return filled(avail, grams, services, at, s, worth, rank, float(high), float(floor))
+        return filled(avail, grams, services, at, s, worth, rank, INF)
     best, best_weight = -INF, 0.0
     loaded, gained = 0.0, 0.0
     i = 0
     for t in range(steps[s]):
-        if upper[s, t] < floor:
-            continue
-        ceiling = float(min(upper[s, t], high))
+        ceiling = float(upper[s, t])
         partial, reached = 0.0, ceiling
         spent = True
         while i < n:
@@ -345,18 +334,15 @@ def knapsack(
                 loaded += weight
                 gained += worth[at, k]
             i += 1
-        value = gained + partial
         if spent:
             reached = loaded
-            if loaded < floor:
-                value, reached = filled(avail, grams, services, at, s, worth, rank, float(floor), float(floor))
-        if value - cents[s, z, t] > best:
-            best, best_weight = value - cents[s, z, t], reached
-        if spent or upper[s, t] >= high:
+        value = gained + partial - cents[s, z, t]
+        if value > best:
+            best, best_weight = value, reached
+        if spent:
             return best, best_weight
     # beyond the last step every started kg costs the same: the best number of them is beside where a gram no longer pays
     last, over = upper[s, steps[s] - 1], over_cents[s, z]
-    start = max(last, floor)
     reach = 0.0
     for i in range(n):
         k = rank[at, i]
@@ -364,13 +350,10 @@ def knapsack(
             break
         if services[k] >> s & 1:
             reach += float(avail[at, k] * grams[k])
-    reach = min(max(reach, float(start)), float(high))
-    least = max(1, (start - last + 999) // 1000)
-    whole = int((reach - last) // 1000)
+    whole = int(max(0.0, reach - last) // 1000)
     for extra in range(2):
-        kg = max(whole + extra, least)
-        ceiling = float(min(last + 1000 * kg, high))
-        value, weight = filled(avail, grams, services, at, s, worth, rank, ceiling, float(floor))
+        kg = max(1, whole + extra)
+        value, weight = filled(avail, grams, services, at, s, worth, rank, float(last + 1000 * kg))
         value -= cents[s, z, steps[s] - 1] + kg * over
         if value > best:
             best, best_weight = value, weight
@@ -409,150 +392,6 @@ def take_lines(
             return
 
 
-@njit(cache=True, nogil=True)
-def whole_knapsack(
-    avail: Ints,
-    unit: Floats,
-    grams: Ints,
-    services: Ints,
-    pick: float,
-    v: Floats,
-    at: int,
-    s: int,
-    z: int,
-    steps: Ints,
-    upper: Ints,
-    cents: Ints,
-    over: Ints,
-    rate: float,
-    low: int,
-    high: int,
-    limit: int,
-    take: Floats,
-    lane: int,
-) -> tuple[float, float]:
-    """Do the same with whole units, at most `limit` steps of the search; row `lane` of (L, n) `take` is filled with them.
-
-    With any `rate` in cents a gram, a parcel of units x and weight w is worth what its units are worth less `rate` for each gram,
-    and `rate` w less carriage: the first is at most what the best units give, the second the most over all weights. Lines are
-    decided one by one, those first where another decision costs most.
-
-    Returns
-    -------
-    gain, weight
-        `INF` where the search ended before its time.
-    """
-    n = len(grams)
-    line, base, loss = np.empty(n, dtype=np.int64), np.empty(n), np.empty(n)
-    count, heaviest = 0, 0
-    for k in range(n):
-        have = avail[at, k]
-        if have == 0 or not services[k] >> s & 1:
-            continue
-        each = v[k] - unit[at, k] - rate * grams[k]
-        full = have * each - pick
-        if full > 0:
-            base[count], loss[count] = full, full - max(0.0, full - each)
-        else:
-            base[count], loss[count] = 0.0, -max(full, each - pick)
-        line[count] = k
-        count += 1
-        heaviest += have * grams[k]
-    by_loss = np.argsort(-loss[:count])
-    rest_gain, rest_grams = np.zeros(count + 1), np.zeros(count + 1, dtype=np.int64)
-    for d in range(count - 1, -1, -1):
-        k = line[by_loss[d]]
-        rest_gain[d] = rest_gain[d + 1] + base[by_loss[d]]
-        rest_grams[d] = rest_grams[d + 1] + avail[at, k] * grams[k]
-    last = steps[s] - 1
-    heaviest = min(heaviest, high)
-    # from each step on, the most that `rate` a gram is above carriage
-    beyond = -INF
-    if heaviest > upper[s, last]:
-        for w in (upper[s, last] + 1000, heaviest):
-            w = min(w, heaviest)
-            beyond = max(beyond, rate * w - tariff(steps, upper, cents, over, s, z, w))
-        beyond = max(
-            beyond, rate * (upper[s, last] + 1000) - tariff(steps, upper, cents, over, s, z, upper[s, last] + 1)
-        )
-    most = np.empty(last + 2)
-    most[last + 1] = beyond
-    for t in range(last, -1, -1):
-        w = min(upper[s, t], heaviest)
-        here = rate * w - cents[s, z, t] if (t == 0 or upper[s, t - 1] < heaviest) and (w > low or low == 0) else -INF
-        most[t] = max(most[t + 1], here)
-    choice, tried = np.zeros(count + 1, dtype=np.int64), np.zeros(count + 1, dtype=np.int64)
-    linear, loaded, step = np.zeros(count + 1), np.zeros(count + 1, dtype=np.int64), np.zeros(count + 1, dtype=np.int64)
-    best, best_weight, work, d = -INF, 0, 0, 0
-    take[lane, :] = 0.0
-    while d >= 0:
-        if d == count:
-            w = loaded[d]
-            if (w > low and w <= high) or (low == 0 and w == 0):
-                value = linear[d] + rate * w - tariff(steps, upper, cents, over, s, z, w)
-                if value > best:
-                    best, best_weight = value, w
-                    for i in range(count):
-                        take[lane, line[by_loss[i]]] = float(choice[i])
-            d -= 1
-            continue
-        i = by_loss[d]
-        k = line[i]
-        have = avail[at, k]
-        if tried[d] > have:
-            tried[d] = 0
-            d -= 1
-            continue
-        # the best number of units first: all, and then fewer, or none, and then more
-        units = have - tried[d] if base[i] > 0 else tried[d]
-        tried[d] += 1
-        work += 1
-        if work > limit:
-            return INF, 0.0
-        w = loaded[d] + units * grams[k]
-        if w > high or (low > 0 and w + rest_grams[d + 1] <= low):
-            continue
-        gained = linear[d]
-        if units > 0:
-            gained += units * (v[k] - unit[at, k] - rate * grams[k]) - pick
-        t = step[d]
-        while t <= last and upper[s, t] < w:
-            t += 1
-        possible = most[t]
-        end = w + rest_grams[d + 1]
-        if end <= upper[s, last] and t + 6 <= last and end <= upper[s, t + 6]:
-            possible = -INF
-            for u in range(t, last + 1):
-                possible = max(possible, rate * min(upper[s, u], end) - cents[s, z, u])
-                if upper[s, u] >= end:
-                    break
-        if gained + rest_gain[d + 1] + possible <= best + 1e-9:
-            continue
-        choice[d] = units
-        linear[d + 1], loaded[d + 1], step[d + 1] = gained, w, t
-        tried[d + 1] = 0
-        d += 1
-    return best, float(best_weight)
-
-
-@njit(cache=True, nogil=True)
-def break_rate(
-    avail: Ints, grams: Ints, services: Ints, at: int, s: int, density: Floats, rank: Ints, most: float
-) -> float:
-    """Find the worth a gram of the line that is filled last up to a weight."""
-    loaded = 0.0
-    for i in range(rank.shape[1]):
-        k = rank[at, i]
-        if avail[at, k] == 0:
-            break
-        if services[k] >> s & 1:
-            loaded += float(avail[at, k] * grams[k])
-            if loaded > most - 1e-6 and grams[k] > 0:
-                return float(max(0.0, density[at, k]))
-    return 0.0
-
-
 __all__ = [
-    "ANY", "Lanes", "break_rate", "filled", "keep_lanes", "knapsack", "lanes_of", "offered", "openings", "take_lines", "tariff",
-    "value_lines", "whole_knapsack",
+    "Lanes", "keep_lanes", "knapsack", "lanes_of", "offered", "openings", "take_lines", "tariff", "value_lines",
 ]  # fmt: skip

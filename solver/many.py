@@ -2,28 +2,33 @@
 
 The order is a facility-location problem: opening a parcel has a fixed price, carriage rises with weight in steps, each line goes to
 open parcels. Prices on its lines (as in Erlenkotter 1978) give a bound and say which lanes matter; a local search over those finds
-a way; branch and bound over lanes and the weights of their parcels closes what is left between the two.
+a way.
 """
+
+from typing import cast
 
 import numpy as np
 from numba import njit
 
-from solver.lanes import ANY, Lanes, keep_lanes, lanes_of, offered, openings
-from solver.many_bound import branch, first_rank, raise_prices, relaxed, start_prices
-from solver.many_way import Way, new_way, prices_in, promising, rounded, search, serve_by, shop_of
+from solver.lanes import Lanes, keep_lanes, lanes_of, offered, openings
+from solver.many_bound import NO_PARCELS, first_rank, raise_prices, relaxed, start_prices
+from solver.many_shop import Way, new_way, shop_of
+from solver.many_way import prices_in, promising, rounded, search, serve_by
 from solver.offers import INF
 from solver.problem import Columns, Floats, Ints
 
+QUICK, THOROUGH = cast(int, np.int64(1)), cast(int, np.int64(2))
+"""Effort where orders are only priced, and where they are decided. A plain number would have numba compile for each value."""
+BOUNDED, UNBOUNDED = cast(bool, np.bool_(True)), cast(bool, np.bool_(False))
+"""Whether a bound is wanted."""
 REPRICED = 4
 """How often other lanes are looked for at the prices of the best way so far."""
 SEARCHED = 16
 """Nodes that the local search considers where orders are only priced; three times as many where they are decided."""
 ROUNDS_ALL, ROUNDS_WARM = 24, 4
 """Ascent steps of the line prices over all lanes, from a cold start and from a warm one."""
-ROUNDS_KEPT = 60
+ROUNDS_KEPT = cast(int, np.int64(60))
 """The same over the lanes that remain."""
-WHOLE_WORK = 200
-"""Steps of the search for the best whole units of one parcel; beyond that, fractions of lines bound what it is worth."""
 NO_WAY_CENTS = 1e9
 """What an open unit costs in an order that must be complete."""
 
@@ -39,23 +44,19 @@ def price_many(
     open_cents: Floats,
     parcel_extra: float,
     line_price: Floats,
-    warm: bool,
     effort: int,
-    branches: int,
+    bounded: bool,
 ) -> tuple[float, float, int, Ints, Ints, Ints]:
     """Serve one order of many lines well, and bound what any way of serving it costs.
 
     Parameters
     ----------
     line_price
-        (L,) prices on the units of each line, improved in place for this order's lines.
-    warm
-        Whether they are believed to be near.
+        (L,) prices on the units of each line to start from (below 0: nothing is known), improved in place for this order's lines.
     effort
         Rounds of the local search; 0 for the way that the line prices suggest.
-    branches
-        Branches of the bound at most, over parcels of whole units; 0 for the line prices alone and fractions of lines, negative
-        for no bound.
+    bounded
+        Whether a bound is wanted; it is 0 without.
 
     Returns
     -------
@@ -83,25 +84,19 @@ def price_many(
             continue
         v = start.copy()
         lowest, cost, used, way = price_dest(
-            c, lanes, left, penalty, ceiling, c.order_max_parcels[order], v, warm, effort, branches, least
+            c, lanes, left, penalty, ceiling, c.order_max_parcels[order], v, v[0] >= 0, effort, bounded, least
         )
         if cost < least - 1e-6 and not (complete and way.rest.sum() > 0):
             least, least_dest = cost, dest
-            out_node, out_service, out_units = parcels_of(used, way)
+            parcels = np.flatnonzero(way.picks > 0)
+            out_node, out_service, out_units = used.nodes[used.at[parcels]], used.service[parcels], way.units[parcels]
         if lowest < bound or dest == c.order_dest_start[order]:
             bound = min(bound, lowest)
             line_price[first:last] = v
     return max(0.0, min(bound, least)), least, least_dest, out_node, out_service, out_units
 
 
-@njit(cache=True, nogil=True)
-def parcels_of(lanes: Lanes, way: Way) -> tuple[Ints, Ints, Ints]:
-    """Give the parcels of a way: (p,) node and service, (p, n) units."""
-    used = np.flatnonzero(way.picks > 0)
-    return lanes.nodes[lanes.at[used]], lanes.service[used], way.units[used]
-
-
-@njit(cache=True, nogil=True)
+@njit(inline="always")
 def price_dest(
     c: Columns,
     lanes: Lanes,
@@ -112,30 +107,31 @@ def price_dest(
     v: Floats,
     warm: bool,
     effort: int,
-    branches: int,
+    bounded: bool,
     target: float,
 ) -> tuple[float, float, Lanes, Way]:
     """Do the same for one destination: the bound, the cost, and the way with the lanes that it is made of."""
     n, count = len(v), len(lanes.at)
     nothing = float((penalty * lanes.qty).sum())
-    gain, opened, cents, take = np.full(count, -INF), np.zeros(count), np.zeros(count), np.zeros((count, n))
-    free, low, high = np.zeros(count, dtype=np.int64), np.zeros(count, dtype=np.int64), np.full(count, ANY)
+    gain, opened, take = np.full(count, -INF), np.zeros(count), np.zeros((count, n))
     rank = first_rank(lanes)
     goal = target
     plain = np.empty(n)
     searched = SEARCHED if effort < 2 else 3 * SEARCHED
-    first = np.where(start_prices(lanes, penalty, most_parcels, plain) >= INF, 1.0, 0.0)
+    first = (start_prices(lanes, penalty, most_parcels, plain) >= INF).astype(np.float64)
     if not warm:
         v[:] = plain
     near = keep_lanes(lanes, first > 0)
     if len(near.at):
         shop, way = shop_of(c, near, left, penalty), new_way(near)
-        goal = min(goal, search(near, shop, most_parcels, np.ones(len(near.at)), way, nothing, 1))
+        goal = min(goal, search(near, shop, most_parcels, np.ones(len(near.at)), way, nothing, QUICK))
     bound = raise_prices(
-        lanes, v, ceiling, 0, most_parcels, goal, ROUNDS_WARM if warm else ROUNDS_ALL, free, low, high, rank, gain, take, opened,
-        cents, 0,
+        lanes, v, ceiling, most_parcels, goal, ROUNDS_WARM if warm else ROUNDS_ALL, rank, gain, take, opened
     )  # fmt: skip
-    promise = np.where(opened > 0, 1e9 * opened, gain)
+    promise = gain.copy()
+    for i in range(count):
+        if opened[i] > 0:
+            promise[i] = 1e9 * opened[i]
     keep = promising(promise, lanes.at, searched) | (first > 0)
     near = keep_lanes(lanes, keep)
     shop, way = shop_of(c, near, left, penalty), new_way(near)
@@ -148,7 +144,7 @@ def price_dest(
         for _ in range(REPRICED):
             # what other lanes would save at the prices of this way
             prices_in(near, shop, way, plain)
-            relaxed(lanes, opening, plain, 0, 0, free, low, high, rank, worth, density, seen, weight, chosen, take, 0)
+            relaxed(lanes, opening, plain, NO_PARCELS, rank, worth, density, seen, weight, chosen, take)
             used = np.zeros(count, dtype=np.bool_)
             used[np.flatnonzero(keep)[way.picks > 0]] = True
             wanted = promising(seen, lanes.at, searched) | used
@@ -160,7 +156,7 @@ def price_dest(
             if least > cost - 1e-6:
                 break
             cost, near, shop, way, keep = least, other, counter, trial, wanted
-    if branches < 0:
+    if not bounded:
         return 0.0, cost, near, way
     goal = min(cost, target)
     kept = np.zeros(count, dtype=np.bool_)
@@ -169,32 +165,11 @@ def price_dest(
     some = keep_lanes(lanes, kept)
     if len(some.at) == 0 or bound >= goal:
         return min(bound, goal), cost, near, way
-    strong = branches > 0
-    lowest, _ = branch(
-        some, v, ceiling, most_parcels, goal - 1e-6, ROUNDS_KEPT, branches, first_rank(some),
-        np.zeros((len(some.at), n)), np.zeros(len(some.at)), WHOLE_WORK if strong else 0,
+    used_in, taken = np.zeros(len(some.at)), np.zeros((len(some.at), n))
+    lowest = raise_prices(
+        some, v, ceiling, most_parcels, goal - 1e-6, ROUNDS_KEPT, first_rank(some), np.empty(len(some.at)), taken, used_in
     )  # fmt: skip
     return max(bound, min(lowest, goal)), cost, near, way
-
-
-@njit(cache=True)
-def split_many(
-    c: Columns,
-    order: int,
-    left: Ints,
-    node_left: Ints,
-    row_price: Floats,
-    node_price: Floats,
-    open_cents: Floats,
-    parcel_extra: float,
-    effort: int,
-) -> tuple[float, int, Ints, Ints, Ints]:
-    """Serve one order of many lines well (not provably best): `effort` as `price_many`, the rest as `split_few`."""
-    line_price = open_cents.copy()
-    _, cost, dest, node, service, units = price_many(
-        c, order, left, node_left, row_price, node_price, open_cents, parcel_extra, line_price, False, effort, -1
-    )
-    return cost, dest, node, service, units
 
 
 @njit(cache=True, nogil=True)
@@ -243,12 +218,18 @@ def bound_many(
         v = start.copy()
         if v[0] < 0:
             start_prices(lanes, penalty, most_parcels, v)
-        free, low, high = np.zeros(count, dtype=np.int64), np.zeros(count, dtype=np.int64), np.full(count, ANY)
-        gain, opened, cents, take = np.full(count, -INF), np.zeros(count), np.zeros(count), np.zeros((count, n))
         reached = raise_prices(
-            lanes, v, ceiling, 0, most_parcels, target, rounds, free, low, high, first_rank(lanes), gain, take, opened, cents,
-            0,
-        )  # fmt: skip
+            lanes,
+            v,
+            ceiling,
+            most_parcels,
+            target,
+            rounds,
+            first_rank(lanes),
+            np.empty(count),
+            np.zeros((count, n)),
+            np.zeros(count),
+        )
         if reached < bound:
             bound = reached
             line_price[first:last] = v
@@ -282,11 +263,10 @@ def lane_bounds(
     for dest in range(c.order_dest_start[order], c.order_dest_start[order + 1]):
         lanes = lanes_of(c, order, dest, nodes, avail, unit, option, node_left, node_price, 0.0)
         count = len(lanes.at)
-        free, low, high = np.zeros(count, dtype=np.int64), np.zeros(count, dtype=np.int64), np.full(count, ANY)
         gain, weight, chosen = np.empty(count), np.empty(count), np.zeros(count, dtype=np.bool_)
         value = relaxed(
-            lanes, openings(lanes), v, 0, c.order_max_parcels[order], free, low, high, first_rank(lanes),
-            np.empty(avail.shape), np.empty(avail.shape), gain, weight, chosen, np.empty((count, len(v))), 0,
+            lanes, openings(lanes), v, c.order_max_parcels[order], first_rank(lanes), np.empty(avail.shape),
+            np.empty(avail.shape), gain, weight, chosen, np.empty((count, len(v))),
         )  # fmt: skip
         for i in range(count):
             key[made, 0], key[made, 1] = order, dest
@@ -296,4 +276,4 @@ def lane_bounds(
     return key[:made], bound[:made]
 
 
-__all__ = ["bound_many", "lane_bounds", "price_many", "split_many"]
+__all__ = ["BOUNDED", "QUICK", "THOROUGH", "UNBOUNDED", "bound_many", "lane_bounds", "price_many"]

@@ -14,7 +14,7 @@ from numba import njit
 
 from solver.draft import never
 from solver.effort import Meter
-from solver.many import bound_many, price_many
+from solver.many import BOUNDED, QUICK, bound_many, price_many
 from solver.offers import PAIRS_MAX, option_of, pairs_of
 from solver.problem import HARD, NO_LIMIT, Bools, Columns, Floats, Ints, Problem, Shorts
 from solver.split import TABLE_MAX_PRICING, split_few
@@ -187,9 +187,8 @@ class Ascent:
 
     def _price(self, row_price: Floats, node_price: Floats, rounds: int = ROUNDS_NEXT) -> Priced:
         priced, found = self.pricing.look(
-            np.ascontiguousarray(row_price), np.ascontiguousarray(node_price), self.line_price, rounds, self.ways,
-            self._late,
-        )  # fmt: skip
+            np.array(row_price), np.array(node_price), self.line_price, rounds, self.ways, self._late
+        )
         self.ways = self.ways.joined(found)
         self.meter.work += 1
         return replace(priced, line_price=self.line_price.copy())
@@ -287,9 +286,8 @@ def _price(
                     c, order, left, node_left, row_price, node_price, open_cents, 0.0, target[order], line_price, rounds,
                 )  # fmt: skip
                 continue
-            warm = line_price[c.order_line_start[order]] >= 0
             value[order], cost, _, node, _, units = price_many(
-                c, order, left, node_left, row_price, node_price, open_cents, 0.0, line_price, warm, 1, 0
+                c, order, left, node_left, row_price, node_price, open_cents, 0.0, line_price, QUICK, BOUNDED
             )
             if cost >= known[order] - 1e-3:
                 continue

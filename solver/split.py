@@ -6,6 +6,8 @@ independently, which can only be too cheap. Where the answer does so and it does
 one parcel or in several, is then decided exactly, once for the whole node. That is repeated until the answer holds.
 """
 
+from typing import cast
+
 import numpy as np
 from numba import njit
 
@@ -25,9 +27,9 @@ from solver.offers import (
 from solver.parcel import travel_cents
 from solver.problem import HARD, NO_SERVICE, Columns, Floats, Ints
 
-TABLE_MAX = 40_000_000
-"""Work that setting nodes apart may take where an order is decided."""
-TABLE_MAX_PRICING = 4_000_000
+TABLE_MAX = cast(int, np.int64(40_000_000))
+"""Work that setting nodes apart may take where an order is decided. (Numba would compile for each value of a plain number.)"""
+TABLE_MAX_PRICING = cast(int, np.int64(4_000_000))
 """The same where orders are priced again and again."""
 APART_MAX = 16
 """Nodes of one order that are set apart at most."""

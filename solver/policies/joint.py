@@ -13,7 +13,6 @@ import numpy as np
 from solver.draft import (
     AT_ONCE,
     MANY_LINES,
-    QUICK,
     Draft,
     copy_draft,
     cost_of,
@@ -24,6 +23,7 @@ from solver.draft import (
 from solver.effort import Effort, Meter, Watch, unwatched
 from solver.eject import eject
 from solver.exact import Outcome, decide_again, put_in_place
+from solver.many import QUICK
 from solver.neighbours import Neighbours
 from solver.plan import Plan
 from solver.policies.cheapest import serve_cheapest

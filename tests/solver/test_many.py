@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from solver.check import check
 from solver.draft import new_draft, plan_of, put
 from solver.effort import Effort
-from solver.many import bound_many, price_many
+from solver.many import BOUNDED, bound_many, price_many
 from solver.policies import make
 from solver.problem import Floats, Ints, Problem
 from solver.wave import Wave, problem_of
@@ -20,9 +20,7 @@ Answer = tuple[float, float, int, Ints, Ints, Ints]
 ROUNDING = 1e-3
 
 
-def served(
-    problem: Problem, rows: Floats | None = None, nodes: Floats | None = None, effort: int = 2, branches: int = 100
-) -> Answer:
+def served(problem: Problem, rows: Floats | None = None, nodes: Floats | None = None, effort: int = 2) -> Answer:
     """The first order of a problem, served as one of many lines when nothing is taken yet."""
     draft = new_draft(problem)
     rows = np.zeros(problem.rows) if rows is None else rows
@@ -37,10 +35,9 @@ def served(
         nodes,
         open_cents,
         0.0,
-        open_cents.copy(),
-        False,
+        np.full(problem.lines, -1.0),
         effort,
-        branches,
+        BOUNDED,
     )
     return answer
 
@@ -61,8 +58,8 @@ def test_at_any_prices_the_least_cost_lies_between_the_bound_and_the_way(wave: W
     )
     best = make("cp_sat", Effort(seconds=60))(dearer).cost_cents
     prices = rows.astype(np.float64), nodes.astype(np.float64)
-    for effort, branches in ((0, 0), (0, 3), (0, 100), (2, 30)):
-        bound, cost, dest, at, services, units = served(problem, *prices, effort, branches)
+    for effort in (0, 1, 2):
+        bound, cost, dest, at, services, units = served(problem, *prices, effort)
         assert bound <= best + ROUNDING
         assert best <= cost + ROUNDING
     draft = new_draft(dearer)
@@ -101,16 +98,6 @@ def test_a_heavy_order_is_two_parcels_where_the_tariff_rewards_it() -> None:
     assert sorted(at.tolist()) == [0, 1]
     assert units.sum() == 18
     assert bound <= cost == 2 * (50 + 1000) + 18 * 11
-
-
-def test_more_branches_never_lower_the_bound() -> None:
-    flat = service(zone_km=[500], steps_g=[1000, 2000, 3000], cents=[[300, 500, 650]], over=[70], transit=[1])
-    names = [f"x{k}" for k in range(14)]
-    stock = {("ABC"[k % 3], name): 2 for k, name in enumerate(names)} | {("D", name): 1 for name in names[::2]}
-    orders = [delivery("O", *(line(name, 2) for name in names))]
-    problem = problem_of(world([node(j) for j in "ABCD"], orders, stock, services=[flat]))
-    bounds = [served(problem, branches=branches)[0] for branches in (0, 10, 200)]
-    assert bounds == sorted(bounds)
 
 
 def test_an_order_limited_to_one_parcel_takes_the_node_that_fills_most() -> None:
