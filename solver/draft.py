@@ -17,7 +17,7 @@ from solver.split import TABLE_MAX, split_few
 MANY_LINES = 12
 """An order with more lines than this is not promised its own optimum."""
 DONE, FULL, HARD_ORDER = 0, 1, 2
-AT_ONCE = np.int64(0)
+AT_ONCE = 0
 """No search for the way of an order of many lines; else `QUICK` or `THOROUGH`."""
 PORTION_LINES = 1_000
 """Lines served between two looks at the clock."""
