@@ -86,7 +86,7 @@ def _cases() -> tuple[Case, ...]:
     ]
     large = [
         Case("retail", "100k", "usual"),
-        Case("retail", "100k", "peak", general=True),
+        Case("retail", "100k", "peak"),
         Case("retail", "100k", "peak", capacity=True),
         Case("retail", "100k", "clearance", seconds=(60.0, 300.0)),
         Case("electronics", "100k", "peak"),

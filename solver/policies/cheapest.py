@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from solver.draft import Draft, cost_of, new_draft, plan_of, serve_in_turn
+from solver.draft import AT_ONCE, Draft, cost_of, new_draft, plan_of, serve_in_turn
 from solver.effort import Effort, Meter, Watch, unwatched
 from solver.exact import decide_again, put_in_place
 from solver.plan import Plan
@@ -37,8 +37,15 @@ class Cheapest:
         return plan_of(problem, draft, bound, *prices, meter.seconds, "cheapest", self.seed)
 
 
-def serve_cheapest(problem: Problem, meter: Meter) -> Draft:
-    """Serve all orders in turn, each at its own least cost."""
+def serve_cheapest(problem: Problem, meter: Meter, until: float = float("inf")) -> Draft:
+    """Serve all orders in turn, each at its own least cost.
+
+    When the time is over, or `until` seconds are on the meter, the orders that are left are served at once.
+    """
+
+    def late() -> bool:
+        return meter.spent or meter.seconds > until
+
     nothing = np.zeros(problem.orders)
     free = Priced(
         np.zeros(problem.rows), np.zeros(problem.nodes), 0.0, nothing, problem.line_open_cents.astype(np.float64) * 0.5
@@ -48,7 +55,7 @@ def serve_cheapest(problem: Problem, meter: Meter) -> Draft:
         """An order too large for the recursion: a good start, then the proof."""
         alone = np.array([order])
         draft = serve_in_turn(problem, draft, alone)
-        if meter.spent:
+        if late():
             return draft
         meter.tell("orders in turn", cost_of(problem, draft), 0.0)
         seconds = min(ORDER_SECONDS, meter.seconds_left) if meter.effort.seconds is not None else float("inf")
@@ -56,7 +63,10 @@ def serve_cheapest(problem: Problem, meter: Meter) -> Draft:
         meter.work += 1 + outcome.work // 1000
         return put_in_place(problem, draft, outcome.ways)[0]
 
-    return serve_in_turn(problem, new_draft(problem), np.arange(problem.orders), stop_at_hard=decide)
+    draft = serve_in_turn(problem, new_draft(problem), np.arange(problem.orders), stop_at_hard=decide, over=late)
+    if late():
+        draft = serve_in_turn(problem, draft, np.flatnonzero(draft.order_count == 0), effort=AT_ONCE)
+    return draft
 
 
 def own_bound(problem: Problem, draft: Draft) -> float:

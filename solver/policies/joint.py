@@ -11,8 +11,6 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from solver.draft import (
-    AT_ONCE,
-    MANY_LINES,
     Draft,
     copy_draft,
     cost_of,
@@ -30,8 +28,8 @@ from solver.policies.cheapest import serve_cheapest
 from solver.prices import Priced, Pricing, ascend
 from solver.problem import Ints, Problem
 
-HARD_LINES, HARD_MOST = 8, 50
-"""Orders of more lines than this may need an integer program to be decided; so many of them are given one."""
+FIRST_SHARE = 0.3
+"""Of the time at most, for a first plan in which every order has its own optimum."""
 PRICES_SHARE = 0.4
 """Of the time, for the prices."""
 EASED = (0.9, 0.8, 0.65, 0.5, 0.3)
@@ -77,7 +75,7 @@ class Joint:
     def __call__(self, problem: Problem) -> Plan:
         """Decide the problem, starting from its prices."""
         meter = Meter(self.effort, self.watch)
-        search = Search(problem, first_plan(problem, meter), meter, self.seed)
+        search = Search(problem, serve_cheapest(problem, meter, FIRST_SHARE * meter.seconds_left), meter, self.seed)
         search.price(PRICES_SHARE)
         if search.priced_all:
             search.follow_prices()
@@ -88,14 +86,6 @@ class Joint:
             problem, search.draft, search.bound, search.priced.row_price, search.priced.node_price, meter.seconds, "joint",
             self.seed,
         )  # fmt: skip
-
-
-def first_plan(problem: Problem, meter: Meter) -> Draft:
-    """Serve order by order as `cheapest`; where too many orders would need an integer program each, without that."""
-    lines = np.diff(problem.order_line_start)
-    if np.count_nonzero((lines > HARD_LINES) & (lines <= MANY_LINES)) <= HARD_MOST:
-        return serve_cheapest(problem, meter)
-    return serve_in_turn(problem, new_draft(problem), np.arange(problem.orders), effort=AT_ONCE)
 
 
 class Search:
@@ -114,6 +104,7 @@ class Search:
             draft.cost.astype(np.float64),
         )
         self.bound = 0.0
+        self.size = GROUP_FIRST
 
     def over(self) -> bool:
         """Tell whether to end."""
@@ -203,14 +194,13 @@ class Search:
         excess = self.neighbours.excess(self.draft)
         seeds = [int(order) for order in np.argsort(-excess, kind="stable")[: 4 * ROUND_GROUPS] if excess[order] > 1]
         visited: set[int] = set()
-        size = GROUP_FIRST
         for _ in range(ROUND_GROUPS // SIDE_BY_SIDE):
             groups: list[Ints] = []
             taken: set[int] = set()
             while seeds and len(groups) < SIDE_BY_SIDE:
                 order = seeds.pop(0)
                 if order not in visited and order not in taken:
-                    groups.append(self.neighbours.around(order, size, taken, self.rng))
+                    groups.append(self.neighbours.around(order, self.size, taken, self.rng))
                     taken.update(groups[-1].tolist())
             if not groups or self.meter.spent or self.proven:
                 return
@@ -221,7 +211,7 @@ class Search:
                     self.keep(put_in_place(self.problem, self.draft, outcome.ways)[0], "deciding groups again")
             visited |= taken
             small = all(outcome.tried for outcome in outcomes)
-            size = min(GROUP_MOST, size + 4) if small else max(GROUP_LEAST, int(size * 0.7))
+            self.size = min(GROUP_MOST, self.size + 4) if small else max(GROUP_LEAST, int(self.size * 0.7))
 
     def _decide(self, orders: Ints) -> Outcome:
         return decide_again(
