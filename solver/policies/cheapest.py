@@ -37,14 +37,11 @@ class Cheapest:
         return plan_of(problem, draft, bound, *prices, meter.seconds, "cheapest", self.seed)
 
 
-def serve_cheapest(problem: Problem, meter: Meter, until: float = float("inf")) -> Draft:
-    """Serve all orders in turn, each at its own least cost.
-
-    When the time is over, or `until` seconds are on the meter, the orders that are left are served at once.
-    """
+def serve_cheapest(problem: Problem, meter: Meter) -> Draft:
+    """Serve all orders in turn, each at its own least cost; when the time is over, those that are left are served at once."""
 
     def late() -> bool:
-        return meter.spent or meter.seconds > until
+        return meter.spent
 
     nothing = np.zeros(problem.orders)
     free = Priced(

@@ -28,8 +28,6 @@ from solver.policies.cheapest import serve_cheapest
 from solver.prices import Priced, Pricing, ascend
 from solver.problem import Ints, Problem
 
-FIRST_SHARE = 0.3
-"""Of the time at most, for a first plan in which every order has its own optimum."""
 PRICES_SHARE = 0.4
 """Of the time, for the prices."""
 EASED = (0.9, 0.8, 0.65, 0.5, 0.3)
@@ -75,7 +73,7 @@ class Joint:
     def __call__(self, problem: Problem) -> Plan:
         """Decide the problem, starting from its prices."""
         meter = Meter(self.effort, self.watch)
-        search = Search(problem, serve_cheapest(problem, meter, FIRST_SHARE * meter.seconds_left), meter, self.seed)
+        search = Search(problem, serve_cheapest(problem, meter), meter, self.seed)
         search.price(PRICES_SHARE)
         if search.priced_all:
             search.follow_prices()
