@@ -9,7 +9,6 @@ import numpy as np
 from numba import njit
 
 from solver.draft import (
-    FULL,
     Draft,
     cost_of,
     has_room,
@@ -266,4 +265,4 @@ def draws_on(c: Columns, draft: Draft, order: int, row: int, rows: int) -> bool:
     return False
 
 
-__all__ = ["FULL", "eject"]
+__all__ = ["eject"]
