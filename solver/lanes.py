@@ -14,7 +14,7 @@ from numba.experimental import structref
 from numpy.typing import NDArray
 
 from solver.offers import INF
-from solver.parcel import late_cents
+from solver.parcel import late_cents, tariff_cents
 from solver.problem import HARD, NO_SERVICE, Columns, Floats, Ints
 
 
@@ -218,18 +218,7 @@ def tariff(steps: Ints, upper: Ints, cents: Ints, over: Ints, service: int, zone
     """Price the carriage of a weight (`NO_SERVICE`: none): its step, and beyond the last each started kg."""
     if service < 0:
         return 0.0
-    low, high = 0, steps[service]
-    while low < high:
-        middle = (low + high) // 2
-        if upper[service, middle] < grams:
-            low = middle + 1
-        else:
-            high = middle
-    last = steps[service] - 1
-    if low <= last:
-        return float(cents[service, zone, low])
-    kgs = (grams - upper[service, last] + 999) // 1000
-    return float(cents[service, zone, last] + kgs * over[service, zone])
+    return float(tariff_cents(steps, upper, cents, over, service, zone, grams))
 
 
 @njit(cache=True, nogil=True)
