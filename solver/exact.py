@@ -7,9 +7,10 @@ import numpy as np
 
 from solver.columns import lanes_within, parcels_within
 from solver.draft import Draft, cost_of, has_room, put, put_back, release, roomier, take_out
-from solver.mip import Model, Way
+from solver.mip import Choice, Model, Way
 from solver.prices import ROUNDS_FIRST, Priced, Pricing
 from solver.problem import HARD, Ints, Problem
+from solver.proof import Proof, Teller
 
 LANE_LINES_MAX = 60_000
 """Lines times lanes of orders of many lines that one integer program may hold."""
@@ -37,6 +38,17 @@ class Outcome:
     work: int
 
 
+@dataclass(frozen=True)
+class _Question:
+    """The integer program of some orders: what it costs now, what the others cost, and what the prices prove of it."""
+
+    model: Model
+    cost: int
+    others: int
+    slack: float
+    bound: float
+
+
 def decide_again(
     problem: Problem,
     draft: Draft,
@@ -58,6 +70,35 @@ def decide_again(
     most
         Parcels that the program may hold.
     """
+    asked = _ask(problem, draft, orders, priced, most)
+    if isinstance(asked, Outcome):
+        return asked
+    model = asked.model
+    return _answer(asked, model.solve(model.start_from(draft), seconds, nodes, seed, asked.cost + 0.5, stop))
+
+
+def decide_all(
+    problem: Problem, draft: Draft, priced: Priced, *, seconds: float, seed: int, most: int, stop: Event, tell: Teller
+) -> Outcome:
+    """Decide all orders again, two searches side by side. What is found depends on which is faster; what is proven holds.
+
+    Parameters
+    ----------
+    tell
+        Told now and then the cost of the best plan and the best bound, on the scale of `cost_of`.
+    """
+    asked = _ask(problem, draft, np.arange(problem.orders), priced, most)
+    if isinstance(asked, Outcome):
+        return asked
+    proof = Proof(
+        asked.model, asked.slack, seconds, seed, asked.cost + 0.5, stop,
+        lambda cost, bound: tell(int(cost) + asked.others, max(asked.bound, bound) + asked.others),
+    )  # fmt: skip
+    return _answer(asked, proof.run(asked.model.start_from(draft)))
+
+
+def _ask(problem: Problem, draft: Draft, orders: Ints, priced: Priced, most: int) -> _Question | Outcome:
+    """Write the integer program, if there is anything to gain and the program is small enough."""
     cost = cost_of(problem, draft)
     left, node_left = draft.left.copy(), draft.node_left.copy()
     release(problem.columns, draft, orders, left, node_left)
@@ -76,11 +117,14 @@ def decide_again(
     sizes = (problem.order_line_start[lanes.order + 1] - problem.order_line_start[lanes.order]).sum()
     if parcels is None or len(parcels.order) > most or sizes > LANE_LINES_MAX:
         return Outcome([], bound + others, False, 0)
-    model = Model(pricing, parcels, lanes)
-    found = model.solve(model.start_from(draft), seconds, nodes, seed, cost - others + 0.5, stop)
-    bound = max(bound, min(found.bound_cents, cost - others, found.cost_cents))
-    better = found.ways if found.cost_cents <= cost - others - 0.5 else []
-    return Outcome(better, bound + others, True, found.work)
+    return _Question(Model(pricing, parcels, lanes), cost - others, others, slack, bound)
+
+
+def _answer(asked: _Question, found: Choice) -> Outcome:
+    """Read a solution: a plan only if it is cheaper, and the better of the two bounds."""
+    bound = max(asked.bound, min(found.bound_cents, asked.cost, found.cost_cents))
+    better = found.ways if found.cost_cents <= asked.cost - 0.5 else []
+    return Outcome(better, bound + asked.others, True, found.work)
 
 
 def put_in_place(problem: Problem, draft: Draft, ways: list[Way]) -> tuple[Draft, bool]:
@@ -107,4 +151,4 @@ def put_in_place(problem: Problem, draft: Draft, ways: list[Way]) -> tuple[Draft
     return draft, False
 
 
-__all__ = ["Outcome", "decide_again", "put_in_place"]
+__all__ = ["Outcome", "decide_again", "decide_all", "put_in_place"]

@@ -344,10 +344,18 @@ class Model:
         stop
             Set by somebody else to end the search early.
         """
-        solver = highspy.Highs()
+        solver = self.solver(self.lp(), start, seconds, nodes, seed, cutoff)
         if stop is not None:
             solver.HandleUserInterrupt = True
             solver.cbMipInterrupt += lambda _: solver.cancelSolve() if stop.is_set() else None
+        solver.run()
+        return self.choice(solver, start, cutoff)
+
+    def solver(
+        self, lp: highspy.HighsLp, start: Floats | None, seconds: float, nodes: float, seed: int, cutoff: float
+    ) -> highspy.Highs:
+        """Make HiGHS ready for this program, or one with the same columns."""
+        solver = highspy.Highs()
         for name, setting in {
             "output_flag": False,
             "threads": 1,
@@ -359,7 +367,7 @@ class Model:
             "mip_max_nodes": int(min(nodes, 2**31 - 1)),
         }.items():
             solver.setOptionValue(name, setting)
-        taken = solver.passModel(self._lp())
+        taken = solver.passModel(lp)
         assert taken == highspy.HighsStatus.kOk, "the integer program is malformed"
         if start is not None:
             solution = highspy.HighsSolution()
@@ -367,7 +375,10 @@ class Model:
             solver.setSolution(solution)
         elif cutoff < INFINITY:
             solver.setOptionValue("objective_bound", cutoff)
-        solver.run()
+        return solver
+
+    def choice(self, solver: highspy.Highs, start: Floats | None, cutoff: float) -> Choice:
+        """Read what HiGHS found."""
         info = solver.getInfo()
         status = solver.getModelStatus()
         work = max(1, int(info.mip_node_count))
@@ -380,9 +391,9 @@ class Model:
         if info.primal_solution_status != 2:
             return Choice([], INFINITY, bound, work)
         value = np.array(solver.getSolution().col_value)
-        return Choice(self._orders(value), float(info.objective_function_value), bound, work)
+        return Choice(self.ways(value), float(info.objective_function_value), bound, work)
 
-    def _lp(self) -> highspy.HighsLp:
+    def lp(self) -> highspy.HighsLp:
         rows = np.concatenate(self.rows.rows) if self.rows.rows else np.zeros(0, dtype=np.int64)
         cols = np.concatenate(self.rows.cols) if self.rows.cols else np.zeros(0, dtype=np.int64)
         values = np.concatenate(self.rows.values) if self.rows.values else np.zeros(0)
@@ -399,7 +410,7 @@ class Model:
         lp.a_matrix_.start_, lp.a_matrix_.index_, lp.a_matrix_.value_ = matrix.indptr, matrix.indices, matrix.data
         return lp
 
-    def _orders(self, value: Floats) -> list[Way]:
+    def ways(self, value: Floats) -> list[Way]:
         """Read the chosen parcels off a solution, order by order (an order without any is left open)."""
         problem, parcels, lanes = self.problem, self.parcels, self.lanes
         made: dict[int, list[tuple[int, int, int, dict[int, int]]]] = {int(order): [] for order in self.pricing.orders}

@@ -20,7 +20,7 @@ from solver.draft import (
 )
 from solver.effort import Effort, Meter, Watch, unwatched
 from solver.eject import eject
-from solver.exact import Outcome, decide_again, put_in_place
+from solver.exact import Outcome, decide_again, decide_all, put_in_place
 from solver.many import QUICK
 from solver.neighbours import Neighbours
 from solver.plan import Plan
@@ -155,15 +155,16 @@ class Search:
 
     def improve(self) -> None:
         """Eject, decide groups again, and prove, until nothing more is gained."""
-        provable, tried_at, stale = self.problem.orders <= PROOF_ORDERS, float("inf"), 0
+        provable, tried_at, stale, rounds = self.problem.orders <= PROOF_ORDERS, float("inf"), 0, 0
         while not self.meter.spent and not self.proven and stale < STALE_ROUNDS:
             before, bound = self.cost, self.bound
             self.eject()
-            if provable and self.cost - self.bound < 0.7 * tried_at and stale > 0:
+            if provable and self.cost - self.bound < 0.7 * tried_at and rounds > 0:
                 tried_at = self.cost - self.bound
                 self.prove()
             else:
                 self.decide_groups()
+            rounds += 1
             stale = 0 if self.cost < before or self.bound > bound else stale + 1
 
     def eject(self) -> None:
@@ -218,14 +219,23 @@ class Search:
         )  # fmt: skip
 
     def prove(self) -> None:
-        """Decide all orders by one integer program."""
-        outcome = decide_again(
-            self.problem, self.draft, np.arange(self.problem.orders), self.priced, seconds=self.meter.seconds_left,
-            nodes=1000 * self.meter.work_left, seed=self.seed, most=PROOF_PARCELS, stop=self.meter.effort.stop,
-        )  # fmt: skip
+        """Decide all orders by one integer program: side by side, unless the same work must give the same plan."""
+        if self.meter.effort.work is None:
+            outcome = decide_all(
+                self.problem, self.draft, self.priced, seconds=self.meter.seconds_left, seed=self.seed, most=PROOF_PARCELS,
+                stop=self.meter.effort.stop, tell=self._tell_proof,
+            )  # fmt: skip
+        else:
+            outcome = decide_again(
+                self.problem, self.draft, np.arange(self.problem.orders), self.priced, seconds=self.meter.seconds_left,
+                nodes=1000 * self.meter.work_left, seed=self.seed, most=PROOF_PARCELS, stop=self.meter.effort.stop,
+            )  # fmt: skip
         self.meter.work += 1 + outcome.work // 1000
         self.bound = max(self.bound, outcome.bound_cents)
         self.keep(put_in_place(self.problem, copy_draft(self.draft), outcome.ways)[0], "proving")
+
+    def _tell_proof(self, cost: float, bound: float) -> None:
+        self.meter.tell("proving", min(cost, self.cost), max(bound, self.bound))
 
 
 __all__ = ["Joint"]
