@@ -45,7 +45,6 @@ class _Question:
     model: Model
     cost: int
     others: int
-    slack: float
     bound: float
 
 
@@ -91,7 +90,7 @@ def decide_all(
     if isinstance(asked, Outcome):
         return asked
     proof = Proof(
-        asked.model, asked.slack, seconds, seed, asked.cost + 0.5, stop,
+        asked.model, asked.bound, seconds, seed, asked.cost + 0.5, stop,
         lambda cost, bound: tell(int(cost) + asked.others, max(asked.bound, bound) + asked.others),
     )  # fmt: skip
     return _answer(asked, proof.run(asked.model.start_from(draft)))
@@ -117,7 +116,7 @@ def _ask(problem: Problem, draft: Draft, orders: Ints, priced: Priced, most: int
     sizes = (problem.order_line_start[lanes.order + 1] - problem.order_line_start[lanes.order]).sum()
     if parcels is None or len(parcels.order) > most or sizes > LANE_LINES_MAX:
         return Outcome([], bound + others, False, 0)
-    return _Question(Model(pricing, parcels, lanes), cost - others, others, slack, bound)
+    return _Question(Model(pricing, parcels, lanes), cost - others, others, bound)
 
 
 def _answer(asked: _Question, found: Choice) -> Outcome:

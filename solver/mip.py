@@ -33,12 +33,15 @@ class Choice:
         No plan within the program costs less, on the scale of `Model.cost_of_start`.
     work
         Nodes of the search tree.
+    ended
+        Whether the search came to its end by itself.
     """
 
     ways: list[Way]
     cost_cents: float
     bound_cents: float
     work: int
+    ended: bool
 
 
 class Rows:
@@ -384,14 +387,15 @@ class Model:
         work = max(1, int(info.mip_node_count))
         if status in (highspy.HighsModelStatus.kInfeasible, highspy.HighsModelStatus.kObjectiveBound):
             # with a start there is a solution: to find none then is a fault of rounding, and proves nothing
-            return Choice([], INFINITY, cutoff if start is None else -INFINITY, work)
+            return Choice([], INFINITY, cutoff if start is None else -INFINITY, work, True)
         bound = float(info.mip_dual_bound)
         if not np.isfinite(bound):
             bound = -INFINITY
         if info.primal_solution_status != 2:
-            return Choice([], INFINITY, bound, work)
+            return Choice([], INFINITY, bound, work, False)
         value = np.array(solver.getSolution().col_value)
-        return Choice(self.ways(value), float(info.objective_function_value), bound, work)
+        ended = status == highspy.HighsModelStatus.kOptimal
+        return Choice(self.ways(value), float(info.objective_function_value), bound, work, ended)
 
     def lp(self) -> highspy.HighsLp:
         rows = np.concatenate(self.rows.rows) if self.rows.rows else np.zeros(0, dtype=np.int64)

@@ -1,29 +1,29 @@
 """Taking a whole wave to a proof: one integer program solved twice, side by side.
 
 One search has every parcel that a better plan could use, and looks for no plans at all: it cuts, fixes and branches until nothing
-is left below the best plan known. The other has only parcels of small reduced cost, a larger share of them each time, and looks
+is left below the best plan known. The other has only the parcels of least reduced cost, more of them each time, and looks
 for plans. What it finds is handed to the first, which can fix the more the better the plan is.
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 from threading import Event, Lock, Thread
 from time import monotonic
 
 import highspy
 import numpy as np
-
 from highspy.highs import HighsCallbackEvent
 
 from solver.mip import INFINITY, Choice, Model
 from solver.problem import Floats
 
-SHARES, WIDE = (0.1, 0.4), 0.2
-"""Of the range of reduced costs: what the searches for plans may use."""
-STALLED_SECONDS, STALLED_SHARE = 2.0, 0.3
-"""The proof begins when no better plan has come for as many seconds, and for this share of the time that the last one took."""
-FIRST_SHARE = 0.25
-"""Of the time, for the first better plan."""
+PARCELS_AN_ORDER = (12, 24, 48)
+"""What the search for plans may use: so many times the orders, those of least reduced cost."""
+STALLED_SECONDS, STALLED_SHARE = 2.0, 0.4
+"""No better plan is expected soon when none has come for as many seconds, and for this share of the time that the last one took."""
+MUCH = 0.2
+"""The proof begins again with a plan that is better by this share of what such a plan leaves between cost and floor."""
+STUCK_SECONDS, STUCK_RISE = 2.0, 0.1
+"""And with one that is better by what is left to prove, when for so long the bound has not risen by such a share of that."""
 PROVING = {
     "mip_heuristic_effort": 0.0,
     "mip_heuristic_run_feasibility_jump": False,
@@ -34,7 +34,7 @@ PROVING = {
     "mip_heuristic_run_zi_round": False,
     "mip_pscost_minreliable": 1,
 }
-TELL_SECONDS = 1.0
+TELL_SECONDS, TICK_SECONDS, GRACE_SECONDS = 1.0, 0.05, 1.0
 
 Teller = Callable[[float, float], None]
 """Told the cost of the best plan and the best bound, on the scale of the model."""
@@ -45,64 +45,101 @@ class Proof:
 
     Parameters
     ----------
-    slack
-        The range of reduced costs of the model's parcels.
+    floor
+        What the prices prove.
     cutoff
         Only plans cheaper than this are wanted.
     stop
         Set by somebody else to end both early.
     """
 
-    def __init__(self, model: Model, slack: float, seconds: float, seed: int, cutoff: float, stop: Event, tell: Teller):
-        self.model, self.slack, self.seed, self.stop, self.tell = model, slack, seed, stop, tell
+    def __init__(self, model: Model, floor: float, seconds: float, seed: int, cutoff: float, stop: Event, tell: Teller):
+        self.model, self.floor, self.seed, self.stop, self.tell = model, floor, seed, stop, tell
         self.began = self.told = self.bettered = monotonic()
         self.until = self.began + seconds
-        self.cost, self.value, self.given = cutoff, np.zeros(0), cutoff
+        self.cost, self.value, self.given, self.bound, self.work = cutoff, np.zeros(0), cutoff, -INFINITY, 0
         self.lock, self.done = Lock(), Event()
+        self.failure: Exception | None = None
 
     def run(self, start: Floats | None) -> Choice:
-        """Search until the optimum is proven, or time is over."""
+        """Search until the optimum is proven, or time is over.
+
+        HiGHS has phases in which it does not ask whether to go on. A search in one of them is left behind, to end by itself.
+        """
         cutoff = self.cost
-        beside = Thread(target=self._seek_plans, name="plans")
-        beside.start()
+        searches = [
+            Thread(target=self._search, args=(lambda: self._prove_again(start),), name="proof", daemon=True),
+            Thread(target=self._search, args=(self._seek_plans,), name="plans", daemon=True),
+        ]
+        for search in searches:
+            search.start()
+        ending = INFINITY
+        while any(search.is_alive() for search in searches) and monotonic() < ending + GRACE_SECONDS:
+            if self._over:
+                ending = min(ending, monotonic())
+            searches[0].join(TICK_SECONDS)
+            if not searches[0].is_alive():
+                self.done.set()
+                searches[1].join(TICK_SECONDS)
+            self._tell()
+        self.done.set()
+        if self.failure is not None:
+            raise self.failure
+        with self.lock:
+            better = self.model.ways(self.value) if self.cost < cutoff else []
+            return Choice(better, self.cost if better else INFINITY, min(self.bound, self.cost), self.work, False)
+
+    def _search(self, search: Callable[[], None]) -> None:
         try:
-            self._seek(WIDE, self._stalled)
-            choice = self._prove(self.value if len(self.value) else start)
-        finally:
+            search()
+        except Exception as failure:
+            self.failure = failure
             self.done.set()
-            beside.join()
-        if self.cost < min(cutoff, choice.cost_cents):
-            return replace(choice, ways=self.model.ways(self.value), cost_cents=self.cost)
-        return choice
+
+    def _prove_again(self, start: Floats | None) -> None:
+        while not self._over:
+            choice = self._prove(start)
+            with self.lock:
+                self.bound, self.work = max(self.bound, choice.bound_cents), self.work + choice.work
+            if choice.ended:
+                return
+            start = self.value if len(self.value) else start
 
     def _prove(self, start: Floats | None) -> Choice:
-        """Search without looking for plans."""
+        """Search without looking for plans, until it is better to begin again with a plan much better."""
         self.given = cutoff = self.cost
-        solver = self._solver(start, 1.0)
+        solver = self._solver(start, len(self.model.parcels.order))
         for name, setting in PROVING.items():
             solver.setOptionValue(name, setting)
+
+        known, raised = -INFINITY, monotonic()
+
+        def watch(event: HighsCallbackEvent) -> None:
+            nonlocal known, raised
+            bound, now = float(event.data_out.mip_dual_bound), monotonic()
+            self.bound = max(self.bound, bound)
+            if bound - known > STUCK_RISE * (self.cost - bound):
+                known, raised = bound, now
+            gained = cutoff - self.cost
+            much = gained > MUCH * (self.cost - self.floor) and self._stalled()
+            if much or (gained > self.cost - bound and now > raised + STUCK_SECONDS):
+                solver.cancelSolve()
+
         solver.cbMipUserSolution += self._hand_over
-        solver.cbMipInterrupt += lambda event: self._tell(float(event.data_out.mip_dual_bound))
+        solver.cbMipInterrupt += watch
         solver.run()
         return self.model.choice(solver, start, cutoff)
 
     def _seek_plans(self) -> None:
-        for share in SHARES:
+        for parcels in PARCELS_AN_ORDER:
             if not self._over:
-                self._seek(share, lambda: False)
+                self._solver(None, parcels * len(self.model.pricing.orders)).run()
 
-    def _seek(self, share: float, enough: Callable[[], bool]) -> None:
-        """Search for plans among parcels up to a share of the range, until that is enough."""
-        solver = self._solver(None, share)
-        solver.cbMipInterrupt += lambda _: solver.cancelSolve() if enough() else None
-        solver.run()
-
-    def _solver(self, start: Floats | None, share: float) -> highspy.Highs:
-        """Make a search that may use parcels up to a share of the range; it ends when the other has, or when told to."""
+    def _solver(self, start: Floats | None, parcels: int) -> highspy.Highs:
+        """Make a search that may use so many parcels; it ends when the other has, or when told to."""
         lp = self.model.lp()
-        dear = self.model.first_parcel + np.flatnonzero(self.model.parcels.reduced > share * self.slack)
         most = np.array(lp.col_upper_)
-        most[dear] = 0.0
+        most[self.model.first_parcel + np.argsort(self.model.parcels.reduced, kind="stable")[parcels:]] = 0.0
         lp.col_upper_ = most
         solver = self.model.solver(lp, start, self.until - monotonic(), INFINITY, self.seed, self.cost)
         solver.HandleUserInterrupt = True
@@ -115,12 +152,8 @@ class Proof:
         return self.done.is_set() or self.stop.is_set() or monotonic() >= self.until
 
     def _stalled(self) -> bool:
-        """Tell whether a better plan has come, and for a while no other."""
-        self._tell(-INFINITY)
-        now = monotonic()
-        if not len(self.value):
-            return now > self.began + FIRST_SHARE * (self.until - self.began)
-        return now - self.bettered > max(STALLED_SECONDS, STALLED_SHARE * (self.bettered - self.began))
+        """Tell whether no better plan has come for a while."""
+        return monotonic() - self.bettered > max(STALLED_SECONDS, STALLED_SHARE * (self.bettered - self.began))
 
     def _keep(self, event: HighsCallbackEvent) -> None:
         with self.lock:
@@ -135,10 +168,10 @@ class Proof:
                 self.given = self.cost
                 event.data_in.setSolution(self.value)
 
-    def _tell(self, bound: float) -> None:
+    def _tell(self) -> None:
         if monotonic() >= self.told + TELL_SECONDS:
             self.told = monotonic()
-            self.tell(self.cost, bound)
+            self.tell(self.cost, self.bound)
 
 
 __all__ = ["Proof", "Teller"]

@@ -155,16 +155,15 @@ class Search:
 
     def improve(self) -> None:
         """Eject, decide groups again, and prove, until nothing more is gained."""
-        provable, tried_at, stale, rounds = self.problem.orders <= PROOF_ORDERS, float("inf"), 0, 0
+        provable, tried_at, stale = self.problem.orders <= PROOF_ORDERS, float("inf"), 0
         while not self.meter.spent and not self.proven and stale < STALE_ROUNDS:
             before, bound = self.cost, self.bound
             self.eject()
-            if provable and self.cost - self.bound < 0.7 * tried_at and rounds > 0:
+            if provable and self.cost - self.bound < 0.7 * tried_at:
                 tried_at = self.cost - self.bound
                 self.prove()
             else:
                 self.decide_groups()
-            rounds += 1
             stale = 0 if self.cost < before or self.bound > bound else stale + 1
 
     def eject(self) -> None:
