@@ -7,7 +7,7 @@ for plans. What it finds is handed to the first, which can fix the more the bett
 
 from collections.abc import Callable
 from threading import Event, Lock, Thread
-from time import monotonic
+from time import monotonic, sleep
 
 import highspy
 import numpy as np
@@ -18,12 +18,16 @@ from solver.problem import Floats
 
 PARCELS_AN_ORDER = (12, 24, 48)
 """What the search for plans may use: so many times the orders, those of least reduced cost."""
+FAR, FIRST_SHARE = 0.01, 0.25
+"""A plan so far above the floor is not worth proving; for that share of the time the proof waits for a better one."""
 STALLED_SECONDS, STALLED_SHARE = 2.0, 0.4
 """No better plan is expected soon when none has come for as many seconds, and for this share of the time that the last one took."""
 MUCH = 0.2
 """The proof begins again with a plan that is better by this share of what such a plan leaves between cost and floor."""
 STUCK_SECONDS, STUCK_RISE = 2.0, 0.1
 """And with one that is better by what is left to prove, when for so long the bound has not risen by such a share of that."""
+AGAIN = 1.0
+"""And only with so many times the time left that the search has taken."""
 PROVING = {
     "mip_heuristic_effort": 0.0,
     "mip_heuristic_run_feasibility_jump": False,
@@ -97,6 +101,12 @@ class Proof:
             self.done.set()
 
     def _prove_again(self, start: Floats | None) -> None:
+        """Prove, again whenever that is better; far above the floor only once a better plan has come."""
+        far = self.cost - self.floor > FAR * self.cost
+        latest = self.began + FIRST_SHARE * (self.until - self.began)
+        while far and not self._over and monotonic() < latest and not (len(self.value) and self._stalled()):
+            sleep(TICK_SECONDS)
+        start = self.value if len(self.value) else start
         while not self._over:
             choice = self._prove(start)
             with self.lock:
@@ -112,7 +122,8 @@ class Proof:
         for name, setting in PROVING.items():
             solver.setOptionValue(name, setting)
 
-        known, raised = -INFINITY, monotonic()
+        began = raised = monotonic()
+        known = -INFINITY
 
         def watch(event: HighsCallbackEvent) -> None:
             nonlocal known, raised
@@ -122,7 +133,8 @@ class Proof:
                 known, raised = bound, now
             gained = cutoff - self.cost
             much = gained > MUCH * (self.cost - self.floor) and self._stalled()
-            if much or (gained > self.cost - bound and now > raised + STUCK_SECONDS):
+            stuck = gained > self.cost - bound and now > raised + STUCK_SECONDS
+            if (much or stuck) and self.until - now > AGAIN * (now - began):
                 solver.cancelSolve()
 
         solver.cbMipUserSolution += self._hand_over
