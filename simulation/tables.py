@@ -10,6 +10,7 @@ import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.calendar import MINUTES_PER_DAY, format_minute, parse_day
 from solver.problem import Bools
 from solver.refusal import Refusal
 from solver.wave import MAX_UNITS
@@ -58,10 +59,18 @@ class Table:
 
 
 _AMOUNT = 2**40
+FIRST_MINUTE, LAST_MINUTE = 0, parse_day("2101-01-01") * MINUTES_PER_DAY - 1
+"""A time before 1970 or after 2100 is a mistake; a replay of so many days would never end."""
+
+
+def _minute() -> Column:
+    return Column("minute", least=FIRST_MINUTE, most=LAST_MINUTE)
+
+
 TABLES: dict[str, dict[str, Column]] = {
     "orders": {
         "order": Column("text"),
-        "placed_at": Column("minute"),
+        "placed_at": _minute(),
         "channel": Column("text", needed=False),
         "customer": Column("text", needed=False),
         "region": Column("text", needed=False),
@@ -82,19 +91,19 @@ TABLES: dict[str, dict[str, Column]] = {
         "unfilled_cents": Column("whole", needed=False, least=0, most=_AMOUNT),
     },
     "receipts": {
-        "at": Column("minute"),
+        "at": _minute(),
         "node": Column("text"),
         "sku": Column("text"),
         "units": Column("whole", least=1, most=_AMOUNT),
     },
     "cancellations": {
-        "at": Column("minute"),
+        "at": _minute(),
         "order": Column("text"),
         "line": Column("whole", least=0, most=_AMOUNT),
         "units": Column("whole", least=1, most=MAX_UNITS),
     },
     "returns": {
-        "at": Column("minute"),
+        "at": _minute(),
         "order": Column("text"),
         "line": Column("whole", least=0, most=_AMOUNT),
         "units": Column("whole", least=1, most=MAX_UNITS),
@@ -317,9 +326,13 @@ def _fetch(
 
 
 def _check_range(table: Table, column: str, kind: Column, empty: Bools) -> None:
-    if kind.kind not in ("whole", "real"):
+    if kind.kind not in ("minute", "whole", "real"):
         return
     values = table[column]
     with np.errstate(invalid="ignore"):
         outside = ~empty & ~((values >= kind.least) & (values <= kind.most))
-    table.refuse_first(outside, column, f"{{}} is not from {kind.least:.0f} to {kind.most:.0f}", "out_of_range")
+    if kind.kind == "minute":
+        limits = f"is not from {format_minute(FIRST_MINUTE)} to {format_minute(LAST_MINUTE)}"
+    else:
+        limits = f"{{}} is not from {kind.least:.0f} to {kind.most:.0f}"
+    table.refuse_first(outside, column, limits, "out_of_range")

@@ -14,8 +14,8 @@ import numpy as np
 from engine.calendar import MINUTES_PER_DAY, parse_day
 from simulation.history import history_of
 from simulation.importers.report import Import
-from simulation.importers.source import read_columns
-from simulation.tables import table_of, told
+from simulation.importers.source import read_columns, real, whole
+from simulation.tables import LAST_MINUTE, table_of, told
 from solver.refusal import Refusal
 
 COLUMNS = (
@@ -58,11 +58,11 @@ def read(path: str | Path, *, returns: str | Path | None = None, places: str | P
     where = read_places(places) if places else {}
     orders: dict[str, list[Any]] = defaultdict(list)
     lines: dict[str, list[Any]] = defaultdict(list)
-    dropped: list[tuple[int, str, str]] = []
+    dropped = list(columns.ragged)
     seen: dict[str, int] = {}
     shipped: dict[str, int] = {}
     located = 0
-    for number, values in enumerate(zip(*(columns[name] for name in COLUMNS), strict=True), start=1):
+    for number, *values in zip(columns.number, *(columns[name] for name in COLUMNS), strict=True):
         row = dict(zip(COLUMNS, values, strict=True))
         read_row = _values(row)
         if isinstance(read_row, tuple):
@@ -98,7 +98,7 @@ def read(path: str | Path, *, returns: str | Path | None = None, places: str | P
     simulated = ["times: 09:00 on the day of the order", "promises: the longest lag of the ship mode"]
     simulated += [f"returns: {RETURNED_AFTER_DAYS} days after shipping, all units"] if given_back else []
     history = history_of("Superstore (fictional orders)", "USD", tables, simulated=tuple(simulated))
-    return Import.of(history, dropped, len(columns["Order ID"]))
+    return Import.of(history, dropped, columns.rows)
 
 
 def read_places(path: str | Path) -> Places:
@@ -130,10 +130,12 @@ def _values(row: dict[str, str | None]) -> dict[str, int] | tuple[str, str]:
         placed, shipped = parse_day(row["Order Date"] or ""), parse_day(row["Ship Date"] or "")
     except ValueError:
         return "bad_day", f"{row['Order Date']}|{row['Ship Date']}"
+    if placed < 0 or (shipped + RETURNED_AFTER_DAYS + 1) * MINUTES_PER_DAY > LAST_MINUTE:
+        return "day_out_of_range", f"{row['Order Date']}|{row['Ship Date']}"
     if shipped < placed:
         return "shipped_before_ordered", f"{row['Order Date']}|{row['Ship Date']}"
     try:
-        units, sales = int(row["Quantity"] or ""), float(row["Sales"] or "")
+        units, sales = whole(row["Quantity"]), real(row["Sales"])
         if units < 1 or not 0 <= sales < 1e12:
             return "no_quantity_or_price", f"{row['Quantity']}|{row['Sales']}"
     except ValueError:

@@ -15,12 +15,12 @@ from typing import Any, NamedTuple
 from engine.calendar import MINUTES_PER_DAY, parse_minute
 from simulation.history import history_of
 from simulation.importers.report import Import
-from simulation.importers.source import read_columns
-from simulation.tables import table_of
+from simulation.importers.source import read_columns, real, whole
+from simulation.tables import FIRST_MINUTE, LAST_MINUTE, table_of
 
 COLUMNS = ("InvoiceNo", "StockCode", "Quantity", "InvoiceDate", "UnitPrice", "CustomerID", "Country")
 GOODS = re.compile(r"\d{5}")
-STAMP = re.compile(r"(\d{4}-\d\d-\d\d)[ T](\d\d):(\d\d)(?::\d\d)?")
+STAMP = re.compile(r"(\d{4}-\d\d-\d\d)[ T](\d\d):(\d\d)(?::\d\d)?", re.ASCII)
 REGIONS = {
     "EIRE": "Ireland",
     "RSA": "South Africa",
@@ -77,9 +77,9 @@ def read(path: str | Path) -> Import:
         If the file cannot be read or lacks a column.
     """
     columns = read_columns(path, COLUMNS)
-    book = _Book()
+    book = _Book(dropped=list(columns.ragged))
     credits: list[_Row] = []
-    for number, values in enumerate(zip(*(columns[name] for name in COLUMNS), strict=True), start=1):
+    for number, *values in zip(columns.number, *(columns[name] for name in COLUMNS), strict=True):
         row = _row(number, values)
         if row is None:
             book.dropped.append((number, "unreadable", "|".join(str(value) for value in values)))
@@ -101,22 +101,24 @@ def read(path: str | Path) -> Import:
         "returns": table_of("returns", book.returns),
     }
     history = history_of("UCI Online Retail", "GBP", tables, simulated=("times: local time read as UTC",))
-    return Import.of(history, book.dropped, len(columns["InvoiceNo"]))
+    return Import.of(history, book.dropped, columns.rows)
 
 
-def _row(number: int, values: tuple[str | None, ...]) -> _Row | None:
+def _row(number: int, values: list[str | None]) -> _Row | None:
     invoice, sku, units, stamp, price, customer, country = values
     found = STAMP.fullmatch(stamp or "")
     try:
         if not (invoice and sku and found):
             return None
         at = parse_minute(f"{found[1]}T{found[2]}:{found[3]}Z")
+        if not FIRST_MINUTE <= at <= LAST_MINUTE:
+            return None
         return _Row(
             number=number,
             invoice=invoice,
             sku=sku.strip().upper(),
-            units=int(units or ""),
-            cents=round(float(price or "") * 100),
+            units=whole(units),
+            cents=round(real(price) * 100),
             at=at,
             customer=customer.removesuffix(".0") if customer else None,
             country=country or "Unspecified",
