@@ -67,8 +67,14 @@ class HistoryFormat(StrEnum):
     parquet = "parquet"
 
 
-WaveFile = Annotated[Path, typer.Argument(metavar="WAVE", help="Wave file (.json or .json.gz).", show_default=False)]
-PlanFile = Annotated[Path, typer.Argument(metavar="PLAN", help="Plan file (.json or .json.gz).", show_default=False)]
+WaveFile = Annotated[
+    Path,
+    typer.Argument(metavar="WAVE", help="Wave file (.json, .json.gz, or - for standard input).", show_default=False),
+]
+PlanFile = Annotated[
+    Path,
+    typer.Argument(metavar="PLAN", help="Plan file (.json, .json.gz, or - for standard input).", show_default=False),
+]
 Seed = Annotated[
     int,
     typer.Option(min=0, max=2**63 - 1, metavar="NUMBER", help="The same seed and the same work give the same plan."),
@@ -113,7 +119,9 @@ def allot(
 @app.command()
 def solve(
     wave: WaveFile,
-    out: Annotated[Path, typer.Option(metavar="PLAN", help="Plan file to write.", show_default=False)],
+    out: Annotated[
+        Path, typer.Option(metavar="PLAN", help="Plan file to write; - is standard output.", show_default=False)
+    ],
     policy: Annotated[
         str,
         typer.Option(metavar="NAME", help="How to decide: nearest, fewest_parcels, cheapest, joint, cp_sat or highs."),
@@ -133,10 +141,14 @@ def solve(
     from api import compare, outputs, show
     from api.progress import following, stopped_by_signals
     from solver.planfile import read_prices, write_plan
+    from solver.refusal import Refusal
     from solver.wave import load
 
     (name,) = compare.known([policy])
     outputs.check_file(out, wave, *([warm] if warm else []))
+    piped = outputs.is_standard(out)
+    if piped and json:
+        raise Refusal("--json", "goes to standard output, and so does the plan; name a file for one", "bad_option")
     started = monotonic()
     problem = load(wave)
     if warm is not None:
@@ -151,6 +163,8 @@ def solve(
     plan = replace(plan, seconds=reading + plan.seconds)
     write_plan(out, problem, plan)
     row = compare.row_of(problem, plan, None)
+    if piped:
+        return
     if json:
         from dataclasses import asdict
 
@@ -308,7 +322,7 @@ def import_history(
     from api.progress import following
     from simulation.importers import write_import
 
-    outputs.check_folder(out)
+    importing.check_folder(out, [file, places, returns])
     with following(f"reading {file}"):
         imported = importing.read(source, file, places, returns, column or [], currency)
         write_import(outputs.make_folder(out), imported, form.value)

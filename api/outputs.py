@@ -1,8 +1,9 @@
 """Where results go: checked before the work begins, made when there is something to write."""
 
+import os
 from pathlib import Path
 
-from solver.files import write_bytes
+from solver.files import STANDARD, write_bytes
 from solver.refusal import Refusal
 
 
@@ -10,14 +11,22 @@ def check_file(path: Path, *inputs: Path) -> None:
     """Refuse a file that could not be written, or that would replace what is read."""
     if path.is_dir():
         raise Refusal(str(path), "is a folder; name a file to write", "unwritable")
-    if not path.parent.is_dir():
-        raise Refusal(str(path), f"cannot be written: there is no folder {path.parent}", "unwritable")
+    folder = Path(os.path.realpath(path)).parent if path.is_symlink() else path.parent
+    if not path.exists() and not folder.is_dir():
+        raise Refusal(str(path), f"cannot be written: there is no folder {folder}", "unwritable")
     if any(path.exists() and source.exists() and path.samefile(source) for source in inputs):
         raise Refusal(str(path), "is what is read; name another file to write", "unwritable")
 
 
+def is_standard(path: Path) -> bool:
+    """Whether that is standard output."""
+    return str(path) in STANDARD
+
+
 def check_folder(path: Path) -> None:
     """Refuse what is in the way of an output folder."""
+    if is_standard(path):
+        raise Refusal(str(path), "is no folder; name one", "unwritable")
     above = next((folder for folder in (path, *path.parents) if folder.exists()), None)
     if above is not None and not above.is_dir():
         raise Refusal(str(path), f"cannot be a folder: {above} is a file", "unwritable")

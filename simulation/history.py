@@ -139,6 +139,12 @@ class History:
         return np.repeat(np.arange(self.orders), np.diff(self.order_line_start))
 
 
+def files_of(folder: Path) -> list[Path]:
+    """The files that writing a history makes, replaces or removes."""
+    tables = [folder / f"{name}.{form}" for name in TABLES for form in ("csv", "parquet")]
+    return [folder / "history.json", *tables]
+
+
 def read_history(folder: str | Path) -> History:
     """Read a history folder strictly.
 
@@ -153,7 +159,7 @@ def read_history(folder: str | Path) -> History:
     try:
         cover = read_json(folder / "history.json", Cover)
     except Refusal as refusal:
-        inside = "" if refusal.place in ("the file", str(folder / "history.json")) else f" {refusal.place}"
+        inside = "" if refusal.place == str(folder / "history.json") else f" {refusal.place}"
         raise Refusal(f"history.json{inside}", refusal.problem, refusal.code) from None
     tables = {name: read_table(folder, name, cover.tables, rows=getattr(cover.counts, name)) for name in TABLES}
     return history_of(

@@ -85,8 +85,8 @@ def stand_ins(monkeypatch: pytest.MonkeyPatch) -> None:
 def run(stand_ins: None) -> Run:
     """Run a command as from a shell."""
 
-    def invoke(*arguments: str | Path) -> Result:
-        return CliRunner().invoke(app, [str(argument) for argument in arguments], env={"ALLOT_DEBUG": ""})
+    def invoke(*arguments: str | Path, stdin: str | bytes | None = None) -> Result:
+        return CliRunner().invoke(app, [str(argument) for argument in arguments], input=stdin, env={"ALLOT_DEBUG": ""})
 
     return invoke
 

@@ -107,6 +107,16 @@ def test_solve_as_json_is_one_object_on_standard_output(run: Run, wave: Path, tm
     assert answer["bill"]["unfilled"] == 5_000
 
 
+def test_a_wave_may_come_and_a_plan_may_go_by_a_pipe(run: Run, wave: Path, tmp_path: Path) -> None:
+    solved = run("solve", "-", "--out", "-", stdin=wave.read_bytes())
+    assert (solved.exit_code, solved.stderr) == (0, "")
+    assert json.loads(solved.stdout)["cost_cents"] == 2_120
+    assert run("check", wave, "-", stdin=solved.stdout).exit_code == 0
+    both = run("solve", wave, "--out", "-", "--json")
+    assert (both.exit_code, only_line(both).startswith("allot: --json: goes to standard output")) == (2, True)
+    assert only_line(run("compare", wave, "--out", "-")) == "allot: -: is no folder; name one"
+
+
 def test_the_seconds_of_a_plan_count_from_reading_the_wave(run: Run, wave: Path, tmp_path: Path) -> None:
     run("solve", wave, "--out", tmp_path / "plan.json")
     assert json.loads((tmp_path / "plan.json").read_text())["seconds"] > 0
@@ -168,7 +178,7 @@ def test_a_policy_that_is_not_there_is_refused_with_those_that_are(run: Run, wav
 def test_a_missing_file_is_refused(run: Run, tmp_path: Path) -> None:
     result = run("compare", tmp_path / "none.json")
     assert result.exit_code == 2
-    assert "none.json: cannot be read" in only_line(result)
+    assert "none.json: no such file" in only_line(result)
 
 
 def test_a_bug_says_so_in_one_line_and_how_to_see_where(
@@ -233,7 +243,7 @@ def test_check_as_json_gives_the_bill(run: Run, wave: Path, tmp_path: Path) -> N
 def test_a_plan_that_is_no_plan_is_refused(run: Run, wave: Path) -> None:
     result = run("check", wave, wave)
     assert result.exit_code == 2
-    assert only_line(result).startswith("allot: ")
+    assert only_line(result) == f"allot: {wave}: is a wave (wave/1); a plan (plan/1) is expected"
 
 
 # --- doctor ---------------------------------------------------------------------------------------------------------

@@ -80,7 +80,7 @@ def test_the_same_replay_decides_the_same(run: Run, history: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        (["--network", "atlantis"], "atlantis: cannot be read"),
+        (["--network", "atlantis"], "atlantis: no such file"),
         (["--network", "us"], "the history is in GBP, the network in USD"),
         (["--network", "uk", "--until", "soon"], "--until: 'soon' is not a day"),
         (["--network", "uk", "--policy", "psychic"], "'psychic' is not a policy"),

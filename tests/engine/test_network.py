@@ -87,10 +87,13 @@ def without(*path: Any) -> Change:
 @pytest.mark.parametrize(
     ("change", "refusal"),
     [
-        (setting("format", to="network/2"), "format: invalid enum value"),
+        (
+            setting("format", to="network/2"),
+            "network.json: is a network (network/2); a network (network/1) is expected",
+        ),
         (setting("currency", to="euro"), "currency: expected `str` matching regex"),
-        (setting("stok", to=[]), "the file: object contains unknown field `stok`"),
-        (without("terms"), "the file: object missing required field `terms`"),
+        (setting("stok", to=[]), "network.json: object contains unknown field `stok`"),
+        (without("terms"), "network.json: object missing required field `terms`"),
         (without("nodes", 0, "overtime_cents"), "nodes[0]: object missing required field `overtime_cents`"),
         (setting("nodes", to=[]), "nodes: expected `array` of length >= 1"),
         (setting("nodes", 0, "kind", to="depot"), "nodes[0].kind: invalid enum value 'depot'"),

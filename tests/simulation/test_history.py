@@ -74,7 +74,12 @@ MALFORMED = [
     ("cancellations.csv", "T17:05Z", "T16:39Z", "cancellations.csv row 1 at: 2024-04-29T16:39Z is before the order"),
     ("returns.csv", "A1,0,1", "A1,0,3", "returns.csv row 1 units: 3 is more than the line still had"),
     ("returns.csv", "at,order,line,units", "at,order,line", "returns.csv units: this column is missing"),
-    ("history.json", '"history/1"', '"history/2"', "history.json format: invalid enum value 'history/2'"),
+    (
+        "history.json",
+        '"history/1"',
+        '"history/2"',
+        "history.json: is a history (history/2); a history (history/1) is expected",
+    ),
     ("history.json", '"tables": "csv"', '"tables": "xls"', "history.json tables: invalid enum value 'xls'"),
     ("history.json", '"tables": "csv"', '"tables": "parquet"', "orders.parquet: is missing from the folder"),
     ("history.json", '"EUR"', '"euro"', "history.json currency: "),

@@ -82,7 +82,7 @@ def test_a_plan_is_read_as_columns(problem: Problem, tmp_path: Path) -> None:
 
 MALFORMED: dict[str, tuple[Change, str]] = {
     # form
-    "another format": (put("format", "plan/2"), "format: "),
+    "another format": (put("format", "plan/2"), "is a plan (plan/2); a plan (plan/1) is expected"),
     "an unknown key": (put("note", 1), "`note`"),
     "an unknown key of a parcel": (put("parcels", 1, "weight_g", 1), "parcels[1]: "),
     "an unknown key of the prices": (put("prices", "services", []), "prices: "),

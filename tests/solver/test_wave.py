@@ -165,7 +165,7 @@ MALFORMED: dict[str, tuple[Change, str]] = {
     "an order without lines": (drop("orders", 0, "lines"), "orders[0]: "),
     "a line without a penalty": (drop("orders", 0, "lines", 0, "unfilled_cents"), "orders[0].lines[0]: "),
     # types
-    "another format": (put("format", "wave/2"), "format: "),
+    "another format": (put("format", "wave/2"), "is a wave (wave/2); a wave (wave/1) is expected"),
     "no format": (drop("format"), "`format`"),
     "nodes are an object": (put("nodes", {}), "nodes: "),
     "a node is a list": (put("nodes", 0, []), "nodes[0]: "),
@@ -245,7 +245,7 @@ MALFORMED: dict[str, tuple[Change, str]] = {
     ),
     # what would spoil a one-line message
     "a key with a line break": (put("nodes", 0, "a\nb", 1), "nodes[0]: "),
-    "a format with a line break": (put("format", "wave/1\n"), "format: "),
+    "a format with a line break": (put("format", "wave/1\n"), "has the format 'wave/1"),
     "an id with a line break": (put("stock", 0, 0, "N\n0"), "stock[0][0]: "),
 }
 
@@ -306,7 +306,7 @@ def test_what_is_not_json_is_refused(name: str, tmp_path: Path) -> None:
 
 
 def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
-    assert "none.json: cannot be read" in refusal_of(tmp_path / "none.json")
+    assert "none.json: no such file" in refusal_of(tmp_path / "none.json")
     assert "cannot be read" in refusal_of(tmp_path)
 
 
