@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from api import figures, show
+from api import figures, outputs, show
 from engine.calendar import format_minute
-from simulation.importers import Import, csv, superstore, uci
+from simulation.importers import Import, csv, files_of, superstore, uci
 from solver.refusal import Refusal
 
 
@@ -28,6 +28,18 @@ def read(
     if source == "superstore":
         return superstore.read(file, returns=returns, places=places)
     return csv.read(file, columns=mapping(columns), source=file.name, currency=currency or "USD")
+
+
+def check_folder(out: Path, inputs: Sequence[Path | None]) -> None:
+    """Refuse a folder where the history would take the place of what is read, or of what is no history."""
+    outputs.check_folder(out)
+    there = [path for path in files_of(out) if path.exists()]
+    for path in there:
+        outputs.check_file(path, *(source for source in inputs if source is not None))
+    if there and not (out / "history.json").exists():
+        raise Refusal(
+            str(there[0]), "is no part of a history and would be replaced; name another folder to write", "unwritable"
+        )
 
 
 def mapping(columns: Sequence[str]) -> dict[str, str]:

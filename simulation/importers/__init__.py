@@ -4,6 +4,6 @@ Each importer is a module with `read(path, ...) -> Import`: `uci`, `superstore`,
 """
 
 from simulation.importers import csv, superstore, uci
-from simulation.importers.report import Dropped, Import, write_import
+from simulation.importers.report import Dropped, Import, files_of, write_import
 
-__all__ = ["Dropped", "Import", "csv", "superstore", "uci", "write_import"]
+__all__ = ["Dropped", "Import", "csv", "files_of", "superstore", "uci", "write_import"]

@@ -6,8 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
+from simulation import history
 from simulation.history import History, write_history
 from simulation.tables import Format, write_table
+
+DROPPED = "dropped.csv"
 
 
 @dataclass(frozen=True)
@@ -52,12 +55,17 @@ class Import:
         return cls(replace(history, dropped=tuple(report.summary().items())), report, rows)
 
 
+def files_of(folder: Path) -> list[Path]:
+    """The files that writing an import makes, replaces or removes."""
+    return [*history.files_of(folder), folder / DROPPED]
+
+
 def write_import(folder: str | Path, imported: Import, tables: Format = "csv") -> None:
     """Write the history folder, and `dropped.csv` in it."""
     write_history(folder, imported.history, tables)
     dropped = imported.dropped
     write_table(
-        Path(folder) / "dropped.csv",
+        Path(folder) / DROPPED,
         {
             "row": np.array(dropped.row, dtype=np.int64),
             "reason": np.array(dropped.reason, dtype=np.object_),

@@ -60,3 +60,25 @@ def test_what_cannot_be_imported_is_refused_and_nothing_is_written(
     assert (result.exit_code, result.stdout, len(result.stderr.splitlines())) == (2, "", 1)
     assert says in result.stderr
     assert not (tmp_path / "history").exists()
+
+
+@pytest.mark.parametrize(("name", "form"), [("orders.csv", "csv"), ("lines.csv", "parquet"), ("dropped.csv", "csv")])
+def test_an_import_never_takes_the_place_of_its_source(
+    run: Run, orders: Path, tmp_path: Path, name: str, form: str
+) -> None:
+    source = orders.rename(tmp_path / name)
+    result = run("import", "csv", source, "--out", tmp_path, "--format", form, *NAMES)
+    assert (result.exit_code, len(result.stderr.splitlines())) == (2, 1)
+    assert f"{name}: is what is read" in result.stderr
+    assert source.read_text() == ORDERS
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_an_import_replaces_an_earlier_history_but_nothing_else(run: Run, orders: Path, tmp_path: Path) -> None:
+    out = tmp_path / "history"
+    for _ in range(2):
+        assert run("import", "csv", orders, "--out", out, *NAMES).exit_code == 0
+    (out / "history.json").unlink()
+    result = run("import", "csv", orders, "--out", out, *NAMES)
+    assert result.exit_code == 2
+    assert "orders.csv: is no part of a history and would be replaced" in result.stderr
