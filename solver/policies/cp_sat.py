@@ -6,15 +6,19 @@ makes it an independent oracle for the other policies, and an honest answer to "
 
 from collections import defaultdict
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
-from typing import TYPE_CHECKING, NamedTuple
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from solver.bill import bill
 from solver.effort import Effort, Meter, Watch, unwatched
-from solver.plan import Plan, empty_plan
+from solver.plan import Plan
+from solver.policies.cheapest import Cheapest
 from solver.problem import HARD, NO_SERVICE, Problem
 
 if TYPE_CHECKING:
@@ -24,10 +28,12 @@ WORKERS = 2
 """Threads of a search that is limited by seconds alone: no more than a small machine has."""
 WORK_A_SECOND = 10
 """Units of `Effort.work` in one second of CP-SAT's deterministic time: one is about a pricing pass of a large wave."""
+LOOK_SECONDS = 0.05
+"""How often the search is asked for better plans, and told to stop."""
 
 
 class CpSat:
-    """Decide the whole problem by CP-SAT; at least the empty plan, with whatever bound was proven in time.
+    """Decide the whole problem by CP-SAT; at least the plan of its hint or of `cheapest`, with whatever bound CP-SAT proved.
 
     Parameters
     ----------
@@ -55,20 +61,29 @@ class CpSat:
 
         meter = Meter(self.effort, self.watch)
         model = _Model(problem, cp_model.CpModel())
-        model.build()
+        if not model.build(meter):
+            return self._answer(problem, self._start(problem), 0.0, meter)
         if self.hint is not None:
             model.hint(self.hint)
         solver = cp_model.CpSolver()
         self._limit(solver, meter)
-        status = solver.solve(model.cp, _teller(meter))
+        status = _search(solver, model.cp, meter)
         assert status not in (cp_model.MODEL_INVALID, cp_model.INFEASIBLE), f"CP-SAT: {model.cp.validate()}"
-        plan = _billed(problem, empty_plan(problem, 0, 0.0))
-        if status != cp_model.UNKNOWN:
-            found = _billed(problem, model.read(solver))
-            assert found.cost_cents <= round(solver.objective_value), "the model costs a plan no less than its bill"
-            plan = min(found, plan, key=lambda one: one.cost_cents)
+        plans = [] if status == cp_model.UNKNOWN else [_billed(problem, model.read(solver))]
+        if plans:
+            assert plans[0].cost_cents <= round(solver.objective_value), "the model costs a plan no less than its bill"
+        if status != cp_model.OPTIMAL:
+            plans.append(self._start(problem))
+        plan = min(plans, key=lambda one: one.cost_cents)
         # costs are whole cents and never negative, and so is every bound; what falls short of one is floating point
         bound = max(0.0, float(np.floor(solver.best_objective_bound + 1e-6)))
+        return self._answer(problem, plan, bound, meter)
+
+    def _start(self, problem: Problem) -> Plan:
+        """What to do where the search finds nothing better; it takes no part in the search unless it is the hint."""
+        return _billed(problem, self.hint or Cheapest(self.effort, self.seed)(problem))
+
+    def _answer(self, problem: Problem, plan: Plan, bound: float, meter: Meter) -> Plan:
         return replace(
             plan,
             bound_cents=min(bound, float(plan.cost_cents)),
@@ -85,6 +100,7 @@ class CpSat:
         solver.parameters.linearization_level = 2
         solver.parameters.subsolvers.append("max_lp")
         solver.parameters.num_workers = WORKERS if self.effort.work is None else 1
+        solver.parameters.catch_sigint_signal = False  # whoever gave the effort hears signals, and sets its `stop`
         solver.parameters.random_seed = self.seed % 2**31
         if self.effort.seconds is not None:
             solver.parameters.max_time_in_seconds = max(0.0, meter.seconds_left)
@@ -142,14 +158,17 @@ class _Model:
     cents: list[int] = field(default_factory=list)
     row_units: dict[int, list[tuple["cp_model.IntVar", int, int]]] = field(default_factory=lambda: defaultdict(list))
 
-    def build(self) -> None:
-        """Every order by itself, then what they share, then what everything costs."""
+    def build(self, meter: Meter) -> bool:
+        """Every order by itself, then what they share, then what everything costs; False where the effort is spent before."""
         for order in range(self.problem.orders):
+            if meter.spent:
+                return False
             self._add_order(order)
         self._add_rows()
         self._add_capacities()
         nothing_shipped = int((self.problem.line_qty * self.problem.line_open_cents).sum())
         self.cp.minimize(_dot(self.priced, self.cents) + nothing_shipped)
+        return True
 
     def hint(self, plan: Plan) -> None:
         """Start the search from a plan. Parcels that the model left out as useless are passed over."""
@@ -387,15 +406,36 @@ def _dot(variables: list["cp_model.IntVar"], coefficients: list[int]) -> "cp_mod
     return cp_model.LinearExpr.weighted_sum(variables, coefficients)
 
 
-def _teller(meter: Meter) -> "cp_model.CpSolverSolutionCallback":
-    """What tells the watch of each better plan."""
+def _search(solver: "cp_model.CpSolver", cp: "cp_model.CpModel", meter: Meter) -> Any:
+    """Search in a thread of its own, so that here signals are heard, better plans are told, and a stop is passed on."""
     from ortools.sat.python import cp_model
+
+    better: SimpleQueue[tuple[float, float]] = SimpleQueue()
 
     class Teller(cp_model.CpSolverSolutionCallback):
         def on_solution_callback(self) -> None:
-            meter.tell("cp_sat", self.objective_value, max(0.0, self.best_objective_bound))
+            better.put((self.objective_value, max(0.0, self.best_objective_bound)))
 
-    return Teller()
+    with ThreadPoolExecutor(1) as apart:
+        answer = apart.submit(solver.solve, cp, Teller())
+        try:
+            while not answer.done():
+                wait([answer], LOOK_SECONDS)
+                _tell(better, meter)
+                if meter.effort.stop.is_set():
+                    solver.stop_search()
+        finally:
+            while not answer.done():
+                solver.stop_search()
+                wait([answer], LOOK_SECONDS)
+    _tell(better, meter)
+    return answer.result()
+
+
+def _tell(better: SimpleQueue[tuple[float, float]], meter: Meter) -> None:
+    with suppress(Empty):
+        while True:
+            meter.tell("cp_sat", *better.get_nowait())
 
 
 def _billed(problem: Problem, plan: Plan) -> Plan:

@@ -4,16 +4,20 @@ import json
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
+from threading import Timer
+from time import monotonic
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from msgspec import to_builtins
 
+from simulation.synthetic import make_retail_day
 from solver.check import check
 from solver.effort import Effort
 from solver.plan import Plan
 from solver.planfile import write_plan
+from solver.policies import make
 from solver.policies.cp_sat import CpSat
 from solver.problem import BROKEN_PROMISE_CENTS, Problem
 from solver.wave import Wave, load, problem_of
@@ -136,12 +140,27 @@ def test_a_promise_already_made_comes_first() -> None:
     assert plan.cost_cents == 561 + 100 + BROKEN_PROMISE_CENTS + 90_000
 
 
-def test_without_effort_the_plan_is_empty_and_its_bound_holds() -> None:
+def test_without_effort_the_plan_is_that_of_cheapest_and_its_bound_holds() -> None:
     problem = problem_of(world([node("A")], [delivery("O", line("x"))], {("A", "x"): 1}))
-    for effort in (Effort(seconds=0), Effort(work=0)):
+    stopped = Effort()
+    stopped.stop.set()
+    for effort in (Effort(seconds=0), Effort(work=0), stopped):
         plan = CpSat(effort)(problem)
         assert check(problem, plan).ok
+        assert plan.cost_cents == 561
         assert plan.bound_cents <= 561
+
+
+def test_a_stop_ends_the_search_with_the_best_plan_so_far() -> None:
+    problem = problem_of(make_retail_day(600, 30, seed=1))
+    cheapest = make("cheapest")(problem)
+    effort = Effort(seconds=100)
+    Timer(1.0, effort.stop.set).start()
+    began = monotonic()
+    plan = CpSat(effort)(problem)
+    assert monotonic() - began < 50
+    assert check(problem, plan).ok
+    assert 0 <= plan.bound_cents <= plan.cost_cents <= cheapest.cost_cents
 
 
 def test_a_problem_of_no_orders_has_an_empty_plan() -> None:
