@@ -228,7 +228,7 @@ def gap(
     if json:
         show.as_json(gaps.as_json(problem, found, most))
     else:
-        gaps.show_gap(problem, found, most)
+        gaps.show_gap(problem, found, answer.gap, most)
 
 
 @app.command()

@@ -44,8 +44,8 @@ def as_json(problem: Problem, found: Certificate, most: int) -> dict[str, Any]:
     }
 
 
-def show_gap(problem: Problem, found: Certificate, most: int) -> None:
-    """Print the terms, and who holds most of them."""
+def show_gap(problem: Problem, found: Certificate, share: float, most: int) -> None:
+    """Print the terms, who holds most of them, and the gap as a share of the cost."""
     value = as_json(problem, found, most)
     terms = value["terms"]
     orders = [f"{name} {figures.money(cents)}" for name, cents in value["orders"]]
@@ -65,7 +65,6 @@ def show_gap(problem: Problem, found: Certificate, most: int) -> None:
     for name, cents, largest in rows:
         if abs(cents) >= NOTHING:
             table.add_row(name, figures.signed(cents), ", ".join(figures.printable(one) for one in largest))
-    share = value["gap_cents"] / found.cost_cents if found.cost_cents else 0.0
     table.add_row("gap", figures.money(max(0.0, value["gap_cents"])), figures.gap(share), style="bold")
     show.out().print(table)
 

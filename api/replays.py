@@ -119,11 +119,13 @@ def replay(
     progress: Progress,
 ) -> Replays:
     """Replay a history under each policy. What history and network leave open is drawn once, for all of them."""
+    if not history.orders:
+        raise Refusal(history.source, "has no orders, so there is nothing to replay", "empty_run")
     placed = place(history, network, seed)
     runs = [_run(placed, name, effort, seed, until, progress) for name in names]
     joint = next((run for run in runs if run.policy == JOINT), None)
     first, last = runs[0].start // MINUTES_PER_DAY, runs[0].end // MINUTES_PER_DAY
-    if until is not None and history.orders and not runs[0].end:
+    if until is not None and not runs[0].orders:
         message = f"{format_day(until)} is before the first wave; the first order came on {format_day(first)}"
         raise Refusal("--until", message, "empty_run")
     return Replays(
@@ -162,7 +164,7 @@ def row_of(run: Run, joint: Run | None) -> ReplayRow:
         over_joint=(cost - joint.cost_cents) / joint.cost_cents if joint and joint.cost_cents else None,
         bill=dict(run.bill),
         waves=len(run.waves.at),
-        waves_gap=float((run.waves.cost_cents - run.waves.bound_cents).sum()) / waves_cost if waves_cost else 0.0,
+        waves_gap=float(run.waves.gap_cents.sum()) / waves_cost if waves_cost else 0.0,
         parcels=run.parcels,
         split_rate=run.split_rate,
         fill_rate=run.fill_rate,

@@ -136,14 +136,15 @@ def _run_of(world: World, placed: Placed, name: str, wave_minute: int, seconds: 
     seen = world.order_seen
     late = shipped.arrives_day > world.promise_day(shipped.order)
     lines = int(history.order_line_start[world.placed])
+    start = int(history.order_placed_at[0]) if history.orders else 0
     return Run(
         policy=name,
         seed=placed.seed,
         source=history.source,
         currency=history.currency,
         simulated=placed.simulated,
-        start=int(history.order_placed_at[0]) if history.orders else 0,
-        end=int(waves.at[-1]) if len(waves.at) else 0,
+        start=start,
+        end=max([start, *waves.at[-1:].tolist()]),
         wave_minute=wave_minute,
         bill={term: tally.unfilled_cents if term == "unfilled" else int(getattr(waves, term).sum()) for term in TERMS},
         stock_value_cents=int(waves.stock_value.sum()),

@@ -57,10 +57,15 @@ class Waves:
     build_seconds: Floats
 
     @property
+    def gap_cents(self) -> Floats:
+        """How far from optimal each wave's plan can be; 0 where its bound, rounded up to whole cents, is its cost."""
+        proven = np.ceil(self.bound_cents - 1e-6) == self.cost_cents
+        return np.asarray(np.where(proven, 0.0, self.cost_cents - self.bound_cents))
+
+    @property
     def gap(self) -> Floats:
-        """How far from optimal each wave's plan can be, as a share of its cost."""
-        cost = np.maximum(1, self.cost_cents)
-        return np.asarray(np.where(self.cost_cents > 0, (self.cost_cents - self.bound_cents) / cost, 0.0))
+        """The same as a share of its cost."""
+        return np.asarray(np.where(self.cost_cents > 0, self.gap_cents / np.maximum(1, self.cost_cents), 0.0))
 
 
 @dataclass(frozen=True, eq=False)

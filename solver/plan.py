@@ -67,8 +67,10 @@ class Plan:
 
     @property
     def gap(self) -> float:
-        """How far from optimal this plan can be, as a share of its cost."""
-        return (self.cost_cents - self.bound_cents) / self.cost_cents if self.cost_cents else 0.0
+        """How far from optimal this plan can be, as a share of its cost; 0 where it is proven optimal."""
+        if self.status == "optimal" or not self.cost_cents:
+            return 0.0
+        return (self.cost_cents - self.bound_cents) / self.cost_cents
 
 
 def empty_plan(problem: Problem, cost_cents: int, bound_cents: float) -> Plan:

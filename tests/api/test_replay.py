@@ -18,6 +18,7 @@ ORDERS = """order,placed_at,sku,qty,unit_price_cents,lat,lon
 2,2024-05-02 11:30,cup,2,400,53.4,-2.2
 3,2024-05-02 12:30,kettle,1,2500,52.5,-1.9
 """
+CALLED_OFF = [("2024-05-01T10:01", 1, 1), ("2024-05-02T11:31", 2, 2), ("2024-05-02T12:31", 3, 1)]
 
 
 def keep_everything(problem: Problem) -> Plan:
@@ -83,6 +84,7 @@ def test_the_same_replay_decides_the_same(run: Run, history: Path) -> None:
         (["--network", "atlantis"], "atlantis: no such file"),
         (["--network", "us"], "the history is in GBP, the network in USD"),
         (["--network", "uk", "--until", "soon"], "--until: 'soon' is not a day"),
+        (["--network", "uk", "--until", "2024-04-30"], "2024-04-30 is before the first wave; the first order came on"),
         (["--network", "uk", "--policy", "psychic"], "'psychic' is not a policy"),
     ],
 )
@@ -93,3 +95,31 @@ def test_what_cannot_be_replayed_is_refused_and_nothing_is_written(
     assert (result.exit_code, result.stdout, len(result.stderr.splitlines())) == (2, "", 1)
     assert says in result.stderr
     assert not (tmp_path / "report").exists()
+
+
+def test_a_history_of_no_orders_is_refused(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "orders.csv").write_text("order,placed_at,sku,qty\n1,never,mug,1\n")
+    run("import", "csv", tmp_path / "orders.csv", "--currency", "GBP", "--out", tmp_path / "history")
+    result = run("replay", tmp_path / "history", "--network", "uk")
+    assert (result.exit_code, result.stderr) == (
+        2,
+        "allot: orders.csv: has no orders, so there is nothing to replay\n",
+    )
+
+
+@pytest.mark.parametrize("until", [[], ["--until", "2024-05-03"]])
+def test_a_replay_in_which_nothing_is_decided_has_its_days_all_the_same(
+    run: Run, history: Path, tmp_path: Path, until: list[str]
+) -> None:
+    """Everything is called off within a minute, before any wave has seen it."""
+    told = [f"{at}Z,{order},0,{units}" for at, order, units in CALLED_OFF]
+    (history / "cancellations.csv").write_text("\n".join(["at,order,line,units", *told]) + "\n")
+    cover = json.loads((history / "history.json").read_text())
+    cover["counts"]["cancellations"] = len(told)
+    (history / "history.json").write_text(json.dumps(cover))
+    out = tmp_path / "report"
+    result = run("replay", history, "--network", "uk", "--policy", "nearest", "--json", "--out", out, *until)
+    assert result.exit_code == 0, result.output
+    answer = json.loads(result.stdout)
+    assert (answer["first_day"], answer["last_day"], answer["orders"]) == ("2024-05-01", "2024-05-01", 3)
+    assert (answer["rows"][0]["cost_cents"], answer["rows"][0]["days"]) == (0, [])

@@ -88,6 +88,17 @@ def test_a_penalty_is_paid_once_however_many_waves_a_unit_waits(
     assert (run.units_lapsed, run.bill, run.cost_cents) == (2, run.bill | {"unfilled": 1400, "carriage": 0}, 1400)
 
 
+def test_a_wave_that_is_proven_to_the_cent_has_no_gap(
+    make_network: MakeNetwork, make_history: MakeHistory, first_node: Policy
+) -> None:
+    def proven(problem: Problem) -> Plan:
+        plan = first_node(problem)
+        return replace(plan, bound_cents=plan.cost_cents - 0.5)
+
+    waves = replay(make_history(("04-29T09:00", {"mug": 2})), make_network(), proven).waves
+    assert (waves.gap_cents.tolist(), waves.gap.tolist()) == ([0.0], [0.0])
+
+
 def test_an_order_is_given_up_after_its_last_wave(
     make_network: MakeNetwork, make_history: MakeHistory, first_node: Policy
 ) -> None:

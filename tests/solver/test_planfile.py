@@ -185,6 +185,11 @@ def test_a_bound_is_never_written_above_what_was_proven(bound: float, problem: P
     assert written["status"] == "feasible"
 
 
+@pytest.mark.parametrize(("bound", "gap"), [(2843.2, 0.0), (2844.0, 0.0), (2842.0, 2 / 2844), (0.0, 1.0)])
+def test_a_plan_that_is_proven_has_no_gap(bound: float, gap: float, problem: Problem) -> None:
+    assert plan_of(problem, [], cost=2844, bound=bound).gap == pytest.approx(gap)
+
+
 @pytest.mark.parametrize("bound", [2843.2, 2844.0, 2844 + 5e-7])
 def test_the_bound_of_an_optimal_plan_is_its_cost(bound: float, problem: Problem, tmp_path: Path) -> None:
     write_plan(tmp_path / "plan.json", problem, plan_of(problem, [], cost=2844, bound=bound))
