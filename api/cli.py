@@ -1,12 +1,15 @@
 """The command line. Data goes to standard output, messages to standard error.
 
-Exit codes: 0 done; 1 the answer is no (`check` found a violation, `doctor` a fault), or a bug; 2 refused input or wrong
-usage; 130 interrupted. Heavy modules are imported inside the commands, so that `--help` answers at once.
+Exit codes: 0 done; 1 the answer is no (`check` found a violation, `doctor` a fault), or a bug; 2 refused input, wrong usage
+or nowhere to write; 130 and 143 interrupted by Ctrl-C and SIGTERM; 141 nobody reads standard output any more. Heavy modules
+are imported inside the commands, so that `--help` answers at once.
 """
 
 import os
+import signal
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,38 +17,87 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from api import figures
+
 if TYPE_CHECKING:
     from solver.effort import Effort
 
 DEBUG = "ALLOT_DEBUG"
+NAMES = ", ".join(figures.POLICY_NAMES)
 
 
 class Commands(TyperGroup):
     """The commands, and what they say when one of them cannot go on."""
 
+    def make_context(self, *args: Any, **options: Any) -> Any:
+        with _saying_why(None):
+            return super().make_context(*args, **options)
+
     def invoke(self, ctx: Any) -> Any:
-        try:
+        with _saying_why(ctx):
             return super().invoke(ctx)
-        except (typer.Exit, typer.Abort, BrokenPipeError):
-            raise
-        except KeyboardInterrupt:
-            _say("interrupted")
-            raise typer.Exit(130) from None
-        except Exception as error:
-            if _is_refusal(error):
-                _say(str(error))
-                raise typer.Exit(2) from error
-            if _is_usage(error) or _debugging(ctx):
-                raise
-            _say(f"this is a bug: {type(error).__name__}: {error} (set {DEBUG}=1 to see where)")
-            raise typer.Exit(1) from error
+
+
+@contextmanager
+def _saying_why(ctx: Any) -> Iterator[None]:
+    """Turn what stops a command into one line and an exit code."""
+    try:
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
+    except (typer.Exit, typer.Abort):
+        raise
+    except BrokenPipeError as error:
+        _forget_stdout()
+        raise typer.Exit(128 + signal.SIGPIPE) from error
+    except KeyboardInterrupt as error:
+        raise typer.Exit(_interrupted()) from error
+    except Exception as error:
+        raise typer.Exit(_told(error, ctx)) from error
+
+
+def _told(error: Exception, ctx: Any) -> int:
+    """Say in one line what went wrong; gives the exit code."""
+    from api.progress import interruption
+
+    if interruption.signal:  # it came where nothing may be raised, and what it broke is no bug
+        return _interrupted()
+    if _is_refusal(error):
+        _say(str(error))
+        return 2
+    if _is_usage(error):
+        where = getattr(getattr(error, "ctx", None), "command_path", "allot")
+        _say(f"{error.format_message().rstrip('.')}; see {where} --help")  # type: ignore[attr-defined]
+        return 2
+    if _debugging(ctx):
+        raise error
+    if isinstance(error, OSError):
+        _forget_stdout()
+        _say(f"{error.filename or 'standard output'}: cannot be written: {error.strerror or error}")
+        return 2
+    _say(f"this is a bug: {type(error).__name__}: {error} (set {DEBUG}=1 to see where)")
+    return 1
+
+
+def _interrupted() -> int:
+    from api.progress import interruption
+
+    _say("interrupted")
+    return 128 + (interruption.signal or signal.SIGINT)
+
+
+def _forget_stdout() -> None:
+    """Let what nobody can read any more go nowhere, so that leaving is quiet."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 app = typer.Typer(
     cls=Commands,
     name="allot",
     help="Decides which warehouse or store ships what, for every order at once, and proves how good the decision is.",
-    no_args_is_help=True,
+    invoke_without_command=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -92,7 +144,7 @@ Policies = Annotated[
     typer.Option(
         "--policy",
         metavar="NAME",
-        help="nearest, fewest_parcels, cheapest, joint, cp_sat or highs; may be repeated.",
+        help=f"{NAMES}; may be repeated.",
         show_default=False,
     ),
 ]
@@ -100,20 +152,22 @@ Policies = Annotated[
 
 def _version(wanted: bool) -> None:
     if wanted:
-        from api.figures import version
-
-        typer.echo(f"allot {version()}")
+        typer.echo(f"allot {figures.version()}")
         raise typer.Exit
 
 
 @app.callback()
 def allot(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and leave.")
     ] = False,
     debug: Annotated[bool, typer.Option("--debug", envvar=DEBUG, help="Show where a bug is.")] = False,
 ) -> None:
     """Take the options of every command; what they ask for is done elsewhere."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+        raise typer.Exit(2)
 
 
 @app.command()
@@ -124,7 +178,7 @@ def solve(
     ],
     policy: Annotated[
         str,
-        typer.Option(metavar="NAME", help="How to decide: nearest, fewest_parcels, cheapest, joint, cp_sat or highs."),
+        typer.Option(metavar="NAME", help=f"How to decide: {NAMES}."),
     ] = "joint",
     time_limit: TimeLimit = None,
     work: Work = None,
@@ -145,6 +199,8 @@ def solve(
     from solver.wave import load
 
     (name,) = compare.known([policy])
+    if warm is not None and name != compare.JOINT:
+        raise Refusal("--warm", f"is for {compare.JOINT}; {name} has no use for prices", "bad_option")
     outputs.check_file(out, wave, *([warm] if warm else []))
     piped = outputs.is_standard(out)
     if piped and json:
@@ -181,7 +237,7 @@ def solve(
 @app.command()
 def check(wave: WaveFile, plan: PlanFile, json: Json = False) -> None:
     """Judge a plan against its wave, whoever made it: exit 0 if it holds, 1 and every violation if not."""
-    from api import figures, show
+    from api import show
     from solver.check import check as judge
     from solver.planfile import read_plan
     from solver.wave import load
@@ -459,7 +515,7 @@ def _is_usage(error: Exception) -> bool:
 
 
 def _debugging(ctx: Any) -> bool:
-    return bool(ctx.params.get("debug")) or os.environ.get(DEBUG, "") not in ("", "0")
+    return bool(ctx and ctx.params.get("debug")) or os.environ.get(DEBUG, "") not in ("", "0")
 
 
 def main() -> None:

@@ -17,22 +17,29 @@ Watch = Callable[[str, float, float, float], None]
 
 
 class Interruption:
-    """Whether Ctrl-C was pressed. Compiled code that calls back into Python may swallow it; here it is remembered."""
+    """Whether Ctrl-C or SIGTERM came. Compiled code that calls back into Python may swallow it; here it is remembered.
+
+    Attributes
+    ----------
+    signal
+        The number of the signal, 0 where none came.
+    """
 
     def __init__(self) -> None:
-        self.asked = False
+        self.signal = 0
 
     def heed(self) -> None:
-        """Remember Ctrl-C from now on, besides raising it."""
-        signal.signal(signal.SIGINT, self._ask)
+        """Remember Ctrl-C and SIGTERM from now on, besides raising `KeyboardInterrupt`."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._ask)
 
     def stop(self) -> None:
-        """Stop here if Ctrl-C was pressed."""
-        if self.asked:
+        """Stop here if a signal came."""
+        if self.signal:
             raise KeyboardInterrupt
 
-    def _ask(self, _signal: int, _frame: FrameType | None) -> None:
-        self.asked = True
+    def _ask(self, number: int, _frame: FrameType | None) -> None:
+        self.signal = number
         raise KeyboardInterrupt
 
 

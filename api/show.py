@@ -22,10 +22,17 @@ BAR_WIDTH = 46
 TERM_STYLES = ("blue", "yellow", "red", "magenta", "cyan", "bright_black", "white")
 
 
+class Piped(Console):
+    """A console that leaves it to the command line what a pipe without a reader means."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
 def out() -> Console:
     """The console for data; names from files are never read as markup."""
-    console = Console(markup=False, emoji=False, highlight=False)
-    return console if console.is_terminal else Console(markup=False, emoji=False, highlight=False, width=PIPE_WIDTH)
+    console = Piped(markup=False, emoji=False, highlight=False)
+    return console if console.is_terminal else Piped(markup=False, emoji=False, highlight=False, width=PIPE_WIDTH)
 
 
 def as_json(value: Any) -> None:

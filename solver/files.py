@@ -108,6 +108,8 @@ def write_bytes(path: str | Path, content: bytes) -> None:
                 stream.write(content)
         else:
             _replace(Path(os.path.realpath(path)), content)
+    except BrokenPipeError:
+        raise  # who reads has seen enough
     except OSError as error:
         raise Refusal(str(path), f"cannot be written: {_told(error)}", "unwritable") from error
 

@@ -1,4 +1,6 @@
 import json
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,6 +18,7 @@ from solver.problem import Problem
 Run = Callable[..., Result]
 Make = Callable[[str, Effort, int, Watch], Policy]
 
+ROOT = Path(__file__).parent.parent.parent
 LIMIT = Effort(seconds=1.0)
 HEAVY = (
     "numpy",
@@ -81,6 +84,85 @@ def test_wrong_usage_is_exit_2(run: Run, arguments: list[str]) -> None:
     assert run(*arguments).exit_code == 2
 
 
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--no-such-option"], "No such option: --no-such-option; see allot --help"),
+        (["pack"], "No such command 'pack'; see allot --help"),
+        (["solve"], "Missing argument 'WAVE'; see allot solve --help"),
+        (["solve", "wave.json", "--out", "plan.json", "--seed", "x"], "Invalid value for '--seed': "),
+        (
+            ["solve", "wave.json", "--out", "plan.json", "--time-limit", "nan"],
+            "Invalid value for '--time-limit': ",
+        ),
+    ],
+)
+def test_wrong_usage_is_said_in_one_line(run: Run, wave: Path, arguments: list[str], says: str) -> None:
+    arguments = [str(wave) if word == "wave.json" else word for word in arguments]
+    assert says in only_line(run(*arguments))
+
+
+def allot(*arguments: object, first: str = "", stdout: int | None = None) -> "subprocess.CompletedProcess[str]":
+    """Run a command in a process of its own, after a line of Python."""
+    script = f"{first}\nimport sys\nsys.argv[0] = 'allot'\nfrom api.__main__ import main\nmain()"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "ALLOT_DEBUG": ""}
+    return subprocess.run(
+        [sys.executable, "-c", script, *map(str, arguments)],
+        stdout=subprocess.PIPE if stdout is None else stdout,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+        env=environment,
+    )
+
+
+def killed_at(module: str, signal: str) -> str:
+    """A line that has the process get a signal when it begins to import a module."""
+    return (
+        "import os, signal, sys\n"
+        "class Finder:\n"
+        "    def find_spec(self, name, *_):\n"
+        f"        if name == {module!r}: os.kill(os.getpid(), signal.{signal})\n"
+        "sys.meta_path.insert(0, Finder())"
+    )
+
+
+def test_an_interruption_before_the_command_line_is_loaded_is_quiet() -> None:
+    done = allot("doctor", first=killed_at("typer", "SIGINT"))
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
+
+
+@pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
+def test_an_interruption_while_a_command_is_loaded_is_one_line(wave: Path, name: str, code: int) -> None:
+    done = allot("compare", wave, first=killed_at("solver.wave", name))
+    assert (done.returncode, done.stdout, done.stderr) == (code, "", "allot: interrupted\n")
+
+
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_a_reader_who_has_seen_enough_is_no_fault(run: Run, wave: Path, tmp_path: Path, form: list[str]) -> None:
+    run("solve", wave, "--out", tmp_path / "plan.json")
+    read, write = os.pipe()
+    os.close(read)
+    done = allot("check", wave, tmp_path / "plan.json", *form, stdout=write)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="there is no device that is always full")
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_output_that_cannot_be_written_is_said_in_one_line(
+    run: Run, wave: Path, tmp_path: Path, form: list[str]
+) -> None:
+    run("solve", wave, "--out", tmp_path / "plan.json")
+    full = os.open("/dev/full", os.O_WRONLY)
+    done = allot("check", wave, tmp_path / "plan.json", *form, stdout=full)
+    os.close(full)
+    assert (done.returncode, done.stderr) == (
+        2,
+        "allot: standard output: cannot be written: No space left on device\n",
+    )
+
+
 # --- solve ----------------------------------------------------------------------------------------------------------
 
 
@@ -140,6 +222,15 @@ def test_solve_starts_from_the_prices_of_an_earlier_plan(
     assert run("solve", wave, "--out", second, "--warm", first).exit_code == 0
     assert seen[0].row_price.tolist() == [0.0, 12.5]
     assert seen[0].node_price.tolist() == [3.0, 0.0]
+
+
+def test_prices_are_refused_by_a_policy_that_has_no_use_for_them(run: Run, wave: Path, tmp_path: Path) -> None:
+    run("solve", wave, "--out", tmp_path / "plan.json")
+    result = run("solve", wave, "--out", tmp_path / "b.json", "--policy", "nearest", "--warm", tmp_path / "plan.json")
+    assert (result.exit_code, only_line(result)) == (
+        2,
+        "allot: --warm: is for joint; nearest has no use for prices",
+    )
 
 
 def test_a_wave_with_a_fault_is_refused_in_one_line_and_nothing_is_written(

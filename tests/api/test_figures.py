@@ -1,4 +1,5 @@
 from api import figures
+from solver import policies
 
 
 def test_money_has_separators_and_two_decimals() -> None:
@@ -19,3 +20,7 @@ def test_what_costs_more_has_a_sign() -> None:
 
 def test_control_characters_of_an_id_are_shown_and_not_obeyed() -> None:
     assert figures.printable("N1\x1b[2J\n") == "N1\\x1b[2J\\n"
+
+
+def test_every_policy_has_a_name_for_people() -> None:
+    assert tuple(figures.POLICY_NAMES) == policies.NAMES

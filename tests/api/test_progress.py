@@ -1,4 +1,5 @@
 import math
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,7 +17,7 @@ def test_what_is_not_known_yet_is_not_shown() -> None:
 def test_an_interruption_that_compiled_code_swallowed_still_stops_the_work(
     run: Callable[..., Result], wave: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(interruption, "asked", True)
+    monkeypatch.setattr(interruption, "signal", signal.SIGINT)
     result = run("solve", wave, "--out", tmp_path / "plan.json")
     assert (result.exit_code, result.stderr) == (130, "allot: interrupted\n")
     assert [path.name for path in tmp_path.iterdir()] == ["wave.json"]
