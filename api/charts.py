@@ -98,11 +98,6 @@ def _chart(values: list[dict[str, Any]]) -> Any:
     return alt.Chart(alt.Data(values=values))  # type: ignore[no-untyped-call]
 
 
-def png(drawing: str, scale: float = 2.0) -> bytes:
-    """A drawing as a bitmap."""
-    return vl_convert.svg_to_png(drawing, scale=scale)
-
-
 def cost(rows: Sequence[Row], bound_cents: float) -> str:
     """Draw the cost of each policy by term, and beside it how far above the bound each one is, where there is one."""
     if bound_cents <= 0:

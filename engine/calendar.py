@@ -33,9 +33,6 @@ class Calendar:
         assert self.open_weekdays <= set(range(7)), "weekdays are 0 to 6"
 
 
-EVERY_DAY = Calendar(frozenset(range(7)))
-
-
 def weekday(day: int) -> int:
     """0 for Monday to 6 for Sunday."""
     return (day + 3) % 7  # 1970-01-01 was a Thursday

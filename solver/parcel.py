@@ -1,6 +1,7 @@
-"""What one parcel costs: carriage by weight step and zone, lateness, and handling.
+"""What one parcel costs on its way: carriage by weight step and zone, and lateness.
 
-This is the one place where a parcel is priced; every policy and the bill come here (the checker does not).
+This is the one place where the way of a parcel is priced; every policy and the bill come here (the checker does not). What its
+node takes for handling it are plain sums, which stand where parcels are put together.
 """
 
 from numba import njit
