@@ -38,15 +38,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     def say(message: str) -> None:
         sys.stderr.write(f"benchmarks: {perf_counter() - began:6.0f} s  {message}\n")
 
+    measured = False
     for name in RENDERS if asked.what == "all" else (asked.what,):
         reason = SKIPPED[name]()
         if reason:
             say(f"{name} skipped: {reason}")
             continue
+        measured = True
         if not _measure(name, asked, folder, say):
             return 2
         page = write_page(folder, RENDERS, targets.render)
         say(f"{name} written to {page}")
+    if not measured:
+        say("nothing was measured; benchmarks/README.md says what each benchmark needs")
+        return 2
     return 0
 
 

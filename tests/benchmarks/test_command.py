@@ -60,8 +60,10 @@ def test_what_cannot_be_measured_is_skipped_with_a_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("ALLOT_DATA", str(tmp_path))
-    assert command.main(["yardsticks", "--quick", "--out", str(tmp_path)]) == 0
-    assert "yardsticks skipped: there is no benchmarks/gap in the data folder" in capsys.readouterr().err
+    assert command.main(["yardsticks", "--quick", "--out", str(tmp_path)]) == 2
+    said = capsys.readouterr().err
+    assert "yardsticks skipped: there is no benchmarks/gap in the data folder" in said
+    assert "nothing was measured; benchmarks/README.md says what each benchmark needs" in said
 
 
 @pytest.mark.usefixtures("made")
