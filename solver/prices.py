@@ -14,7 +14,7 @@ from numba import njit
 
 from solver.draft import never
 from solver.effort import Meter
-from solver.many import BOUNDED, QUICK, bound_many, price_many
+from solver.many import QUICK, price_many
 from solver.offers import PAIRS_MAX, option_of, pairs_of
 from solver.problem import HARD, NO_LIMIT, Bools, Columns, Floats, Ints, Problem, Shorts
 from solver.split import TABLE_MAX_PRICING, split_few
@@ -71,15 +71,12 @@ class Pricing:
         Indices of the orders that compete; all others keep what they have.
     left, node_left
         (R,), (J,) what these orders may draw on.
-    target
-        (O,) cost of some way of serving each order, a scale for the bounds of orders of many lines.
     """
 
     problem: Problem
     orders: Ints
     left: Ints
     node_left: Ints
-    target: Floats
 
     def __post_init__(self) -> None:
         problem = self.problem
@@ -135,7 +132,7 @@ class Pricing:
             )  # fmt: skip
             count = _price(
                 problem.columns, self.orders, self.few, self.left, self.open_nodes, row_price, node_price, open_cents,
-                self.target, line_price, rounds, value, chunk, chunks, self.limited, known, *found,
+                line_price, rounds, value, chunk, chunks, self.limited, known, *found,
             )  # fmt: skip
             order, cents, start, row, use = found
             entries = start[count]
@@ -255,7 +252,6 @@ def _price(
     row_price: Floats,
     node_price: Floats,
     open_cents: Floats,
-    target: Floats,
     line_price: Floats,
     rounds: int,
     value: Floats,
@@ -278,19 +274,12 @@ def _price(
                 c, order, left, node_left, row_price, node_price, open_cents, 0.0, TABLE_MAX_PRICING
             )
             value[order] = cost
-            if not len(known) or cost >= known[order] - 1e-3:
-                continue
         else:
-            if not len(known):
-                value[order] = bound_many(
-                    c, order, left, node_left, row_price, node_price, open_cents, 0.0, target[order], line_price, rounds,
-                )  # fmt: skip
-                continue
             value[order], cost, _, node, _, units = price_many(
-                c, order, left, node_left, row_price, node_price, open_cents, 0.0, line_price, QUICK, BOUNDED
+                c, order, left, node_left, row_price, node_price, open_cents, 0.0, line_price, QUICK, rounds
             )
-            if cost >= known[order] - 1e-3:
-                continue
+        if not len(known) or cost >= known[order] - 1e-3:
+            continue
         width = c.option_row.shape[1]
         if entries + len(node) + len(node) * units.shape[1] * width > len(found_row):
             continue

@@ -32,7 +32,7 @@ class Cheapest:
         """Decide the orders in the order in which they stand."""
         meter = Meter(self.effort, self.watch)
         draft = serve_cheapest(problem, meter)
-        bound = own_bound(problem, draft)
+        bound = own_bound(problem)
         prices = np.zeros(problem.rows), np.zeros(problem.nodes)
         return plan_of(problem, draft, bound, *prices, meter.seconds, "cheapest", self.seed)
 
@@ -66,10 +66,10 @@ def serve_cheapest(problem: Problem, meter: Meter) -> Draft:
     return draft
 
 
-def own_bound(problem: Problem, draft: Draft) -> float:
+def own_bound(problem: Problem) -> float:
     """Bound the cost by what each order would cost if it were alone."""
     orders = np.arange(problem.orders)
-    pricing = Pricing(problem, orders, problem.row_limit, problem.node_capacity_parcels, draft.cost.astype(np.float64))
+    pricing = Pricing(problem, orders, problem.row_limit, problem.node_capacity_parcels)
     free = np.zeros(problem.rows), np.zeros(problem.nodes)
     return max(0.0, pricing.at(*free, pricing.start_lines(), ROUNDS_FIRST).bound_cents)
 

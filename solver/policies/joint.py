@@ -94,13 +94,8 @@ class Search:
         self.rng = np.random.default_rng(seed)
         self.seed = seed
         self.cost = cost_of(problem, draft)
-        self.pricing = Pricing(
-            problem,
-            np.arange(problem.orders),
-            problem.row_limit,
-            problem.node_capacity_parcels,
-            draft.cost.astype(np.float64),
-        )
+        everyone = np.arange(problem.orders)
+        self.pricing = Pricing(problem, everyone, problem.row_limit, problem.node_capacity_parcels)
         self.bound = 0.0
         self.size = GROUP_FIRST
 
