@@ -24,15 +24,17 @@ UNBOUNDED = cast(int, np.int64(0))
 """No rounds of the price ascent: no bound is wanted."""
 WEIGHED = 3
 """Sets of lanes tried, each with carriage priced at the weights that the one before led to."""
+WORTHS = (1.0, 1.4, 2.0)
+"""Shares of what lines cost in the best way so far at which lanes are chosen anew."""
 PARTS = 3.0
 """At first a parcel is taken to be this part of the order."""
 KICKS = 40
 """Sets tried without one of the lanes in use, where orders are decided."""
 BRANCHED = 3
 """Where no more parcels are allowed, the best set of lanes is sought by branch and bound."""
-BRANCHED_TIMES = 3
+BRANCHED_TIMES = 2
 """Times that it is, each with carriage priced at the weights that the one before led to."""
-BRANCH_WORK, BRANCH_SLACK = 2_000_000, 1e-3
+BRANCH_WORK, BRANCH_SLACK = 500_000, 1e-3
 """Offers that one search looks at, and how exact it is, as a share of the cost."""
 NO_WAY_CENTS = 1e9
 """What an open unit costs in an order that must be complete."""
@@ -123,27 +125,37 @@ def find_way(
     used, kept = np.zeros(count, dtype=np.bool_), np.zeros(count, dtype=np.bool_)
     near = keep_lanes(lanes, used)
     way = new_way(near)
-    savings = savings_of(lanes, opening, penalty, whole / PARTS, best_grams)
-    chosen = np.empty(0, dtype=np.int64)
-    grams = best_grams
-    for turn in range(WEIGHED):
-        chosen = interchange(savings, lanes.qty, most, np.zeros(len(savings.lane), dtype=np.bool_), chosen, served)
-        wanted = np.zeros(count, dtype=np.bool_)
-        wanted[savings.lane[chosen]] = True
-        if turn and (wanted == used).all():
-            break
-        used = wanted
-        cost, others, by, grams = way_by(c, lanes, left, penalty, used)
-        if cost < best:
-            best, near, way, best_grams, kept = cost, others, by, grams, used
-        savings = savings_of(lanes, opening, penalty, whole / max(1, len(chosen)), grams)
-        chosen = places_of(savings, used)
+    none = np.empty(0, dtype=np.int64)
+    savings = savings_of(lanes, opening, penalty, whole / PARTS, best_grams, False)
+    for turn in range(len(WORTHS) + 1):
+        about = best_grams.sum() / max(1, (best_grams > 0).sum()) if turn else whole / PARTS
+        chosen = none
+        if turn:
+            # lines that are worth what they cost in the best way, or somewhat more, open other lanes than lines worth their penalty
+            valued = savings_of(lanes, opening, np.minimum(penalty, WORTHS[turn - 1] * v), about, best_grams, False)
+            chosen = interchange(valued, lanes.qty, most, np.zeros(len(valued.lane), dtype=np.bool_), none, served)
+            wanted = np.zeros(count, dtype=np.bool_)
+            wanted[valued.lane[chosen]] = True
+            chosen = places_of(savings, wanted)
+        for _ in range(WEIGHED):
+            chosen = interchange(savings, lanes.qty, most, np.zeros(len(savings.lane), dtype=np.bool_), chosen, served)
+            wanted = np.zeros(count, dtype=np.bool_)
+            wanted[savings.lane[chosen]] = True
+            if (wanted == used).all():
+                break
+            used = wanted
+            cost, others, by, grams = way_by(c, lanes, left, penalty, used)
+            if cost < best:
+                best, near, way, best_grams, kept = cost, others, by, grams, used
+            savings = savings_of(lanes, opening, penalty, whole / max(1, len(chosen)), grams, False)
+            chosen = places_of(savings, used)
+        prices_in(near, shop_of(c, near, left, penalty), way, v)
     bound = 0.0
     if most_parcels <= BRANCHED:
         nothing = float((penalty * lanes.qty).sum())
         for turn in range(BRANCHED_TIMES):
             about = best_grams.sum() / max(1, (best_grams > 0).sum())
-            savings = savings_of(lanes, opening, penalty, about, best_grams)
+            savings = savings_of(lanes, opening, penalty, about, best_grams, True)
             saved, chosen = best_set(
                 savings, lanes.qty, most_parcels, nothing - best, BRANCH_SLACK * best, BRANCH_WORK
             )
@@ -172,7 +184,7 @@ def find_way(
             at += 1
             if cost < best - 0.5:
                 best, near, way, best_grams, kept, at = cost, others, by, grams, wanted, 0
-                savings = savings_of(lanes, opening, penalty, whole / max(1, len(other)), grams)
+                savings = savings_of(lanes, opening, penalty, whole / max(1, len(other)), grams, False)
                 chosen = places_of(savings, kept)
     prices_in(near, shop_of(c, near, left, penalty), way, v)
     return bound, best, near, way, v

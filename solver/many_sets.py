@@ -11,6 +11,7 @@ import numpy as np
 from numba import njit
 
 from solver.lanes import Lanes
+from solver.offers import INF
 from solver.problem import Bools, Floats, Ints
 
 LANES_MOST = 16
@@ -88,7 +89,27 @@ def tangent(x: Floats, y: Floats, corners: int, beyond: float, grams: float) -> 
 
 
 @njit(cache=True, nogil=True)
-def savings_of(lanes: Lanes, opening: Floats, penalty: Floats, about: float, grams: Ints) -> Savings:
+def tangents(lanes: Lanes, opening: Floats, about: float, grams: Ints) -> tuple[Floats, Floats]:
+    """(L,) cents for opening and (L,) cents a gram that each lane costs at least, near a weight: parameters as `savings_of`."""
+    steps, upper, tariffs, over = lanes.steps, lanes.upper, lanes.tariff, lanes.over
+    corners = np.zeros(tariffs.shape[:2], dtype=np.int64)
+    shape = (tariffs.shape[0], tariffs.shape[1], tariffs.shape[2] + 1)
+    x, y = np.empty(shape), np.empty(shape)
+    base, slope = opening.copy(), np.zeros(len(opening))
+    for i in range(len(opening)):
+        s, z = lanes.service[i], lanes.zone[i]
+        if s < 0:
+            continue
+        if corners[s, z] == 0:
+            corners[s, z] = hull_of(steps, upper, tariffs, over, s, z, x[s, z], y[s, z])
+        weight = float(grams[i]) if grams[i] > 0 else min(about, float(lanes.heaviest[i]))
+        cents, slope[i] = tangent(x[s, z], y[s, z], corners[s, z], over[s, z] / 1000.0, weight)
+        base[i] += cents
+    return base, slope
+
+
+@njit(cache=True, nogil=True)
+def savings_of(lanes: Lanes, opening: Floats, penalty: Floats, about: float, grams: Ints, by_node: bool) -> Savings:
     """Price lanes by tangents.
 
     Parameters
@@ -97,44 +118,47 @@ def savings_of(lanes: Lanes, opening: Floats, penalty: Floats, about: float, gra
         (n,) cents for a unit left open.
     about, grams
         The weight at which lanes are priced that can carry so much, and (L,) that of single lanes (0: not known).
+    by_node
+        Whether the lanes of a node are made one, with the least opening and the least rate of any: what a set of such saves is at
+        least what any parcels from these nodes do, and they do not share out the same units twice.
     """
     count = len(lanes.at)
     start, line, units, cents, load, services = (
         lanes.start, lanes.line, lanes.units, lanes.cents, lanes.load, lanes.services
     )  # fmt: skip
-    steps, upper, tariffs, over = lanes.steps, lanes.upper, lanes.tariff, lanes.over
-    corners = np.zeros(tariffs.shape[:2], dtype=np.int64)
-    shape = (tariffs.shape[0], tariffs.shape[1], tariffs.shape[2] + 1)
-    x, y = np.empty(shape), np.empty(shape)
+    at_of, service = lanes.at, lanes.service
+    base, slope = tangents(lanes, opening, about, grams)
     total = 0
     for i in range(count):
-        total += start[lanes.at[i] + 1] - start[lanes.at[i]]
+        total += start[at_of[i] + 1] - start[at_of[i]]
     lane, open_cents, alone = np.empty(count, dtype=np.int64), np.empty(count), np.empty(count)
     begin, lines = np.zeros(count + 1, dtype=np.int64), np.empty(total, dtype=np.int64)
     most, each = np.empty(total, dtype=np.int64), np.empty(total)
-    made, entries = 0, 0
+    made, entries, end = 0, 0, 0
     for i in range(count):
-        at, s, z = lanes.at[i], lanes.service[i], lanes.zone[i]
-        base, slope, pick = opening[i], 0.0, lanes.pick_cents[at]
-        if s >= 0:
-            if corners[s, z] == 0:
-                corners[s, z] = hull_of(steps, upper, tariffs, over, s, z, x[s, z], y[s, z])
-            at_grams = float(grams[i]) if grams[i] > 0 else min(about, float(lanes.heaviest[i]))
-            a, slope = tangent(x[s, z], y[s, z], corners[s, z], over[s, z] / 1000.0, at_grams)
-            base += a
-        first, worth = entries, -base
+        if by_node and i < end:
+            continue
+        at, end, chosen, least = at_of[i], i + 1, i, base[i]
+        while by_node and end < count and at_of[end] == at:
+            least = min(least, base[end])
+            if base[end] + slope[end] * about < base[chosen] + slope[chosen] * about:
+                chosen = end
+            end += 1
+        pick, first, worth = lanes.pick_cents[at], entries, -least
         for e in range(start[at], start[at + 1]):
-            if s >= 0 and not services[line[e]] >> s & 1:
-                continue
-            saved = penalty[line[e]] - cents[e] - (pick + slope * load[e]) / units[e]
-            if saved > 0:
+            rate = INF
+            for j in range(i, end):
+                if service[j] < 0 or services[line[e]] >> service[j] & 1:
+                    rate = min(rate, slope[j])
+            saved = penalty[line[e]] - cents[e] - (pick + rate * load[e]) / units[e]
+            if rate < INF and saved > 0:
                 lines[entries], most[entries], each[entries] = line[e], units[e], saved
                 worth += saved * units[e]
                 entries += 1
         if worth <= 0:
             entries = first
             continue
-        lane[made], open_cents[made], alone[made] = i, base, worth
+        lane[made], open_cents[made], alone[made] = chosen, least, worth
         made += 1
         begin[made] = entries
     return by_worth(lane[:made], open_cents, alone[:made], begin, lines, most, each)
