@@ -18,8 +18,9 @@ from solver.many_way import prices_in, serve_by
 from solver.offers import INF
 from solver.problem import Columns, Floats, Ints
 
-QUICK, THOROUGH = cast(int, np.int64(1)), cast(int, np.int64(2))
-"""Effort where orders are only priced, and where they are decided. A plain number would have numba compile for each value."""
+HASTY, QUICK, THOROUGH = cast(int, np.int64(0)), cast(int, np.int64(1)), cast(int, np.int64(2))
+"""Effort where time is over, where orders are only priced, and where they are decided. A plain number would have numba compile for
+each value."""
 UNBOUNDED = cast(int, np.int64(0))
 """No rounds of the price ascent: no bound is wanted."""
 WEIGHED = 3
@@ -61,7 +62,7 @@ def price_many(
     line_price
         (L,) prices on the units of each line to start from (below 0: nothing is known), improved in place for this order's lines.
     effort
-        `QUICK` or `THOROUGH`.
+        `HASTY`, `QUICK` or `THOROUGH`.
     rounds
         Ascent steps of the bound; `UNBOUNDED` for none.
 
@@ -127,7 +128,7 @@ def find_way(
     way = new_way(near)
     none = np.empty(0, dtype=np.int64)
     savings = savings_of(lanes, opening, penalty, whole / PARTS, best_grams, False)
-    for turn in range(len(WORTHS) + 1):
+    for turn in range(len(WORTHS) + 1 if effort else 1):
         about = best_grams.sum() / max(1, (best_grams > 0).sum()) if turn else whole / PARTS
         chosen = none
         if turn:
@@ -151,7 +152,7 @@ def find_way(
             chosen = places_of(savings, used)
         prices_in(near, shop_of(c, near, left, penalty), way, v)
     bound = 0.0
-    if most_parcels <= BRANCHED:
+    if most_parcels <= BRANCHED and effort:
         nothing = float((penalty * lanes.qty).sum())
         for turn in range(BRANCHED_TIMES):
             about = best_grams.sum() / max(1, (best_grams > 0).sum())
@@ -250,4 +251,4 @@ def lane_bounds(
     return key[:made], bound[:made]
 
 
-__all__ = ["QUICK", "THOROUGH", "UNBOUNDED", "lane_bounds", "price_many"]
+__all__ = ["HASTY", "QUICK", "THOROUGH", "UNBOUNDED", "lane_bounds", "price_many"]
