@@ -37,6 +37,8 @@ BRANCHED_TIMES = 2
 """Times that it is, each with carriage priced at the weights that the one before led to."""
 BRANCH_WORK, BRANCH_SLACK = 500_000, 1e-3
 """Offers that one search looks at, and how exact it is, as a share of the cost."""
+START = 0.8
+"""The price ascent starts from this share of what lines cost in the way found."""
 NO_WAY_CENTS = 1e9
 """What an open unit costs in an order that must be complete."""
 
@@ -188,7 +190,7 @@ def find_way(
                 savings = savings_of(lanes, opening, penalty, whole / max(1, len(other)), grams, False)
                 chosen = places_of(savings, kept)
     prices_in(near, shop_of(c, near, left, penalty), way, v)
-    return bound, best, near, way, v
+    return bound, best, near, way, START * v
 
 
 @njit(cache=True, nogil=True)

@@ -9,7 +9,7 @@ from solver.problem import Floats, Ints
 
 SHARE = 0.25
 """Weight of the newest answer in the running mean of the answers."""
-STAGE = 12
+STAGE = 8
 """Ascent steps after which lanes are left out."""
 
 
