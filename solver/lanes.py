@@ -134,7 +134,11 @@ def offered(c: Columns, order: int, left: Ints, node_left: Ints, row_price: Floa
 def lanes_of(
     c: Columns, order: int, dest: int, offers: Offered, node_left: Ints, node_price: Floats, parcel_extra: float
 ) -> Lanes:
-    """List the lanes to a destination that can carry anything of the order, node by node."""
+    """List the lanes to a destination that can carry anything of the order and are needed, node by node.
+
+    A service is not needed where another one carries all the same from there at no more cost, and two parcels are never cheaper than
+    one of them (`service_merges_g`).
+    """
     first, last = c.order_line_start[order], c.order_line_start[order + 1]
     nodes, start, line, units, cents, loads, option = offers
     m, n = len(nodes), last - first
@@ -152,6 +156,7 @@ def lanes_of(
     at_of, service = np.empty(most, dtype=np.int64), np.empty(most, dtype=np.int64)
     zone = np.full(most, -1, dtype=np.int64)
     heaviest, fixed, slope = np.zeros(most, dtype=np.int64), np.empty(most), np.zeros(most)
+    carried = np.zeros(most, dtype=np.int64)
     made = 0
     for at in range(m):
         j = nodes[at]
@@ -162,14 +167,14 @@ def lanes_of(
         for s in range(1 if own == j else count):
             if own != j and zones[j, s] < 0:
                 continue
-            load, carries = 0, False
+            load, lines = 0, 0
             for e in range(start[at], start[at + 1]):
                 if own == j or services[line[e]] >> s & 1:
                     load += loads[e]
-                    carries = True
-            if not carries:
+                    lines += 1
+            if lines == 0:
                 continue
-            at_of[made], heaviest[made] = at, load
+            at_of[made], heaviest[made], carried[made] = at, load, lines
             if own == j:
                 service[made] = NO_SERVICE
                 fixed[made] = opening + late_cents(c, order, ready[j])
@@ -178,10 +183,67 @@ def lanes_of(
                 fixed[made] = opening + late_cents(c, order, ready[j] + transit[s, zones[j, s]])
                 slope[made] = least_slope(steps, upper, tariffs, over, s, zones[j, s], load)
             made += 1
+    lane = needed_lanes(
+        at_of[:made], service, zone, fixed, heaviest, carried, start, c.service_merges_g, steps, upper, tariffs, over
+    )
     return Lanes(
-        qty, grams, services, nodes, spare, overtime, pick_cents, start, line, units, cents, loads, option, at_of[:made],
-        service[:made], zone[:made], fixed[:made], heaviest[:made], slope[:made], steps, upper, tariffs, over,
+        qty, grams, services, nodes, spare, overtime, pick_cents, start, line, units, cents, loads, option, at_of[lane],
+        service[lane], zone[lane], fixed[lane], heaviest[lane], slope[lane], steps, upper, tariffs, over,
     )  # fmt: skip
+
+
+@njit(cache=True, nogil=True)
+def needed_lanes(
+    at: Ints,
+    service: Ints,
+    zone: Ints,
+    fixed: Floats,
+    heaviest: Ints,
+    carried: Ints,
+    start: Ints,
+    merges: Ints,
+    steps: Ints,
+    upper: Ints,
+    tariffs: Ints,
+    over: Ints,
+) -> Ints:
+    """Choose the lanes of which no other from the same node carries all the same at no more cost; (L,) `carried` counts offers."""
+    services, zones = tariffs.shape[0], tariffs.shape[1]
+    dearer = np.full((zones, services, services), INF)
+    lane, made = np.empty(len(at), dtype=np.int64), 0
+    first, last = 0, 0
+    for i in range(len(at)):
+        if i == last:
+            first = i
+            while last < len(at) and at[last] == at[i]:
+                last += 1
+        needed = True
+        for b in range(first, last):
+            z, s, t = zone[i], service[i], service[b]
+            if b == i or s < 0 or zone[b] != z or heaviest[b] > merges[t, z]:
+                continue
+            if carried[b] < start[at[b] + 1] - start[at[b]]:
+                continue
+            if dearer[z, t, s] == INF:
+                dearer[z, t, s] = most_dearer(steps, upper, tariffs, over, t, s, z)
+            more = dearer[z, t, s] + fixed[b] - fixed[i]
+            needed = needed and (more > 0 or (more == 0 and b > i))
+        if needed:
+            lane[made] = i
+            made += 1
+    return lane[:made]
+
+
+@njit(cache=True, nogil=True)
+def most_dearer(steps: Ints, upper: Ints, tariffs: Ints, over: Ints, service: int, other: int, zone: int) -> float:
+    """The most that a service costs above another one in a zone, up to its last step."""
+    most, above = -INF, 1
+    for t in range(steps[service]):
+        most = max(
+            most, tariffs[service, zone, t] - float(tariff_cents(steps, upper, tariffs, over, other, zone, above))
+        )
+        above = upper[service, t] + 1
+    return most
 
 
 @njit(cache=True, nogil=True)

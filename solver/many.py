@@ -12,7 +12,17 @@ from numba import njit
 
 from solver.lanes import Lanes, keep_lanes, lanes_of, offered, openings
 from solver.many_bound import bound_by_prices, relaxed
-from solver.many_sets import LANES_MOST, Savings, best_set, interchange, savings_of, served_by_none
+from solver.many_sets import (
+    LANES_MOST,
+    Savings,
+    add_lane,
+    best_beside,
+    best_set,
+    clear,
+    interchange,
+    savings_of,
+    served_by_none,
+)
 from solver.many_shop import Way, new_way, shop_of
 from solver.many_way import prices_in, serve_by
 from solver.offers import INF
@@ -153,6 +163,21 @@ def find_way(
             savings = savings_of(lanes, opening, penalty, whole / max(1, len(chosen)), grams, False)
             chosen = places_of(savings, used)
         prices_in(near, shop_of(c, near, left, penalty), way, v)
+    if effort:
+        # a tariff with high steps may ask for one parcel more than its tangents do
+        chosen = places_of(savings, kept)
+        clear(served, lanes.qty)
+        for i in chosen:
+            add_lane(savings, served, i)
+        more = -1
+        if len(chosen) < most:
+            more = best_beside(savings, served, chosen, np.zeros(len(savings.lane), dtype=np.bool_), -INF)[1]
+        if more >= 0:
+            used = kept.copy()
+            used[savings.lane[more]] = True
+            cost, others, by, grams = way_by(c, lanes, left, penalty, used)
+            if cost < best:
+                best, near, way, best_grams, kept = cost, others, by, grams, used
     bound = 0.0
     if most_parcels <= BRANCHED and effort:
         nothing = float((penalty * lanes.qty).sum())

@@ -443,4 +443,4 @@ def best_set(savings: Savings, qty: Ints, most: int, least: float, slack: float,
     return max(above, best), found
 
 
-__all__ = ["LANES_MOST", "Savings", "Served", "best_set", "interchange", "savings_of", "served_by_none"]
+__all__ = ["LANES_MOST", "Savings", "Served", "add_lane", "best_beside", "best_set", "clear", "interchange", "savings_of", "served_by_none"]
