@@ -136,8 +136,8 @@ def lanes_of(
 ) -> Lanes:
     """List the lanes to a destination that can carry anything of the order and are needed, node by node.
 
-    A service is not needed where another one carries all the same from there at no more cost, and two parcels are never cheaper than
-    one of them (`service_merges_g`).
+    A service is not needed where another one carries all the same from there at no more cost, and two parcels are never cheaper
+    than one of them (`service_merges_g`).
     """
     first, last = c.order_line_start[order], c.order_line_start[order + 1]
     nodes, start, line, units, cents, loads, option = offers
@@ -219,7 +219,7 @@ def needed_lanes(
                 last += 1
         needed = True
         for b in range(first, last):
-            z, s, t = zone[i], service[i], service[b]
+            z, s, t = int(zone[i]), int(service[i]), int(service[b])
             if b == i or s < 0 or zone[b] != z or heaviest[b] > merges[t, z]:
                 continue
             if carried[b] < start[at[b] + 1] - start[at[b]]:
@@ -237,12 +237,11 @@ def needed_lanes(
 @njit(cache=True, nogil=True)
 def most_dearer(steps: Ints, upper: Ints, tariffs: Ints, over: Ints, service: int, other: int, zone: int) -> float:
     """The most that a service costs above another one in a zone, up to its last step."""
-    most, above = -INF, 1
+    most = -INF
     for t in range(steps[service]):
-        most = max(
-            most, tariffs[service, zone, t] - float(tariff_cents(steps, upper, tariffs, over, other, zone, above))
-        )
-        above = upper[service, t] + 1
+        above = upper[service, t - 1] + 1 if t else 1
+        rival = tariff_cents(steps, upper, tariffs, over, other, zone, above)
+        most = max(most, float(tariffs[service, zone, t] - rival))
     return most
 
 
@@ -269,13 +268,13 @@ def keep_lanes(lanes: Lanes, keep: Bools) -> Lanes:
         slot[lanes.at[i]] = 0
     node = np.flatnonzero(slot >= 0)
     start = np.zeros(len(node) + 1, dtype=np.int64)
-    for i in range(len(node)):
-        slot[node[i]] = i
-        start[i + 1] = start[i] + lanes.start[node[i] + 1] - lanes.start[node[i]]
+    for a in range(len(node)):
+        slot[node[a]] = a
+        start[a + 1] = start[a] + lanes.start[node[a] + 1] - lanes.start[node[a]]
     offer = np.empty(start[len(node)], dtype=np.int64)
-    for i in range(len(node)):
-        for e in range(start[i], start[i + 1]):
-            offer[e] = lanes.start[node[i]] + e - start[i]
+    for a in range(len(node)):
+        for e in range(start[a], start[a + 1]):
+            offer[e] = lanes.start[node[a]] + e - start[a]
     return Lanes(
         lanes.qty, lanes.grams, lanes.services, lanes.nodes[node], lanes.spare[node], lanes.overtime[node],
         lanes.pick_cents[node], start, lanes.line[offer], lanes.units[offer], lanes.cents[offer], lanes.load[offer],

@@ -15,6 +15,7 @@ from solver.many_bound import bound_by_prices, relaxed
 from solver.many_sets import (
     LANES_MOST,
     Savings,
+    Served,
     add_lane,
     best_beside,
     best_set,
@@ -26,7 +27,10 @@ from solver.many_sets import (
 from solver.many_shop import Way, new_way, shop_of
 from solver.many_way import prices_in, serve_by
 from solver.offers import INF
-from solver.problem import Columns, Floats, Ints
+from solver.problem import Bools, Columns, Floats, Ints
+
+Found = tuple[float, Lanes, Way, Ints, Bools]
+"""What a way costs, its lanes, the way by them, (L,) the weight of its parcels by lane, and (L,) which lanes those are."""
 
 HASTY, QUICK, THOROUGH = cast(int, np.int64(0)), cast(int, np.int64(1)), cast(int, np.int64(2))
 """Effort where time is over, where orders are only priced, and where they are decided. A plain number would have numba compile for
@@ -131,110 +135,156 @@ def find_way(
     bound, cost, used, way, v
         What any way costs at least (0: not known); what this one costs, its lanes and the way by them; (n,) what lines cost in it.
     """
-    count, opening, served = len(lanes.at), openings(lanes), served_by_none(lanes.qty)
-    whole = float((lanes.qty * lanes.grams).sum())
+    opening, served, v = openings(lanes), served_by_none(lanes.qty), np.empty(len(penalty))
+    nobody = np.zeros(len(opening), dtype=np.bool_)
+    about = float((lanes.qty * lanes.grams).sum()) / PARTS
     most = min(most_parcels, LANES_MOST)
-    best, best_grams, v = INF, np.zeros(count, dtype=np.int64), penalty.copy()
-    used, kept = np.zeros(count, dtype=np.bool_), np.zeros(count, dtype=np.bool_)
-    near = keep_lanes(lanes, used)
-    way = new_way(near)
-    none = np.empty(0, dtype=np.int64)
-    savings = savings_of(lanes, opening, penalty, whole / PARTS, best_grams, False)
-    for turn in range(len(WORTHS) + 1 if effort else 1):
-        about = best_grams.sum() / max(1, (best_grams > 0).sum()) if turn else whole / PARTS
-        chosen = none
-        if turn:
-            # lines that are worth what they cost in the best way, or somewhat more, open other lanes than lines worth their penalty
-            valued = savings_of(lanes, opening, np.minimum(penalty, WORTHS[turn - 1] * v), about, best_grams, False)
-            chosen = interchange(valued, lanes.qty, most, np.zeros(len(valued.lane), dtype=np.bool_), none, served)
-            wanted = np.zeros(count, dtype=np.bool_)
-            wanted[valued.lane[chosen]] = True
-            chosen = places_of(savings, wanted)
-        for _ in range(WEIGHED):
-            chosen = interchange(savings, lanes.qty, most, np.zeros(len(savings.lane), dtype=np.bool_), chosen, served)
-            wanted = np.zeros(count, dtype=np.bool_)
-            wanted[savings.lane[chosen]] = True
-            if (wanted == used).all():
-                break
-            used = wanted
-            cost, others, by, grams = way_by(c, lanes, left, penalty, used)
-            if cost < best:
-                best, near, way, best_grams, kept = cost, others, by, grams, used
-            savings = savings_of(lanes, opening, penalty, whole / max(1, len(chosen)), grams, False)
-            chosen = places_of(savings, used)
-        prices_in(near, shop_of(c, near, left, penalty), way, v)
+    found = way_by(c, lanes, left, penalty, nobody)
+    found = exchanged(c, lanes, left, opening, penalty, most, about, nobody, found, served)
     if effort:
-        # a tariff with high steps may ask for one parcel more than its tangents do
-        chosen = places_of(savings, kept)
-        clear(served, lanes.qty)
-        for i in chosen:
-            add_lane(savings, served, i)
-        more = -1
-        if len(chosen) < most:
-            more = best_beside(savings, served, chosen, np.zeros(len(savings.lane), dtype=np.bool_), -INF)[1]
-        if more >= 0:
-            used = kept.copy()
-            used[savings.lane[more]] = True
-            cost, others, by, grams = way_by(c, lanes, left, penalty, used)
-            if cost < best:
-                best, near, way, best_grams, kept = cost, others, by, grams, used
+        for worth in WORTHS:
+            # lines that are worth what they cost in the best way, or somewhat more, open other lanes than lines worth their penalty
+            prices_in(found[1], shop_of(c, found[1], left, penalty), found[2], v)
+            about = mean_weight(found[3])
+            valued = savings_of(lanes, opening, np.minimum(penalty, worth * v), about, found[3], False)
+            chosen = interchange(valued, lanes.qty, most, nobody, np.empty(0, dtype=np.int64), served)
+            wanted = marked(valued, chosen, len(opening))
+            found = exchanged(c, lanes, left, opening, penalty, most, about, wanted, found, served)
+        found = with_one_more(c, lanes, left, opening, penalty, most, found, served)
     bound = 0.0
-    if most_parcels <= BRANCHED and effort:
-        nothing = float((penalty * lanes.qty).sum())
-        for turn in range(BRANCHED_TIMES):
-            about = best_grams.sum() / max(1, (best_grams > 0).sum())
-            savings = savings_of(lanes, opening, penalty, about, best_grams, True)
-            saved, chosen = best_set(
-                savings, lanes.qty, most_parcels, nothing - best, BRANCH_SLACK * best, BRANCH_WORK
-            )
-            bound = max(bound, nothing - saved)
-            if len(chosen) == 0:
-                break
-            used = np.zeros(count, dtype=np.bool_)
-            used[savings.lane[chosen]] = True
-            cost, others, by, grams = way_by(c, lanes, left, penalty, used)
-            best_grams = grams
-            if cost < best:
-                best, near, way, kept = cost, others, by, used
+    if effort and most_parcels <= BRANCHED:
+        bound, found = branched(c, lanes, left, opening, penalty, most_parcels, found)
     elif effort > 1:
-        kicks, at = KICKS, 0
-        chosen = places_of(savings, kept)
-        while at < len(chosen) and kicks > 0:
-            kicks -= 1
-            barred = np.zeros(len(savings.lane), dtype=np.bool_)
-            barred[chosen[at]] = True
-            other = interchange(
-                savings, lanes.qty, most, barred, np.concatenate((chosen[:at], chosen[at + 1 :])), served
-            )
-            wanted = np.zeros(count, dtype=np.bool_)
-            wanted[savings.lane[other]] = True
-            cost, others, by, grams = way_by(c, lanes, left, penalty, wanted)
-            at += 1
-            if cost < best - 0.5:
-                best, near, way, best_grams, kept, at = cost, others, by, grams, wanted, 0
-                savings = savings_of(lanes, opening, penalty, whole / max(1, len(other)), grams, False)
-                chosen = places_of(savings, kept)
+        found = kicked(c, lanes, left, opening, penalty, most, found, served)
+    cost, near, way, _, _ = found
     prices_in(near, shop_of(c, near, left, penalty), way, v)
-    return bound, best, near, way, START * v
+    return bound, cost, near, way, START * v
 
 
 @njit(cache=True, nogil=True)
-def places_of(savings: Savings, used: np.ndarray) -> Ints:
-    """Where some lanes stand in `savings`."""
-    return np.flatnonzero(used[savings.lane])
-
-
-@njit(cache=True, nogil=True)
-def way_by(
-    c: Columns, lanes: Lanes, left: Ints, penalty: Floats, used: np.ndarray
-) -> tuple[float, Lanes, Way, Ints]:
-    """Serve by some lanes: the cost, these lanes, the way, and (L,) weights by lane."""
+def way_by(c: Columns, lanes: Lanes, left: Ints, penalty: Floats, used: Bools) -> Found:
+    """Serve by some lanes, at true cost."""
     near = keep_lanes(lanes, used)
     way = new_way(near)
     cost = serve_by(near, shop_of(c, near, left, penalty), way, float((penalty * lanes.qty).sum()))
     grams = np.zeros(len(used), dtype=np.int64)
     grams[np.flatnonzero(used)] = way.grams
-    return cost, near, way, grams
+    return cost, near, way, grams, used
+
+
+@njit(cache=True, nogil=True)
+def marked(savings: Savings, chosen: Ints, count: int) -> Bools:
+    """(L,) mark the lanes at these places."""
+    used = np.zeros(count, dtype=np.bool_)
+    used[savings.lane[chosen]] = True
+    return used
+
+
+@njit(cache=True, nogil=True)
+def places_of(savings: Savings, used: Bools) -> Ints:
+    """Where marked lanes stand in `savings`."""
+    return np.flatnonzero(used[savings.lane])
+
+
+@njit(cache=True, nogil=True)
+def mean_weight(grams: Ints) -> float:
+    """The weight of a parcel that is not empty."""
+    return grams.sum() / max(1, (grams > 0).sum())
+
+
+@njit(cache=True, nogil=True)
+def exchanged(
+    c: Columns,
+    lanes: Lanes,
+    left: Ints,
+    opening: Floats,
+    penalty: Floats,
+    most: int,
+    about: float,
+    used: Bools,
+    found: Found,
+    served: Served,
+) -> Found:
+    """Exchange lanes, beginning with those in use, each time with carriage priced at the weights of the way before."""
+    grams, nobody = found[3], np.zeros(len(used), dtype=np.bool_)
+    for turn in range(WEIGHED):
+        savings = savings_of(lanes, opening, penalty, about, grams, False)
+        chosen = interchange(savings, lanes.qty, most, nobody, places_of(savings, used), served)
+        wanted = marked(savings, chosen, len(used))
+        if turn and (wanted == used).all():
+            break
+        used = wanted
+        trial = way_by(c, lanes, left, penalty, used)
+        if trial[0] < found[0]:
+            found = trial
+        grams = trial[3]
+        about = mean_weight(grams)
+    return found
+
+
+@njit(cache=True, nogil=True)
+def with_one_more(
+    c: Columns, lanes: Lanes, left: Ints, opening: Floats, penalty: Floats, most: int, found: Found, served: Served
+) -> Found:
+    """Try the lane that would save most beside those in use: high steps of a tariff may ask for more than tangents do."""
+    savings = savings_of(lanes, opening, penalty, mean_weight(found[3]), found[3], False)
+    chosen = places_of(savings, found[4])
+    if len(chosen) >= most:
+        return found
+    clear(served, lanes.qty)
+    for i in chosen:
+        add_lane(savings, served, i)
+    more = best_beside(savings, served, chosen, np.zeros(len(opening), dtype=np.bool_), -INF)[1]
+    if more < 0:
+        return found
+    used = found[4].copy()
+    used[savings.lane[more]] = True
+    trial = way_by(c, lanes, left, penalty, used)
+    return trial if trial[0] < found[0] else found
+
+
+@njit(cache=True, nogil=True)
+def branched(
+    c: Columns, lanes: Lanes, left: Ints, opening: Floats, penalty: Floats, most_parcels: int, found: Found
+) -> tuple[float, Found]:
+    """Seek the best set of few lanes by branch and bound: no way costs less than the first result."""
+    nothing = float((penalty * lanes.qty).sum())
+    bound, grams = 0.0, found[3]
+    for _ in range(BRANCHED_TIMES):
+        savings = savings_of(lanes, opening, penalty, mean_weight(grams), grams, True)
+        least, slack = nothing - found[0], BRANCH_SLACK * found[0]
+        saved, chosen = best_set(savings, lanes.qty, most_parcels, least, slack, BRANCH_WORK)
+        bound = max(bound, nothing - saved)
+        if len(chosen) == 0:
+            break
+        trial = way_by(c, lanes, left, penalty, marked(savings, chosen, len(opening)))
+        if trial[0] < found[0]:
+            found = trial
+        grams = trial[3]
+    return bound, found
+
+
+@njit(cache=True, nogil=True)
+def kicked(
+    c: Columns, lanes: Lanes, left: Ints, opening: Floats, penalty: Floats, most: int, found: Found, served: Served
+) -> Found:
+    """Do without one of the lanes in use, and exchange lanes from there; from a better way begin again."""
+    count, at, kicks = len(opening), 0, KICKS
+    savings = savings_of(lanes, opening, penalty, mean_weight(found[3]), found[3], False)
+    chosen = places_of(savings, found[4])
+    while at < len(chosen) and kicks > 0:
+        kicks -= 1
+        barred = np.zeros(count, dtype=np.bool_)
+        barred[chosen[at]] = True
+        rest = np.concatenate((chosen[:at], chosen[at + 1 :]))
+        other = interchange(savings, lanes.qty, most, barred, rest, served)
+        trial = way_by(c, lanes, left, penalty, marked(savings, other, count))
+        at += 1
+        if trial[0] < found[0] - 0.5:
+            found, at = trial, 0
+            savings = savings_of(lanes, opening, penalty, mean_weight(found[3]), found[3], False)
+            chosen = places_of(savings, found[4])
+    return found
 
 
 @njit(cache=True)

@@ -1,8 +1,8 @@
 """Which lanes an order of many lines should use, where carriage is a price for opening and a rate a gram.
 
-On every lane carriage is at least some line a + b * grams; which line is chosen by a weight at which it comes nearest. With it, what
-a set of lanes saves is a submodular function of the set: a lane saves less the more others there are. So the lane that saves most
-beside others is found by looking at few, and where few parcels are allowed the best set of all is proven by branch and bound.
+On every lane carriage is at least some line a + b * grams; which line is chosen by a weight at which it comes nearest. With it,
+what a set of lanes saves is a submodular function of the set: a lane saves less the more others there are. So the lane that saves
+most beside others is found by looking at few, and where few parcels are allowed the best set is proven by branch and bound.
 """
 
 from typing import NamedTuple
@@ -47,14 +47,14 @@ class Served(NamedTuple):
     ----------
     free
         (n,) units that are open.
-    count
-        (n,) lanes that serve a line.
+    lanes
+        (n,) how many lanes serve a line.
     units, each, by
         (n, LANES_MOST + 1) units, what one saves, and place in `Savings`, by rising `each`.
     """
 
     free: Ints
-    count: Ints
+    lanes: Ints
     units: Ints
     each: Floats
     by: Ints
@@ -165,9 +165,7 @@ def savings_of(lanes: Lanes, opening: Floats, penalty: Floats, about: float, gra
 
 
 @njit(cache=True, nogil=True)
-def by_worth(
-    lane: Ints, opening: Floats, alone: Floats, start: Ints, line: Ints, units: Ints, each: Floats
-) -> Savings:
+def by_worth(lane: Ints, opening: Floats, alone: Floats, start: Ints, line: Ints, units: Ints, each: Floats) -> Savings:
     """Sort lanes by falling worth."""
     made = len(lane)
     sequence = np.argsort(-alone, kind="mergesort")
@@ -195,16 +193,16 @@ def served_by_none(qty: Ints) -> Served:
 def clear(served: Served, qty: Ints) -> None:
     """Open all units again."""
     served.free[:] = qty
-    served.count[:] = 0
+    served.lanes[:] = 0
 
 
 @njit(cache=True, nogil=True)
 def copy_served(into: Served, served: Served) -> None:
     """Copy how lines are served."""
     into.free[:] = served.free
-    into.count[:] = served.count
-    for k in range(len(served.count)):
-        for p in range(served.count[k]):
+    into.lanes[:] = served.lanes
+    for k in range(len(served.lanes)):
+        for p in range(served.lanes[k]):
             into.units[k, p], into.each[k, p], into.by[k, p] = served.units[k, p], served.each[k, p], served.by[k, p]
 
 
@@ -274,15 +272,15 @@ def total_saved(savings: Savings, served: Served, used: Ints) -> float:
     total = 0.0
     for i in used:
         total -= savings.opening[i]
-    for k in range(len(served.count)):
-        for p in range(served.count[k]):
+    for k in range(len(served.lanes)):
+        for p in range(served.lanes[k]):
             total += served.units[k, p] * served.each[k, p]
     return total
 
 
 @njit(cache=True, nogil=True)
 def best_beside(savings: Savings, served: Served, used: Ints, barred: Bools, above: float) -> tuple[float, int]:
-    """The lane that saves most beside those in use, if it is more than `above`: what it saves, opening paid, and which (-1: none)."""
+    """The lane that saves most beside those in use, if more than `above`: what it saves, opening paid, and which (-1: none)."""
     start, line, units, each, opening, alone = (
         savings.start, savings.line, savings.units, savings.each, savings.opening, savings.alone
     )  # fmt: skip
@@ -443,4 +441,15 @@ def best_set(savings: Savings, qty: Ints, most: int, least: float, slack: float,
     return max(above, best), found
 
 
-__all__ = ["LANES_MOST", "Savings", "Served", "add_lane", "best_beside", "best_set", "clear", "interchange", "savings_of", "served_by_none"]
+__all__ = [
+    "LANES_MOST",
+    "Savings",
+    "Served",
+    "add_lane",
+    "best_beside",
+    "best_set",
+    "clear",
+    "interchange",
+    "savings_of",
+    "served_by_none",
+]

@@ -252,5 +252,3 @@ def prices_in(lanes: Lanes, shop: Shop, way: Way, v: Floats) -> None:
 
 
 __all__ = ["prices_in", "serve_by"]
-
-

@@ -135,7 +135,8 @@ class Pricing:
             )  # fmt: skip
             count = _price(
                 problem.columns, self.orders, self.few, self.left, self.open_nodes, row_price, node_price, open_cents,
-                line_price, HASTY if hasty else QUICK, ROUNDS_LATE if hasty else rounds, value, chunk, chunks, self.limited, known, *found,
+                line_price, HASTY if hasty else QUICK, ROUNDS_LATE if hasty else rounds, value, chunk, chunks,
+                self.limited, known, *found,
             )  # fmt: skip
             order, cents, start, row, use = found
             entries = start[count]
