@@ -102,9 +102,8 @@ def price_again(problem: Problem, plan: Plan) -> tuple[Pricing, Priced]:
     A price on a capacity that never binds proves nothing and counts as 0. A plan file has no place for the price of a unit of
     capacity: where a plan has prices, but none of those, they are sought again, the others as they stand.
     """
-    target = sum(order_bills(problem, plan).values(), np.zeros(problem.orders, dtype=np.int64)).astype(np.float64)
     everyone = np.arange(problem.orders)
-    pricing = Pricing(problem, everyone, problem.row_limit, problem.node_capacity_parcels, target)
+    pricing = Pricing(problem, everyone, problem.row_limit, problem.node_capacity_parcels)
     node_price = np.where(pricing.limited, np.minimum(_or_zero(plan.node_price, problem.nodes), pricing.ceiling), 0.0)
     row_price = _or_zero(plan.row_price, problem.rows)
     priced = pricing.at(row_price, node_price, pricing.start_lines(), LINE_ROUNDS)

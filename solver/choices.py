@@ -188,8 +188,7 @@ def few(problem: Problem) -> bool:
 
 def pricing_of(problem: Problem, market: Market) -> Pricing:
     """The order's own pricing: a capacity in it has a price instead of a limit."""
-    scale = (problem.line_open_cents * problem.line_qty).sum(keepdims=True).astype(np.float64)
-    return Pricing(problem, np.zeros(1, dtype=np.int64), market.left, market.node_left, scale)
+    return Pricing(problem, np.zeros(1, dtype=np.int64), market.left, market.node_left)
 
 
 def serve(problem: Problem, market: Market) -> Way | None:

@@ -103,7 +103,7 @@ def _ask(problem: Problem, draft: Draft, orders: Ints, priced: Priced, most: int
     release(problem.columns, draft, orders, left, node_left)
     overtime = np.where(problem.node_overtime_cents == HARD, 0, problem.node_overtime_cents)
     others = int(draft.cost.sum() - draft.cost[orders].sum() + (np.maximum(0, -node_left) * overtime).sum())
-    pricing = Pricing(problem, orders, left, node_left, draft.cost.astype(np.float64))
+    pricing = Pricing(problem, orders, left, node_left)
     node_price = np.where(pricing.limited, np.minimum(priced.node_price, pricing.ceiling), 0.0)
     priced = pricing.at(np.array(priced.row_price), node_price, priced.line_price.copy(), ROUNDS_FIRST)
     bound = max(priced.bound_cents, 0.0)

@@ -11,7 +11,7 @@ from functools import cache
 import numpy as np
 
 from solver.draft import new_draft, serve_in_turn
-from solver.many import BOUNDED, QUICK, bound_many, lane_bounds, price_many
+from solver.many import QUICK, lane_bounds, price_many
 from solver.policies import make
 from solver.prices import Pricing
 from solver.problem import Problem
@@ -49,15 +49,14 @@ def compile_part(part: str) -> None:
     prices = np.zeros(problem.rows), np.zeros(problem.nodes), problem.line_open_cents.astype(np.float64)
     state = problem.columns, 0, draft.left, draft.node_left, *prices, 0.0
     if part == "bounds":
-        bound_many(*state, 1000.0, prices[2].copy(), 2)
         lane_bounds(*state[:6], prices[2].copy())
         split_few(*state, TABLE_MAX)
     elif part == "many":
-        price_many(*state, prices[2].copy(), QUICK, BOUNDED)
+        price_many(*state, prices[2].copy(), QUICK, 2)
     elif part == "draft":
         serve_in_turn(problem, draft, np.arange(problem.orders))
     elif part == "price":
-        pricing = Pricing(problem, np.arange(problem.orders), draft.left, draft.node_left, np.ones(problem.orders))
+        pricing = Pricing(problem, np.arange(problem.orders), draft.left, draft.node_left)
         pricing.at(prices[0], prices[1], pricing.start_lines(), 2)
     elif part == "rules":
         for name in ("nearest", "fewest_parcels"):

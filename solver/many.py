@@ -1,8 +1,8 @@
 """Serving one order of many lines or units: a good way, and a bound that says how good.
 
 The order is a facility-location problem: opening a parcel has a fixed price, carriage rises with weight in steps, each line goes to
-open parcels. Prices on its lines (as in Erlenkotter 1978) give a bound and say which lanes matter; a local search over those finds
-a way.
+open parcels. A way is found by exchanging lanes, with carriage as a price and a rate a gram; the bound comes from prices on the
+lines (as in Erlenkotter 1978), and where few parcels are allowed from the best set of lanes.
 """
 
 from typing import cast
@@ -11,24 +11,48 @@ import numpy as np
 from numba import njit
 
 from solver.lanes import Lanes, keep_lanes, lanes_of, offered, openings
-from solver.many_bound import NO_PARCELS, first_rank, raise_prices, relaxed, start_prices
+from solver.many_bound import bound_by_prices, relaxed
+from solver.many_sets import (
+    LANES_MOST,
+    Savings,
+    Served,
+    add_lane,
+    best_beside,
+    best_set,
+    clear,
+    interchange,
+    savings_of,
+    served_by_none,
+)
 from solver.many_shop import Way, new_way, shop_of
-from solver.many_way import prices_in, promising, rounded, search, serve_by
+from solver.many_way import prices_in, serve_by
 from solver.offers import INF
-from solver.problem import Columns, Floats, Ints
+from solver.problem import Bools, Columns, Floats, Ints
 
-QUICK, THOROUGH = cast(int, np.int64(1)), cast(int, np.int64(2))
-"""Effort where orders are only priced, and where they are decided. A plain number would have numba compile for each value."""
-BOUNDED, UNBOUNDED = cast(bool, np.bool_(True)), cast(bool, np.bool_(False))
-"""Whether a bound is wanted."""
-REPRICED = 4
-"""How often other lanes are looked for at the prices of the best way so far."""
-SEARCHED = 16
-"""Nodes that the local search considers where orders are only priced; three times as many where they are decided."""
-ROUNDS_ALL, ROUNDS_WARM = 24, 4
-"""Ascent steps of the line prices over all lanes, from a cold start and from a warm one."""
-ROUNDS_KEPT = cast(int, np.int64(60))
-"""The same over the lanes that remain."""
+Found = tuple[float, Lanes, Way, Ints, Bools]
+"""What a way costs, its lanes, the way by them, (L,) the weight of its parcels by lane, and (L,) which lanes those are."""
+
+HASTY, QUICK, THOROUGH = cast(int, np.int64(0)), cast(int, np.int64(1)), cast(int, np.int64(2))
+"""Effort where time is over, where orders are only priced, and where they are decided. A plain number would have numba compile for
+each value."""
+UNBOUNDED = cast(int, np.int64(0))
+"""No rounds of the price ascent: no bound is wanted."""
+WEIGHED = 3
+"""Sets of lanes tried, each with carriage priced at the weights that the one before led to."""
+WORTHS = (1.0, 1.4, 2.0)
+"""Shares of what lines cost in the best way so far at which lanes are chosen anew."""
+PARTS = 3.0
+"""At first a parcel is taken to be this part of the order."""
+KICKS = 40
+"""Sets tried without one of the lanes in use, where orders are decided."""
+BRANCHED = 3
+"""Where no more parcels are allowed, the best set of lanes is sought by branch and bound."""
+BRANCHED_TIMES = 2
+"""Times that it is, each with carriage priced at the weights that the one before led to."""
+BRANCH_WORK, BRANCH_SLACK = 500_000, 1e-3
+"""Offers that one search looks at, and how exact it is, as a share of the cost."""
+START = 0.8
+"""The price ascent starts from this share of what lines cost in the way found."""
 NO_WAY_CENTS = 1e9
 """What an open unit costs in an order that must be complete."""
 
@@ -45,7 +69,7 @@ def price_many(
     parcel_extra: float,
     line_price: Floats,
     effort: int,
-    bounded: bool,
+    rounds: int,
 ) -> tuple[float, float, int, Ints, Ints, Ints]:
     """Serve one order of many lines well, and bound what any way of serving it costs.
 
@@ -54,20 +78,20 @@ def price_many(
     line_price
         (L,) prices on the units of each line to start from (below 0: nothing is known), improved in place for this order's lines.
     effort
-        Rounds of the local search; 0 for the way that the line prices suggest.
-    bounded
-        Whether a bound is wanted; it is 0 without.
+        `HASTY`, `QUICK` or `THOROUGH`.
+    rounds
+        Ascent steps of the bound; `UNBOUNDED` for none.
 
     Returns
     -------
     bound, cost, dest, node, service, units
-        No way costs less than the bound; the cost, prices included, of the way found; where it goes; (p,) node and service and
-        (p, n) units of its parcels.
+        No way costs less than the bound (0 where none is wanted); the cost, prices included, of the way found; where it goes; (p,)
+        node and service and (p, n) units of its parcels.
     """
     first, last = c.order_line_start[order], c.order_line_start[order + 1]
     n = last - first
-    nodes, avail, unit, option = offered(c, order, left, node_left, row_price)
-    complete = c.order_ship_complete[order]
+    offers = offered(c, order, left, node_left, row_price)
+    complete, most_parcels = c.order_ship_complete[order], c.order_max_parcels[order]
     nothing = 0.0
     penalty, ceiling = np.empty(n), np.empty(n)
     for k in range(n):
@@ -79,161 +103,188 @@ def price_many(
     out_node, out_service = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
     out_units = np.empty((0, n), dtype=np.int64)
     for dest in range(c.order_dest_start[order], c.order_dest_start[order + 1]):
-        lanes = lanes_of(c, order, dest, nodes, avail, unit, option, node_left, node_price, parcel_extra)
+        lanes = lanes_of(c, order, dest, offers, node_left, node_price, parcel_extra)
         if len(lanes.at) == 0:
             continue
-        v = start.copy()
-        lowest, cost, used, way = price_dest(
-            c, lanes, left, penalty, ceiling, c.order_max_parcels[order], v, v[0] >= 0, effort, bounded, least
-        )
+        lowest, cost, used, way, v = find_way(c, lanes, left, penalty, most_parcels, effort)
         if cost < least - 1e-6 and not (complete and way.rest.sum() > 0):
             least, least_dest = cost, dest
             parcels = np.flatnonzero(way.picks > 0)
             out_node, out_service, out_units = used.nodes[used.at[parcels]], used.service[parcels], way.units[parcels]
+        if not rounds:
+            continue
+        lowest = min(least, lowest)
+        if start[0] >= 0:
+            v[:] = start
+        if lowest < least - BRANCH_SLACK * least:
+            lowest = max(lowest, bound_by_prices(lanes, v, ceiling, most_parcels, least, rounds))
         if lowest < bound or dest == c.order_dest_start[order]:
             bound = min(bound, lowest)
             line_price[first:last] = v
-    return max(0.0, min(bound, least)), least, least_dest, out_node, out_service, out_units
-
-
-@njit(inline="always")
-def price_dest(
-    c: Columns,
-    lanes: Lanes,
-    left: Ints,
-    penalty: Floats,
-    ceiling: Floats,
-    most_parcels: int,
-    v: Floats,
-    warm: bool,
-    effort: int,
-    bounded: bool,
-    target: float,
-) -> tuple[float, float, Lanes, Way]:
-    """Do the same for one destination: the bound, the cost, and the way with the lanes that it is made of."""
-    n, count = len(v), len(lanes.at)
-    nothing = float((penalty * lanes.qty).sum())
-    gain, opened, take = np.full(count, -INF), np.zeros(count), np.zeros((count, n))
-    rank = first_rank(lanes)
-    goal = target
-    plain = np.empty(n)
-    searched = SEARCHED if effort < 2 else 3 * SEARCHED
-    first = (start_prices(lanes, penalty, most_parcels, plain) >= INF).astype(np.float64)
-    if not warm:
-        v[:] = plain
-    near = keep_lanes(lanes, first > 0)
-    if len(near.at):
-        shop, way = shop_of(c, near, left, penalty), new_way(near)
-        goal = min(goal, search(near, shop, most_parcels, np.ones(len(near.at)), way, nothing, QUICK))
-    bound = raise_prices(
-        lanes, v, ceiling, most_parcels, goal, ROUNDS_WARM if warm else ROUNDS_ALL, rank, gain, take, opened
-    )  # fmt: skip
-    promise = gain.copy()
-    for i in range(count):
-        if opened[i] > 0:
-            promise[i] = 1e9 * opened[i]
-    keep = promising(promise, lanes.at, searched) | (first > 0)
-    near = keep_lanes(lanes, keep)
-    shop, way = shop_of(c, near, left, penalty), new_way(near)
-    cost = rounded(near, shop, most_parcels, take[keep], opened[keep], way, nothing)
-    cost = rounded(near, shop, most_parcels, take[keep], first[keep], way, cost)
-    if effort:
-        cost = search(near, shop, most_parcels, promise[keep], way, cost, effort)
-        opening, weight, chosen = openings(lanes), np.zeros(count), np.zeros(count, dtype=np.bool_)
-        worth, density, seen = np.empty(lanes.avail.shape), np.empty(lanes.avail.shape), np.empty(count)
-        for _ in range(REPRICED):
-            # what other lanes would save at the prices of this way
-            prices_in(near, shop, way, plain)
-            relaxed(lanes, opening, plain, NO_PARCELS, rank, worth, density, seen, weight, chosen, take)
-            used = np.zeros(count, dtype=np.bool_)
-            used[np.flatnonzero(keep)[way.picks > 0]] = True
-            wanted = promising(seen, lanes.at, searched) | used
-            other = keep_lanes(lanes, wanted)
-            counter, trial = shop_of(c, other, left, penalty), new_way(other)
-            start = np.flatnonzero(used[wanted])
-            least = serve_by(other, counter, new_way(other), start, np.empty((0, 0)), trial, nothing)
-            least = search(other, counter, most_parcels, seen[wanted], trial, least, effort)
-            if least > cost - 1e-6:
-                break
-            cost, near, shop, way, keep = least, other, counter, trial, wanted
-    if not bounded:
-        return 0.0, cost, near, way
-    goal = min(cost, target)
-    kept = np.zeros(count, dtype=np.bool_)
-    for i in range(count):
-        kept[i] = gain[i] >= 0 or bound - gain[i] < goal
-    some = keep_lanes(lanes, kept)
-    if len(some.at) == 0 or bound >= goal:
-        return min(bound, goal), cost, near, way
-    used_in, taken = np.zeros(len(some.at)), np.zeros((len(some.at), n))
-    lowest = raise_prices(
-        some, v, ceiling, most_parcels, goal - 1e-6, ROUNDS_KEPT, first_rank(some), np.empty(len(some.at)), taken, used_in
-    )  # fmt: skip
-    return max(bound, min(lowest, goal)), cost, near, way
+    return (max(0.0, min(bound, least)) if rounds else 0.0), least, least_dest, out_node, out_service, out_units
 
 
 @njit(cache=True, nogil=True)
-def bound_many(
-    c: Columns,
-    order: int,
-    left: Ints,
-    node_left: Ints,
-    row_price: Floats,
-    node_price: Floats,
-    open_cents: Floats,
-    parcel_extra: float,
-    target: float,
-    line_price: Floats,
-    rounds: int,
-) -> float:
-    """Bound the cost of serving one order from below, by line prices alone.
+def find_way(
+    c: Columns, lanes: Lanes, left: Ints, penalty: Floats, most_parcels: int, effort: int
+) -> tuple[float, float, Lanes, Way, Floats]:
+    """Find a way to one destination.
 
-    Parameters
-    ----------
-    target
-        The cost of some way to serve it: how high the bound can get.
-    line_price
-        (L,) prices on the units of each line to start from (below 0: nothing is known), improved in place for this order's lines.
-    rounds
-        Ascent steps.
+    Returns
+    -------
+    bound, cost, used, way, v
+        What any way costs at least (0: not known); what this one costs, its lanes and the way by them; (n,) what lines cost in it.
     """
-    first, last = c.order_line_start[order], c.order_line_start[order + 1]
-    n = last - first
-    nodes, avail, unit, option = offered(c, order, left, node_left, row_price)
-    complete, most_parcels = c.order_ship_complete[order], c.order_max_parcels[order]
-    start = line_price[first:last].copy()
-    nothing = 0.0
-    penalty, ceiling = np.empty(n), np.empty(n)
-    for k in range(n):
-        nothing += open_cents[first + k] * c.line_qty[first + k]
-        penalty[k] = NO_WAY_CENTS if complete else open_cents[first + k]
-        ceiling[k] = INF if complete else open_cents[first + k]
-    line_price[first:last] = open_cents[first:last]
-    bound = nothing
-    for dest in range(c.order_dest_start[order], c.order_dest_start[order + 1]):
-        lanes = lanes_of(c, order, dest, nodes, avail, unit, option, node_left, node_price, parcel_extra)
-        count = len(lanes.at)
-        if count == 0:
-            continue
-        v = start.copy()
-        if v[0] < 0:
-            start_prices(lanes, penalty, most_parcels, v)
-        reached = raise_prices(
-            lanes,
-            v,
-            ceiling,
-            most_parcels,
-            target,
-            rounds,
-            first_rank(lanes),
-            np.empty(count),
-            np.zeros((count, n)),
-            np.zeros(count),
-        )
-        if reached < bound:
-            bound = reached
-            line_price[first:last] = v
-    return max(0.0, bound)
+    opening, served, v = openings(lanes), served_by_none(lanes.qty), np.empty(len(penalty))
+    nobody = np.zeros(len(opening), dtype=np.bool_)
+    about = float((lanes.qty * lanes.grams).sum()) / PARTS
+    most = min(most_parcels, LANES_MOST)
+    found = way_by(c, lanes, left, penalty, nobody)
+    found = exchanged(c, lanes, left, opening, penalty, most, about, nobody, found, served)
+    if effort:
+        for worth in WORTHS:
+            # lines that are worth what they cost in the best way, or somewhat more, open other lanes than lines worth their penalty
+            prices_in(found[1], shop_of(c, found[1], left, penalty), found[2], v)
+            about = mean_weight(found[3])
+            valued = savings_of(lanes, opening, np.minimum(penalty, worth * v), about, found[3], False)
+            chosen = interchange(valued, lanes.qty, most, nobody, np.empty(0, dtype=np.int64), served)
+            wanted = marked(valued, chosen, len(opening))
+            found = exchanged(c, lanes, left, opening, penalty, most, about, wanted, found, served)
+        found = with_one_more(c, lanes, left, opening, penalty, most, found, served)
+    bound = 0.0
+    if effort and most_parcels <= BRANCHED:
+        bound, found = branched(c, lanes, left, opening, penalty, most_parcels, found)
+    elif effort > 1:
+        found = kicked(c, lanes, left, opening, penalty, most, found, served)
+    cost, near, way, _, _ = found
+    prices_in(near, shop_of(c, near, left, penalty), way, v)
+    return bound, cost, near, way, START * v
+
+
+@njit(cache=True, nogil=True)
+def way_by(c: Columns, lanes: Lanes, left: Ints, penalty: Floats, used: Bools) -> Found:
+    """Serve by some lanes, at true cost."""
+    near = keep_lanes(lanes, used)
+    way = new_way(near)
+    cost = serve_by(near, shop_of(c, near, left, penalty), way, float((penalty * lanes.qty).sum()))
+    grams = np.zeros(len(used), dtype=np.int64)
+    grams[np.flatnonzero(used)] = way.grams
+    return cost, near, way, grams, used
+
+
+@njit(cache=True, nogil=True)
+def marked(savings: Savings, chosen: Ints, count: int) -> Bools:
+    """(L,) mark the lanes at these places."""
+    used = np.zeros(count, dtype=np.bool_)
+    used[savings.lane[chosen]] = True
+    return used
+
+
+@njit(cache=True, nogil=True)
+def places_of(savings: Savings, used: Bools) -> Ints:
+    """Where marked lanes stand in `savings`."""
+    return np.flatnonzero(used[savings.lane])
+
+
+@njit(cache=True, nogil=True)
+def mean_weight(grams: Ints) -> float:
+    """The weight of a parcel that is not empty."""
+    return grams.sum() / max(1, (grams > 0).sum())
+
+
+@njit(cache=True, nogil=True)
+def exchanged(
+    c: Columns,
+    lanes: Lanes,
+    left: Ints,
+    opening: Floats,
+    penalty: Floats,
+    most: int,
+    about: float,
+    used: Bools,
+    found: Found,
+    served: Served,
+) -> Found:
+    """Exchange lanes, beginning with those in use, each time with carriage priced at the weights of the way before."""
+    grams, nobody = found[3], np.zeros(len(used), dtype=np.bool_)
+    for turn in range(WEIGHED):
+        savings = savings_of(lanes, opening, penalty, about, grams, False)
+        chosen = interchange(savings, lanes.qty, most, nobody, places_of(savings, used), served)
+        wanted = marked(savings, chosen, len(used))
+        if turn and (wanted == used).all():
+            break
+        used = wanted
+        trial = way_by(c, lanes, left, penalty, used)
+        if trial[0] < found[0]:
+            found = trial
+        grams = trial[3]
+        about = mean_weight(grams)
+    return found
+
+
+@njit(cache=True, nogil=True)
+def with_one_more(
+    c: Columns, lanes: Lanes, left: Ints, opening: Floats, penalty: Floats, most: int, found: Found, served: Served
+) -> Found:
+    """Try the lane that would save most beside those in use: high steps of a tariff may ask for more than tangents do."""
+    savings = savings_of(lanes, opening, penalty, mean_weight(found[3]), found[3], False)
+    chosen = places_of(savings, found[4])
+    if len(chosen) >= most:
+        return found
+    clear(served, lanes.qty)
+    for i in chosen:
+        add_lane(savings, served, i)
+    more = best_beside(savings, served, chosen, np.zeros(len(opening), dtype=np.bool_), -INF)[1]
+    if more < 0:
+        return found
+    used = found[4].copy()
+    used[savings.lane[more]] = True
+    trial = way_by(c, lanes, left, penalty, used)
+    return trial if trial[0] < found[0] else found
+
+
+@njit(cache=True, nogil=True)
+def branched(
+    c: Columns, lanes: Lanes, left: Ints, opening: Floats, penalty: Floats, most_parcels: int, found: Found
+) -> tuple[float, Found]:
+    """Seek the best set of few lanes by branch and bound: no way costs less than the first result."""
+    nothing = float((penalty * lanes.qty).sum())
+    bound, grams = 0.0, found[3]
+    for _ in range(BRANCHED_TIMES):
+        savings = savings_of(lanes, opening, penalty, mean_weight(grams), grams, True)
+        least, slack = nothing - found[0], BRANCH_SLACK * found[0]
+        saved, chosen = best_set(savings, lanes.qty, most_parcels, least, slack, BRANCH_WORK)
+        bound = max(bound, nothing - saved)
+        if len(chosen) == 0:
+            break
+        trial = way_by(c, lanes, left, penalty, marked(savings, chosen, len(opening)))
+        if trial[0] < found[0]:
+            found = trial
+        grams = trial[3]
+    return bound, found
+
+
+@njit(cache=True, nogil=True)
+def kicked(
+    c: Columns, lanes: Lanes, left: Ints, opening: Floats, penalty: Floats, most: int, found: Found, served: Served
+) -> Found:
+    """Do without one of the lanes in use, and exchange lanes from there; from a better way begin again."""
+    count, at, kicks = len(opening), 0, KICKS
+    savings = savings_of(lanes, opening, penalty, mean_weight(found[3]), found[3], False)
+    chosen = places_of(savings, found[4])
+    while at < len(chosen) and kicks > 0:
+        kicks -= 1
+        barred = np.zeros(count, dtype=np.bool_)
+        barred[chosen[at]] = True
+        rest = np.concatenate((chosen[:at], chosen[at + 1 :]))
+        other = interchange(savings, lanes.qty, most, barred, rest, served)
+        trial = way_by(c, lanes, left, penalty, marked(savings, other, count))
+        at += 1
+        if trial[0] < found[0] - 0.5:
+            found, at = trial, 0
+            savings = savings_of(lanes, opening, penalty, mean_weight(found[3]), found[3], False)
+            chosen = places_of(savings, found[4])
+    return found
 
 
 @njit(cache=True)
@@ -254,19 +305,20 @@ def lane_bounds(
         (N, 4) order, destination, node and service of every lane, and (N,) its bound.
     """
     first, last = c.order_line_start[order], c.order_line_start[order + 1]
-    nodes, avail, unit, option = offered(c, order, left, node_left, row_price)
+    offers = offered(c, order, left, node_left, row_price)
+    nodes, size = offers[0], len(offers[2])
     dests = c.order_dest_start[order + 1] - c.order_dest_start[order]
     room = dests * len(nodes) * max(1, c.lane_zone.shape[2])
     key, bound = np.empty((room, 4), dtype=np.int64), np.empty(room)
     v = line_price[first:last].copy()
     made = 0
     for dest in range(c.order_dest_start[order], c.order_dest_start[order + 1]):
-        lanes = lanes_of(c, order, dest, nodes, avail, unit, option, node_left, node_price, 0.0)
+        lanes = lanes_of(c, order, dest, offers, node_left, node_price, 0.0)
         count = len(lanes.at)
-        gain, weight, chosen = np.empty(count), np.empty(count), np.zeros(count, dtype=np.bool_)
+        gain, weight, drawn = np.empty(count), np.zeros(count), np.empty(len(v))
         value = relaxed(
-            lanes, openings(lanes), v, c.order_max_parcels[order], first_rank(lanes), np.empty(avail.shape),
-            np.empty(avail.shape), gain, weight, chosen, np.empty((count, len(v))),
+            lanes, openings(lanes), v, c.order_max_parcels[order], np.arange(size), np.empty(size), np.empty(size), gain, weight,
+            drawn,
         )  # fmt: skip
         for i in range(count):
             key[made, 0], key[made, 1] = order, dest
@@ -276,4 +328,4 @@ def lane_bounds(
     return key[:made], bound[:made]
 
 
-__all__ = ["BOUNDED", "QUICK", "THOROUGH", "UNBOUNDED", "bound_many", "lane_bounds", "price_many"]
+__all__ = ["HASTY", "QUICK", "THOROUGH", "UNBOUNDED", "lane_bounds", "price_many"]

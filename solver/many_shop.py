@@ -122,15 +122,15 @@ def shop_of(c: Columns, lanes: Lanes, left: Ints, open_cents: Floats) -> Shop:
     roomy = np.full(count, 2**60)
     for i in range(count):
         at, s, z = lanes.at[i], lanes.service[i], lanes.zone[i]
-        for k in range(n):
-            unit[i, k] = lanes.unit[at, k]
-            rate[i, k] = unit[i, k] + lanes.slope[i] * lanes.grams[k] + lanes.pick_cents[at] / lanes.qty[k]
+        for e in range(lanes.start[at], lanes.start[at + 1]):
+            k = lanes.line[e]
             if s < 0 or lanes.services[k] >> s & 1:
-                can[i, k] = lanes.avail[at, k]
+                can[i, k], unit[i, k] = lanes.units[e], lanes.cents[e]
+                rate[i, k] = unit[i, k] + lanes.slope[i] * lanes.grams[k] + lanes.pick_cents[at] / lanes.qty[k]
         if s >= 0:
             least = INF
             for t in range(lanes.steps[s]):
-                each = (lanes.fixed[i] + lanes.cents[s, z, t]) / max(1, lanes.upper[s, t])
+                each = (lanes.fixed[i] + lanes.tariff[s, z, t]) / max(1, lanes.upper[s, t])
                 if lanes.upper[s, t] < lanes.heaviest[i] and each < least:
                     least, roomy[i] = each, lanes.upper[s, t]
     row, use, limit = scarce_rows(c, lanes, left)
@@ -140,20 +140,16 @@ def shop_of(c: Columns, lanes: Lanes, left: Ints, open_cents: Floats) -> Shop:
 @njit(cache=True, nogil=True)
 def scarce_rows(c: Columns, lanes: Lanes, left: Ints) -> tuple[Ints, Ints, Ints]:
     """Number the rows that the nodes' offers draw on: `row`, `use` and `limit` of a `Shop`."""
-    m, n = lanes.avail.shape
+    m, n, offers = len(lanes.nodes), len(lanes.qty), len(lanes.line)
     option_row, option_use = c.option_row, c.option_use
     width = option_row.shape[1]
-    drawn = np.full(m * n * width, -1, dtype=np.int64)
-    for at in range(m):
-        for k in range(n):
-            if lanes.avail[at, k] > 0:
-                for w in range(width):
-                    drawn[(at * n + k) * width + w] = option_row[lanes.option[at, k], w]
-    by_row = np.argsort(drawn)
-    number = np.full(m * n * width, -1, dtype=np.int64)
-    limit, total = np.zeros(m * n * width, dtype=np.int64), np.zeros(m * n * width, dtype=np.int64)
+    drawn, number = np.empty(offers * width, dtype=np.int64), np.full(offers * width, -1, dtype=np.int64)
+    for e in range(offers):
+        for w in range(width):
+            drawn[e * width + w] = option_row[lanes.option[e], w]
+    limit, total = np.zeros(offers * width, dtype=np.int64), np.zeros(offers * width, dtype=np.int64)
     made, before, crowded = 0, -1, False
-    for i in by_row:
+    for i in np.argsort(drawn):
         if drawn[i] < 0:
             continue
         if drawn[i] != before:
@@ -161,19 +157,18 @@ def scarce_rows(c: Columns, lanes: Lanes, left: Ints) -> tuple[Ints, Ints, Ints]
             limit[made] = left[before]
             made += 1
         number[i] = made - 1
-        at, k, w = i // (n * width), i // width % n, i % width
-        total[made - 1] += lanes.avail[at, k] * option_use[lanes.option[at, k], w]
+        total[made - 1] += lanes.units[i // width] * option_use[lanes.option[i // width], i % width]
         crowded = crowded or total[made - 1] > limit[made - 1]
     if not crowded:
         none = np.empty((0, 0, 0), dtype=np.int64)
         return none, none, limit[:0]
-    use = np.zeros((m, n, width), dtype=np.int64)
+    row, use = np.full((m, n, width), -1, dtype=np.int64), np.zeros((m, n, width), dtype=np.int64)
     for at in range(m):
-        for k in range(n):
-            if lanes.avail[at, k] > 0:
-                for w in range(width):
-                    use[at, k, w] = option_use[lanes.option[at, k], w]
-    return number.reshape((m, n, width)), use, limit[:made]
+        for e in range(lanes.start[at], lanes.start[at + 1]):
+            for w in range(width):
+                row[at, lanes.line[e], w] = number[e * width + w]
+                use[at, lanes.line[e], w] = option_use[lanes.option[e], w]
+    return row, use, limit[:made]
 
 
 @njit(cache=True, nogil=True)
@@ -206,7 +201,7 @@ def cost_of(lanes: Lanes, shop: Shop, way: Way) -> float:
         if way.picks[i] > 0:
             cost += lanes.fixed[i] + way.picks[i] * lanes.pick_cents[lanes.at[i]]
             cost += tariff(
-                lanes.steps, lanes.upper, lanes.cents, lanes.over, lanes.service[i], lanes.zone[i], way.grams[i]
+                lanes.steps, lanes.upper, lanes.tariff, lanes.over, lanes.service[i], lanes.zone[i], way.grams[i]
             )
             for k in range(n):
                 cost += way.units[i, k] * shop.unit[i, k]

@@ -1,4 +1,4 @@
-"""A good way of serving one order of many lines: local search over the lanes to use, with lines moved one by one at true cost."""
+"""How the lines of an order of many lines go by given lanes: filled at a constant rate a gram, then moved at true cost."""
 
 import numpy as np
 from numba import njit
@@ -6,22 +6,21 @@ from numba import njit
 from solver.lanes import Lanes, tariff
 from solver.many_shop import Shop, Way, copy_way, cost_of, held, new_way
 from solver.offers import INF
-from solver.problem import Bools, Floats, Ints
+from solver.problem import Floats, Ints
 
 PASSES = 4
 """Rounds over the lines in which they are moved between the parcels of a way."""
 HOPELESS = 1.2
 """A way that costs so much more than the best before its lines are moved is left at that."""
-SEARCH_WORK = 200_000
-"""Line visits (lines times parcels squared for each set of lanes tried) of one search, times effort squared."""
+EXCHANGES = 2
+"""Rounds in which whole lines change places."""
 
 
 @njit(cache=True, nogil=True)
-def fill(lanes: Lanes, shop: Shop, way: Way, used: Ints, wish: Floats, capped: bool) -> None:
+def fill(lanes: Lanes, shop: Shop, way: Way, used: Ints, capped: bool) -> None:
     """Give each line to the lanes `used` (any number of indices) where a unit costs least at a constant rate a gram.
 
-    `wish` (L, n) is how much a lane is wanted for a line beyond that, in cents a unit ((0, 0): no wishes). With `capped` no parcel
-    is filled above its `roomy` weight while another has room.
+    With `capped` no parcel is filled above its `roomy` weight while another has room.
     """
     units, grams_in, picks, given, parcels, rest = way.units, way.grams, way.picks, way.given, way.parcels, way.rest
     can, rates, roomy, open_cents, row, use, limit = (
@@ -34,7 +33,7 @@ def fill(lanes: Lanes, shop: Shop, way: Way, used: Ints, wish: Floats, capped: b
     given[:, :] = 0
     parcels[:] = 0
     rest[:] = qty
-    crowded, wishes = len(limit) > 0, len(wish) > 0
+    crowded = len(limit) > 0
     for turn in range(0 if capped else 1, 2):
         for k in range(len(qty)):
             while rest[k] > 0:
@@ -42,7 +41,7 @@ def fill(lanes: Lanes, shop: Shop, way: Way, used: Ints, wish: Floats, capped: b
                 for i in used:
                     at = at_of[i]
                     room = min(rest[k], can[i, k] - given[at, k])
-                    rate = rates[i, k] - (wish[i, k] if wishes else 0.0)
+                    rate = rates[i, k]
                     if room <= 0 or rate >= least:
                         continue
                     if turn == 0 and grams_in[i] + room * grams[k] > roomy[i]:
@@ -73,7 +72,7 @@ def settle(lanes: Lanes, shop: Shop, way: Way, used: Ints) -> None:
         lanes.grams, lanes.at, lanes.spare, lanes.overtime, lanes.fixed, lanes.pick_cents
     )  # fmt: skip
     service, zone, steps, upper, cents, over = (
-        lanes.service, lanes.zone, lanes.steps, lanes.upper, lanes.cents, lanes.over
+        lanes.service, lanes.zone, lanes.steps, lanes.upper, lanes.tariff, lanes.over
     )  # fmt: skip
     crowded, n = len(limit) > 0, len(grams)
     now = np.zeros(len(at_of))
@@ -171,7 +170,7 @@ def exchange(lanes: Lanes, shop: Shop, way: Way, used: Ints) -> bool:
     units, grams_in, given = way.units, way.grams, way.given
     can, unit, grams, at_of = shop.can, shop.unit, lanes.grams, lanes.at
     service, zone, steps, upper, cents, over = (
-        lanes.service, lanes.zone, lanes.steps, lanes.upper, lanes.cents, lanes.over
+        lanes.service, lanes.zone, lanes.steps, lanes.upper, lanes.tariff, lanes.over
     )  # fmt: skip
     found = False
     for i in used:
@@ -208,13 +207,14 @@ def exchange(lanes: Lanes, shop: Shop, way: Way, used: Ints) -> bool:
 
 
 @njit(cache=True, nogil=True)
-def serve_by(lanes: Lanes, shop: Shop, way: Way, used: Ints, wish: Floats, best: Way, least: float) -> float:
-    """Serve the order by these lanes, filled freely and up to `roomy`; `best` takes a way below `least`. Returns the least."""
+def serve_by(lanes: Lanes, shop: Shop, best: Way, least: float) -> float:
+    """Serve the order by all these lanes, filled freely and up to `roomy`; `best` takes a way below `least`. Returns the least."""
+    way, used = new_way(lanes), np.arange(len(lanes.at))
     two = False
     for i in used:
         two = two or lanes.heaviest[i] > shop.roomy[i]
     for turn in range(2 if two and len(used) > 1 else 1):
-        fill(lanes, shop, way, used, wish, turn == 1)
+        fill(lanes, shop, way, used, turn == 1)
         if cost_of(lanes, shop, way) > HOPELESS * least:
             continue
         settle(lanes, shop, way, used)
@@ -222,76 +222,12 @@ def serve_by(lanes: Lanes, shop: Shop, way: Way, used: Ints, wish: Floats, best:
         if cost < least - 1e-6:
             least = cost
             copy_way(best, way)
-    return least
-
-
-@njit(cache=True, nogil=True)
-def search(lanes: Lanes, shop: Shop, most_parcels: int, promise: Floats, best: Way, least: float, effort: int) -> float:
-    """Improve `best`, a way that costs `least`: use one more lane, one less, another one instead, until none helps.
-
-    Parameters
-    ----------
-    promise
-        (L,) how promising a lane is; the best come first.
-    effort
-        Rounds of the search. One alone tries another lane in place of each only where no more parcels are allowed.
-    """
-    way, wish, n = new_way(lanes), np.empty((0, 0)), len(lanes.qty)
-    order = np.argsort(-promise, kind="mergesort")
-    work = SEARCH_WORK * effort * effort
-    for _ in range(effort):
-        before = least
-        for i in order:
-            used = np.flatnonzero(best.picks > 0)
-            if best.picks[i] == 0 and len(used) < most_parcels and work > 0:
-                least = serve_by(lanes, shop, way, np.append(used, i), wish, best, least)
-                work -= n * (len(used) + 1) ** 2
-        for i in order:
-            used = np.flatnonzero(best.picks > 0)
-            if best.picks[i] > 0 and len(used) > 1:
-                least = serve_by(lanes, shop, way, used[used != i], wish, best, least)
-        if effort > 1 or len(np.flatnonzero(best.picks > 0)) >= most_parcels:
-            for j in order:
-                used = np.flatnonzero(best.picks > 0)
-                for a in range(len(used)):
-                    if best.picks[j] == 0 and best.picks[used[a]] > 0 and work > 0:
-                        trial = used.copy()
-                        trial[a] = j
-                        least = serve_by(lanes, shop, way, trial, wish, best, least)
-                        work -= n * len(used) ** 2
-        if least > before - 1e-6 or work <= 0:
-            break
-    if len(shop.limit) == 0:
-        used = np.flatnonzero(best.picks > 0)
-        for _ in range(2):
+    if best.picks.any() and len(shop.limit) == 0:
+        for _ in range(EXCHANGES):
             if not exchange(lanes, shop, best, used):
                 break
             settle(lanes, shop, best, used)
         least = min(least, cost_of(lanes, shop, best))
-    return least
-
-
-@njit(cache=True, nogil=True)
-def rounded(lanes: Lanes, shop: Shop, most_parcels: int, take: Floats, opened: Floats, way: Way, least: float) -> float:
-    """Make ways of the lanes that the mean relaxed answer uses most, one more at a time; `way` takes the best.
-
-    Parameters
-    ----------
-    take, opened
-        (L, n), (L,) the mean answer: units, and how often a lane is used.
-    """
-    work = new_way(lanes)
-    order = np.argsort(-opened, kind="mergesort")
-    plain, wish = np.empty((0, 0)), np.zeros(take.shape)
-    for i in range(take.shape[0]):
-        for k in range(take.shape[1]):
-            wish[i, k] = 1e4 * take[i, k] / lanes.qty[k]
-    for count in range(1, min(most_parcels, len(order), 8) + 1):
-        if opened[order[count - 1]] <= 0 and count > 1:
-            break
-        least = serve_by(lanes, shop, work, order[:count], plain, way, least)
-        if count > 1:
-            least = serve_by(lanes, shop, work, order[:count], wish, way, least)
     return least
 
 
@@ -305,7 +241,7 @@ def prices_in(lanes: Lanes, shop: Shop, way: Way, v: Floats) -> None:
         if way.picks[i] == 0:
             continue
         paid = lanes.fixed[i] + tariff(
-            lanes.steps, lanes.upper, lanes.cents, lanes.over, lanes.service[i], lanes.zone[i], way.grams[i]
+            lanes.steps, lanes.upper, lanes.tariff, lanes.over, lanes.service[i], lanes.zone[i], way.grams[i]
         )
         for k in range(n):
             if way.units[i, k] > 0:
@@ -315,23 +251,4 @@ def prices_in(lanes: Lanes, shop: Shop, way: Way, v: Floats) -> None:
         v[k] /= lanes.qty[k]
 
 
-@njit(cache=True, nogil=True)
-def promising(promise: Floats, at: Ints, most: int) -> Bools:
-    """(L,) mark the lanes that promise most, first the best of each node, then as many again at nodes already marked."""
-    keep = np.zeros(len(promise), dtype=np.bool_)
-    by_promise = np.argsort(-promise, kind="mergesort")
-    seen = np.zeros(int(at.max()) + 1, dtype=np.int64)
-    first, second = 0, 0
-    for i in by_promise:
-        if seen[at[i]] == 0 and first < most:
-            keep[i] = True
-            first += 1
-            seen[at[i]] = 1
-        elif 0 < seen[at[i]] < 2 and second < most // 4:
-            keep[i] = True
-            second += 1
-            seen[at[i]] += 1
-    return keep
-
-
-__all__ = ["prices_in", "promising", "rounded", "search", "serve_by"]
+__all__ = ["prices_in", "serve_by"]

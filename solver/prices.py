@@ -14,7 +14,7 @@ from numba import njit
 
 from solver.draft import never
 from solver.effort import Meter
-from solver.many import BOUNDED, QUICK, bound_many, price_many
+from solver.many import HASTY, QUICK, price_many
 from solver.offers import PAIRS_MAX, option_of, pairs_of
 from solver.problem import HARD, NO_LIMIT, Bools, Columns, Floats, Ints, Problem, Shorts
 from solver.split import TABLE_MAX_PRICING, split_few
@@ -32,8 +32,8 @@ HARDER = 0.4
 """What is left of that softness from one round to the next."""
 LITTLE = 1e-5
 """A share of the bound: rounds that gain less end the search."""
-ROUNDS_FIRST, ROUNDS_NEXT = 60, 8
-"""Ascent steps on the lines of an order of many lines: at first, and at each later change of the prices."""
+ROUNDS_FIRST, ROUNDS_NEXT, ROUNDS_LATE = 48, 12, 8
+"""Ascent steps on the lines of an order of many lines: at first, at each later change of the prices, and when time is over."""
 
 
 @dataclass(frozen=True)
@@ -71,15 +71,12 @@ class Pricing:
         Indices of the orders that compete; all others keep what they have.
     left, node_left
         (R,), (J,) what these orders may draw on.
-    target
-        (O,) cost of some way of serving each order, a scale for the bounds of orders of many lines.
     """
 
     problem: Problem
     orders: Ints
     left: Ints
     node_left: Ints
-    target: Floats
 
     def __post_init__(self) -> None:
         problem = self.problem
@@ -111,11 +108,13 @@ class Pricing:
         line_price: Floats,
         rounds: int,
         ways: Ways | None,
+        late: Callable[[], bool] = never,
         over: Callable[[], bool] = never,
     ) -> tuple[Priced, list[Found]]:
         """Price every order, and note the ways that are better at these prices than those known.
 
-        Once it is `over`, orders that have not been priced count as costing nothing: still a bound.
+        Once it is `late`, orders of many lines are priced hastily. Once it is `over`, orders that have not been priced count as
+        costing nothing: still a bound.
         """
         problem = self.problem
         value = np.zeros(problem.orders)
@@ -128,6 +127,7 @@ class Pricing:
             if over():
                 none, nobody = np.zeros(0, dtype=np.int32), np.zeros(0, dtype=np.int64)
                 return Found(nobody, np.zeros(0), np.zeros(1, dtype=np.int64), none, none)
+            hasty = late()
             most = len(self.orders) // chunks + 1
             found = (
                 np.empty(most, dtype=np.int64), np.empty(most), np.zeros(most + 1, dtype=np.int64),
@@ -135,7 +135,8 @@ class Pricing:
             )  # fmt: skip
             count = _price(
                 problem.columns, self.orders, self.few, self.left, self.open_nodes, row_price, node_price, open_cents,
-                self.target, line_price, rounds, value, chunk, chunks, self.limited, known, *found,
+                line_price, HASTY if hasty else QUICK, ROUNDS_LATE if hasty else rounds, value, chunk, chunks,
+                self.limited, known, *found,
             )  # fmt: skip
             order, cents, start, row, use = found
             entries = start[count]
@@ -179,16 +180,20 @@ class Ascent:
         self.ceiling = np.concatenate([np.full(problem.rows, np.inf), np.where(pricing.limited, pricing.ceiling, 0.0)])
         self.floor = np.zeros_like(self.limit)
         node_price = np.where(pricing.limited, np.minimum(node_price, pricing.ceiling), 0.0)
-        self.best = self._price(row_price, node_price, ROUNDS_FIRST)
-        self.complete = not self._late()
+        self.best = self._price(row_price, node_price, ROUNDS_FIRST, first=True)
+        self.complete = not self.meter.spent
         self.unit = max(1.0, 0.5 * float(self.best.order_value.sum()) / max(1, problem.lines))
         self.mu = self.unit * SOFTEST
         self.settled = False
 
-    def _price(self, row_price: Floats, node_price: Floats, rounds: int = ROUNDS_NEXT) -> Priced:
+    def _price(
+        self, row_price: Floats, node_price: Floats, rounds: int = ROUNDS_NEXT, *, first: bool = False
+    ) -> Priced:
+        # the first pass goes to its end, hastily if need be: without it there is no bound
         priced, found = self.pricing.look(
-            np.array(row_price), np.array(node_price), self.line_price, rounds, self.ways, self._late
-        )
+            np.array(row_price), np.array(node_price), self.line_price, rounds, self.ways,
+            self._late, (lambda: self.meter.spent) if first else self._late,
+        )  # fmt: skip
         self.ways = self.ways.joined(found)
         self.meter.work += 1
         return replace(priced, line_price=self.line_price.copy())
@@ -255,8 +260,8 @@ def _price(
     row_price: Floats,
     node_price: Floats,
     open_cents: Floats,
-    target: Floats,
     line_price: Floats,
+    effort: int,
     rounds: int,
     value: Floats,
     chunk: int,
@@ -278,19 +283,12 @@ def _price(
                 c, order, left, node_left, row_price, node_price, open_cents, 0.0, TABLE_MAX_PRICING
             )
             value[order] = cost
-            if not len(known) or cost >= known[order] - 1e-3:
-                continue
         else:
-            if not len(known):
-                value[order] = bound_many(
-                    c, order, left, node_left, row_price, node_price, open_cents, 0.0, target[order], line_price, rounds,
-                )  # fmt: skip
-                continue
             value[order], cost, _, node, _, units = price_many(
-                c, order, left, node_left, row_price, node_price, open_cents, 0.0, line_price, QUICK, BOUNDED
+                c, order, left, node_left, row_price, node_price, open_cents, 0.0, line_price, effort, rounds
             )
-            if cost >= known[order] - 1e-3:
-                continue
+        if not len(known) or cost >= known[order] - 1e-3:
+            continue
         width = c.option_row.shape[1]
         if entries + len(node) + len(node) * units.shape[1] * width > len(found_row):
             continue

@@ -12,6 +12,7 @@ import numpy as np
 from solver.draft import AT_ONCE, Draft, cost_of, new_draft, plan_of, serve_in_turn
 from solver.effort import Effort, Meter, Watch, unwatched
 from solver.exact import decide_again, put_in_place
+from solver.many import THOROUGH
 from solver.plan import Plan
 from solver.prices import ROUNDS_FIRST, Priced, Pricing
 from solver.problem import Problem
@@ -32,18 +33,18 @@ class Cheapest:
         """Decide the orders in the order in which they stand."""
         meter = Meter(self.effort, self.watch)
         draft = serve_cheapest(problem, meter)
-        bound = own_bound(problem, draft)
+        bound = own_bound(problem)
         prices = np.zeros(problem.rows), np.zeros(problem.nodes)
         return plan_of(problem, draft, bound, *prices, meter.seconds, "cheapest", self.seed)
 
 
-def serve_cheapest(problem: Problem, meter: Meter) -> Draft:
+def serve_cheapest(problem: Problem, meter: Meter, effort: int = THOROUGH) -> Draft:
     """Serve all orders in turn, each at its own least cost; when the time is over, those that are left are served at once."""
 
     def late() -> bool:
         return meter.spent
 
-    nothing = np.zeros(problem.orders)
+    everyone, nothing = np.arange(problem.orders), np.zeros(problem.orders)
     free = Priced(
         np.zeros(problem.rows), np.zeros(problem.nodes), 0.0, nothing, problem.line_open_cents.astype(np.float64) * 0.5
     )
@@ -60,16 +61,16 @@ def serve_cheapest(problem: Problem, meter: Meter) -> Draft:
         meter.work += 1 + outcome.work // 1000
         return put_in_place(problem, draft, outcome.ways)[0]
 
-    draft = serve_in_turn(problem, new_draft(problem), np.arange(problem.orders), stop_at_hard=decide, over=late)
+    draft = serve_in_turn(problem, new_draft(problem), everyone, stop_at_hard=decide, effort=effort, over=late)
     if late():
         draft = serve_in_turn(problem, draft, np.flatnonzero(draft.order_count == 0), effort=AT_ONCE)
     return draft
 
 
-def own_bound(problem: Problem, draft: Draft) -> float:
+def own_bound(problem: Problem) -> float:
     """Bound the cost by what each order would cost if it were alone."""
     orders = np.arange(problem.orders)
-    pricing = Pricing(problem, orders, problem.row_limit, problem.node_capacity_parcels, draft.cost.astype(np.float64))
+    pricing = Pricing(problem, orders, problem.row_limit, problem.node_capacity_parcels)
     free = np.zeros(problem.rows), np.zeros(problem.nodes)
     return max(0.0, pricing.at(*free, pricing.start_lines(), ROUNDS_FIRST).bound_cents)
 

@@ -28,8 +28,8 @@ from solver.policies.cheapest import serve_cheapest
 from solver.prices import Priced, Pricing, ascend
 from solver.problem import Ints, Problem
 
-PRICES_SHARE = 0.4
-"""Of the time, for the prices."""
+FIRST_SHARE, PRICES_SHARE = 0.25, 0.4
+"""Of the time, for the first plan; of what is then left, for the prices."""
 EASED = (0.9, 0.8, 0.65, 0.5, 0.3)
 """Shares of the prices at which all orders choose again, one after the other."""
 LITTLE = 0.02
@@ -73,17 +73,26 @@ class Joint:
     def __call__(self, problem: Problem) -> Plan:
         """Decide the problem, starting from its prices."""
         meter = Meter(self.effort, self.watch)
-        search = Search(problem, serve_cheapest(problem, meter), meter, self.seed)
+        search = Search(problem, first_plan(problem, meter), meter, self.seed)
         search.price(PRICES_SHARE)
         if search.priced_all:
             search.follow_prices()
+        search.refine()
+        if search.priced_all:
             search.improve()
-        else:
-            search.refine()
         return plan_of(
             problem, search.draft, search.bound, search.priced.row_price, search.priced.node_price, meter.seconds, "joint",
             self.seed,
         )  # fmt: skip
+
+
+def first_plan(problem: Problem, meter: Meter) -> Draft:
+    """Serve all orders in turn, for a share of the time."""
+    seconds = None if meter.effort.seconds is None else FIRST_SHARE * meter.effort.seconds
+    first = Meter(replace(meter.effort, seconds=seconds), meter.watch, meter.started)
+    draft = serve_cheapest(problem, first, QUICK)
+    meter.work += first.work
+    return draft
 
 
 class Search:
@@ -94,13 +103,8 @@ class Search:
         self.rng = np.random.default_rng(seed)
         self.seed = seed
         self.cost = cost_of(problem, draft)
-        self.pricing = Pricing(
-            problem,
-            np.arange(problem.orders),
-            problem.row_limit,
-            problem.node_capacity_parcels,
-            draft.cost.astype(np.float64),
-        )
+        everyone = np.arange(problem.orders)
+        self.pricing = Pricing(problem, everyone, problem.row_limit, problem.node_capacity_parcels)
         self.bound = 0.0
         self.size = GROUP_FIRST
 
@@ -149,9 +153,11 @@ class Search:
         self.keep(draft, "guided by prices")
 
     def refine(self) -> None:
-        """Where there was not even time to price every order: serve each again by itself, as long as there is."""
-        everyone = np.arange(self.problem.orders)
-        self.keep(serve_in_turn(self.problem, self.draft, everyone, improve=True, over=self.over), "orders in turn")
+        """Serve the orders of many lines again, each by itself with all care, those first that are furthest from their bound."""
+        many = self.pricing.orders[~self.pricing.few]
+        excess = self.draft.cost[many] - self.priced.order_value[many]
+        sequence = many[np.argsort(-excess, kind="stable")]
+        self.keep(serve_in_turn(self.problem, self.draft, sequence, improve=True, over=self.over), "orders in turn")
 
     def improve(self) -> None:
         """Eject, decide groups again, and prove, until nothing more is gained."""

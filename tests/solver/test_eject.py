@@ -20,9 +20,7 @@ def ejected(problem: Problem) -> tuple[Draft, int]:
     meter = Meter(Effort(seconds=None))
     draft = serve_in_turn(problem, new_draft(problem), everyone)
     before = cost_of(problem, draft)
-    pricing = Pricing(
-        problem, everyone, problem.row_limit, problem.node_capacity_parcels, draft.cost.astype(np.float64)
-    )
+    pricing = Pricing(problem, everyone, problem.row_limit, problem.node_capacity_parcels)
     nothing = np.zeros(problem.rows), np.zeros(problem.nodes)
     priced = ascend(pricing, *nothing, np.inf, meter).best
     return eject(problem, draft, pricing, priced, everyone, 0, meter), before

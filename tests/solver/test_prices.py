@@ -28,8 +28,7 @@ def optimum(problem: Problem) -> Plan:
 
 
 def pricing_of(problem: Problem) -> Pricing:
-    target = new_draft(problem).cost.astype(np.float64)
-    return Pricing(problem, np.arange(problem.orders), problem.row_limit, problem.node_capacity_parcels, target)
+    return Pricing(problem, np.arange(problem.orders), problem.row_limit, problem.node_capacity_parcels)
 
 
 def drawn_prices(pricing: Pricing, data: st.DataObject) -> tuple[Floats, Floats]:

@@ -57,9 +57,7 @@ def test_a_price_never_passes_its_ceiling() -> None:
 
 def ascended(problem: Problem) -> float:
     everyone = np.arange(problem.orders)
-    pricing = Pricing(
-        problem, everyone, problem.row_limit, problem.node_capacity_parcels, np.full(problem.orders, 1000.0)
-    )
+    pricing = Pricing(problem, everyone, problem.row_limit, problem.node_capacity_parcels)
     nothing = np.zeros(problem.rows), np.zeros(problem.nodes)
     plain = pricing.at(*nothing, pricing.start_lines(), ROUNDS_FIRST).bound_cents
     best = ascend(pricing, *nothing, np.inf, Meter(Effort(seconds=None))).best
