@@ -7,7 +7,7 @@ for plans. What it finds is handed to the first, which can fix the more the bett
 
 from collections.abc import Callable
 from threading import Event, Lock, Thread
-from time import monotonic, sleep
+from time import monotonic
 
 import highspy
 import numpy as np
@@ -62,7 +62,7 @@ class Proof:
         self.began = self.told = self.bettered = monotonic()
         self.until = self.began + seconds
         self.cost, self.value, self.given, self.bound, self.work = cutoff, np.zeros(0), cutoff, -INFINITY, 0
-        self.lock, self.done = Lock(), Event()
+        self.lock, self.done, self.sought = Lock(), Event(), Event()
         self.failure: Exception | None = None
 
     def run(self, start: Floats | None) -> Choice:
@@ -105,7 +105,8 @@ class Proof:
         far = self.cost - self.floor > FAR * self.cost
         latest = self.began + FIRST_SHARE * (self.until - self.began)
         while far and not self._over and monotonic() < latest and not (len(self.value) and self._stalled()):
-            sleep(TICK_SECONDS)
+            if self.sought.wait(TICK_SECONDS):
+                break
         start = self.value if len(self.value) else start
         while not self._over:
             choice = self._prove(start)
@@ -146,6 +147,7 @@ class Proof:
         for parcels in PARCELS_AN_ORDER:
             if not self._over:
                 self._solver(None, parcels * len(self.model.pricing.orders)).run()
+                self.sought.set()
 
     def _solver(self, start: Floats | None, parcels: int) -> highspy.Highs:
         """Make a search that may use so many parcels; it ends when the other has, or when told to."""
