@@ -5,6 +5,7 @@ is left below the best plan known. The other has only the parcels of least reduc
 for plans. What it finds is handed to the first, which can fix the more the better the plan is.
 """
 
+import atexit
 from collections.abc import Callable
 from threading import Event, Lock, Thread
 from time import monotonic
@@ -40,6 +41,17 @@ PROVING = {
 }
 TELL_SECONDS, TICK_SECONDS, GRACE_SECONDS = 1.0, 0.05, 1.0
 
+_left_behind: list[Thread] = []
+
+
+def _wait() -> None:
+    """Let searches that were left behind end before the interpreter does, which they would otherwise crash."""
+    for search in _left_behind:
+        search.join()
+
+
+atexit.register(_wait)
+
 Teller = Callable[[float, float], None]
 """Told the cost of the best plan and the best bound, on the scale of the model."""
 
@@ -69,6 +81,7 @@ class Proof:
         """Search until the optimum is proven, or time is over.
 
         HiGHS has phases in which it does not ask whether to go on. A search in one of them is left behind, to end by itself.
+        At the latest the process waits for it when it ends.
         """
         cutoff = self.cost
         searches = [
@@ -87,6 +100,7 @@ class Proof:
                 searches[1].join(TICK_SECONDS)
             self._tell()
         self.done.set()
+        _left_behind[:] = [search for search in (*_left_behind, *searches) if search.is_alive()]
         if self.failure is not None:
             raise self.failure
         with self.lock:
