@@ -33,15 +33,12 @@ class Choice:
         No plan within the program costs less, on the scale of `Model.cost_of_start`.
     work
         Nodes of the search tree.
-    ended
-        Whether the search came to its end by itself.
     """
 
     ways: list[Way]
     cost_cents: float
     bound_cents: float
     work: int
-    ended: bool
 
 
 class Rows:
@@ -387,15 +384,14 @@ class Model:
         work = max(1, int(info.mip_node_count))
         if status in (highspy.HighsModelStatus.kInfeasible, highspy.HighsModelStatus.kObjectiveBound):
             # with a start there is a solution: to find none then is a fault of rounding, and proves nothing
-            return Choice([], INFINITY, cutoff if start is None else -INFINITY, work, True)
+            return Choice([], INFINITY, cutoff if start is None else -INFINITY, work)
         bound = float(info.mip_dual_bound)
         if not np.isfinite(bound):
             bound = -INFINITY
         if info.primal_solution_status != 2:
-            return Choice([], INFINITY, bound, work, False)
+            return Choice([], INFINITY, bound, work)
         value = np.array(solver.getSolution().col_value)
-        ended = status == highspy.HighsModelStatus.kOptimal
-        return Choice(self.ways(value), float(info.objective_function_value), bound, work, ended)
+        return Choice(self.ways(value), float(info.objective_function_value), bound, work)
 
     def lp(self) -> highspy.HighsLp:
         rows = np.concatenate(self.rows.rows) if self.rows.rows else np.zeros(0, dtype=np.int64)

@@ -105,7 +105,7 @@ class Proof:
             raise self.failure
         with self.lock:
             better = self.model.ways(self.value) if self.cost < cutoff else []
-            return Choice(better, self.cost if better else INFINITY, min(self.bound, self.cost), self.work, False)
+            return Choice(better, self.cost if better else INFINITY, min(self.bound, self.cost), self.work)
 
     def _search(self, search: Callable[[], None]) -> None:
         try:
@@ -122,26 +122,21 @@ class Proof:
             if self.sought.wait(TICK_SECONDS):
                 break
         start = self.value if len(self.value) else start
-        while not self._over:
-            choice = self._prove(start)
-            with self.lock:
-                self.bound, self.work = max(self.bound, choice.bound_cents), self.work + choice.work
-            if choice.ended:
-                return
+        while self._prove(start) and not self._over:
             start = self.value if len(self.value) else start
 
-    def _prove(self, start: Floats | None) -> Choice:
-        """Search without looking for plans, until it is better to begin again with a plan much better."""
+    def _prove(self, start: Floats | None) -> bool:
+        """Search without looking for plans; tells whether it was ended to begin again with a plan much better."""
         self.given = cutoff = self.cost
         solver = self._solver(start, len(self.model.parcels.order))
         for name, setting in PROVING.items():
             solver.setOptionValue(name, setting)
 
         began = raised = monotonic()
-        known = -INFINITY
+        known, outdated = -INFINITY, False
 
         def watch(event: HighsCallbackEvent) -> None:
-            nonlocal known, raised
+            nonlocal known, raised, outdated
             bound, now = float(event.data_out.mip_dual_bound), monotonic()
             self.bound = max(self.bound, bound)
             if bound - known > STUCK_RISE * (self.cost - bound):
@@ -149,13 +144,17 @@ class Proof:
             gained = cutoff - self.cost
             much = gained > MUCH * (self.cost - self.floor) and self._stalled()
             stuck = gained > self.cost - bound and now > raised + STUCK_SECONDS
-            if (much or stuck) and self.until - now > AGAIN * (now - began):
+            outdated = (much or stuck) and self.until - now > AGAIN * (now - began)
+            if outdated:
                 solver.cancelSolve()
 
         solver.cbMipUserSolution += self._hand_over
         solver.cbMipInterrupt += watch
         solver.run()
-        return self.model.choice(solver, start, cutoff)
+        choice = self.model.choice(solver, start, cutoff)
+        with self.lock:
+            self.bound, self.work = max(self.bound, choice.bound_cents), self.work + choice.work
+        return outdated
 
     def _seek_plans(self) -> None:
         for parcels in PARCELS_AN_ORDER:
