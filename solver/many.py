@@ -116,6 +116,7 @@ def price_many(
         lowest = min(least, lowest)
         if start[0] >= 0:
             v[:] = start
+        v[:] = np.minimum(v, ceiling)
         if lowest < least - BRANCH_SLACK * least:
             lowest = max(lowest, bound_by_prices(lanes, v, ceiling, most_parcels, least, rounds))
         if lowest < bound or dest == c.order_dest_start[order]:
@@ -299,6 +300,8 @@ def lane_bounds(
 ) -> tuple[Ints, Floats]:
     """Bound from below, at given line prices, what the order costs with each of its lanes in use.
 
+    Prices prove something from 0 up to what leaving a unit open costs; those beyond are taken as the nearest that do.
+
     Returns
     -------
     key, bound
@@ -310,7 +313,9 @@ def lane_bounds(
     dests = c.order_dest_start[order + 1] - c.order_dest_start[order]
     room = dests * len(nodes) * max(1, c.lane_zone.shape[2])
     key, bound = np.empty((room, 4), dtype=np.int64), np.empty(room)
-    v = line_price[first:last].copy()
+    v = np.maximum(0.0, line_price[first:last])
+    if not c.order_ship_complete[order]:
+        v = np.minimum(v, c.line_open_cents[first:last])
     made = 0
     for dest in range(c.order_dest_start[order], c.order_dest_start[order + 1]):
         lanes = lanes_of(c, order, dest, offers, node_left, node_price, 0.0)

@@ -189,7 +189,7 @@ class Ascent:
     def _price(
         self, row_price: Floats, node_price: Floats, rounds: int = ROUNDS_NEXT, *, first: bool = False
     ) -> Priced:
-        # the first pass goes to its end, hastily if need be: without it there is no bound
+        # the first pass may take all the time there is, hastily if need be: orders that it does not come to count as 0
         priced, found = self.pricing.look(
             np.array(row_price), np.array(node_price), self.line_price, rounds, self.ways,
             self._late, (lambda: self.meter.spent) if first else self._late,

@@ -9,6 +9,7 @@ import atexit
 from collections.abc import Callable
 from threading import Event, Lock, Thread
 from time import monotonic
+from weakref import WeakSet
 
 import highspy
 import numpy as np
@@ -41,12 +42,12 @@ PROVING = {
 }
 TELL_SECONDS, TICK_SECONDS, GRACE_SECONDS = 1.0, 0.05, 1.0
 
-_left_behind: list[Thread] = []
+_left_behind: WeakSet[Thread] = WeakSet()
 
 
 def _wait() -> None:
     """Let searches that were left behind end before the interpreter does, which they would otherwise crash."""
-    for search in _left_behind:
+    for search in list(_left_behind):
         search.join()
 
 
@@ -90,6 +91,21 @@ class Proof:
         ]
         for search in searches:
             search.start()
+        try:
+            self._wait_for(searches)
+        finally:
+            self.done.set()
+            for search in searches:
+                if search.is_alive():
+                    _left_behind.add(search)
+        if self.failure is not None:
+            raise self.failure
+        with self.lock:
+            better = self.model.ways(self.value) if self.cost < cutoff else []
+            return Choice(better, self.cost if better else INFINITY, min(self.bound, self.cost), self.work)
+
+    def _wait_for(self, searches: list[Thread]) -> None:
+        """Wait until both searches have ended, or a little longer than they may take; tell how they go."""
         ending = INFINITY
         while any(search.is_alive() for search in searches) and monotonic() < ending + GRACE_SECONDS:
             if self._over:
@@ -99,13 +115,6 @@ class Proof:
                 self.done.set()
                 searches[1].join(TICK_SECONDS)
             self._tell()
-        self.done.set()
-        _left_behind[:] = [search for search in (*_left_behind, *searches) if search.is_alive()]
-        if self.failure is not None:
-            raise self.failure
-        with self.lock:
-            better = self.model.ways(self.value) if self.cost < cutoff else []
-            return Choice(better, self.cost if better else INFINITY, min(self.bound, self.cost), self.work)
 
     def _search(self, search: Callable[[], None]) -> None:
         try:
@@ -121,14 +130,15 @@ class Proof:
         while far and not self._over and monotonic() < latest and not (len(self.value) and self._stalled()):
             if self.sought.wait(TICK_SECONDS):
                 break
-        start = self.value if len(self.value) else start
         while self._prove(start) and not self._over:
-            start = self.value if len(self.value) else start
+            pass
 
     def _prove(self, start: Floats | None) -> bool:
         """Search without looking for plans; tells whether it was ended to begin again with a plan much better."""
-        self.given = cutoff = self.cost
-        solver = self._solver(start, len(self.model.parcels.order))
+        with self.lock:
+            start = self.value if len(self.value) else start
+            self.given = cutoff = self.cost
+        solver = self._solver(start, len(self.model.parcels.order), cutoff)
         for name, setting in PROVING.items():
             solver.setOptionValue(name, setting)
 
@@ -159,16 +169,16 @@ class Proof:
     def _seek_plans(self) -> None:
         for parcels in PARCELS_AN_ORDER:
             if not self._over:
-                self._solver(None, parcels * len(self.model.pricing.orders)).run()
+                self._solver(None, parcels * len(self.model.pricing.orders), self.cost).run()
                 self.sought.set()
 
-    def _solver(self, start: Floats | None, parcels: int) -> highspy.Highs:
+    def _solver(self, start: Floats | None, parcels: int, cutoff: float) -> highspy.Highs:
         """Make a search that may use so many parcels; it ends when the other has, or when told to."""
         lp = self.model.lp()
         most = np.array(lp.col_upper_)
         most[self.model.first_parcel + np.argsort(self.model.parcels.reduced, kind="stable")[parcels:]] = 0.0
         lp.col_upper_ = most
-        solver = self.model.solver(lp, start, self.until - monotonic(), INFINITY, self.seed, self.cost)
+        solver = self.model.solver(lp, start, self.until - monotonic(), INFINITY, self.seed, cutoff)
         solver.HandleUserInterrupt = True
         solver.cbMipInterrupt += lambda _: solver.cancelSolve() if self._over else None
         solver.cbMipImprovingSolution += self._keep
@@ -198,7 +208,7 @@ class Proof:
     def _tell(self) -> None:
         if monotonic() >= self.told + TELL_SECONDS:
             self.told = monotonic()
-            self.tell(self.cost, self.bound)
+            self.tell(self.cost, min(self.bound, self.cost))
 
 
 __all__ = ["Proof", "Teller"]

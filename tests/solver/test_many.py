@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from solver.check import check
 from solver.draft import new_draft, plan_of, put
 from solver.effort import Effort
-from solver.many import price_many
+from solver.many import lane_bounds, price_many
 from solver.policies import make
 from solver.problem import Floats, Ints, Problem
 from solver.wave import Wave, problem_of
@@ -92,3 +92,21 @@ def test_an_order_limited_to_one_parcel_takes_the_node_that_fills_most() -> None
     assert at.tolist() == [0]
     assert units.sum() == 9
     assert bound > cost - 1
+
+
+@given(wave=small_waves(max_orders=1), data=st.data())
+@settings(max_examples=100, deadline=None)
+def test_no_line_prices_whatever_fix_away_a_lane_of_the_best_way(wave: Wave, data: st.DataObject) -> None:
+    problem = problem_of(wave)
+    best = make("cp_sat", Effort(seconds=30))(problem)
+    cents = st.sampled_from([0.0, 40.0, 900.0, 1e5, 1e7])
+    prices = np.array(data.draw(st.lists(cents, min_size=problem.lines, max_size=problem.lines)))
+    draft = new_draft(problem)
+    keys, bounds = lane_bounds(
+        problem.columns, 0, draft.left, draft.node_left, np.zeros(problem.rows), np.zeros(problem.nodes), prices
+    )
+    bound_of = {tuple(key): bound for key, bound in zip(keys.tolist(), bounds.tolist(), strict=True)}
+    for p in range(best.parcels):
+        lane = (0, int(best.parcel_dest[p]), int(best.parcel_node[p]), int(best.parcel_service[p]))
+        # a lane that is not listed has another service beside it that is no dearer
+        assert bound_of.get(lane, 0.0) <= best.cost_cents + ROUNDING
