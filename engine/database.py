@@ -1,0 +1,353 @@
+"""One face for both databases: transactions over plain SQL and columns of values.
+
+Statements name their parameters `:name`. A table of values goes in as `{rows}`: arrays on PostgreSQL, JSON on SQLite, so that a
+thousand rows are one statement on both. PostgreSQL serves any number of processes. SQLite has one writer, a thread that commits
+whatever has gathered while it wrote, each in a savepoint of its own: many small transactions share one flush to disk.
+"""
+
+import queue
+import re
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import Any, Literal, TypeVar
+
+import msgspec
+import numpy as np
+import psycopg
+from numpy.typing import NDArray
+from sqlalchemy import Engine, create_engine, event, make_url
+from sqlalchemy.pool import PoolProxiedConnection
+
+Dialect = Literal["sqlite", "postgresql"]
+T = TypeVar("T")
+Column = Sequence[Any] | NDArray[Any]
+
+TOGETHER = 64
+"""Transactions that SQLite's writer commits together, at most."""
+RETRIES = 8
+FIRST_WAIT, LONGEST_WAIT = 0.02, 1.0
+"""Seconds between tries where a transaction met another one, or found the server away."""
+_PARAMETER = re.compile(r"(?<![:\w]):([a-z_]\w*)")
+_ROWS = re.compile(r"\{rows\}")
+
+
+class Unavailable(Exception):
+    """The database cannot be reached, or went away while it committed: what was asked may have been done; ask again."""
+
+
+class Tx:
+    """What a transaction can do."""
+
+    def __init__(self, dialect: Dialect, cursor: Any) -> None:
+        self.dialect = dialect
+        self._cursor = cursor
+
+    @property
+    def locking(self) -> str:
+        """` FOR UPDATE` where rows are locked one by one; SQLite has locked everything already."""
+        return " FOR UPDATE" if self.dialect == "postgresql" else ""
+
+    def run(self, sql: str, rows: "Rows | None" = None, **values: Any) -> int:
+        """Execute a statement and say how many rows it changed."""
+        self._execute(sql, rows, values)
+        return int(self._cursor.rowcount)
+
+    def all(self, sql: str, rows: "Rows | None" = None, **values: Any) -> list[tuple[Any, ...]]:
+        """Every row of a query."""
+        self._execute(sql, rows, values)
+        found: list[tuple[Any, ...]] = self._cursor.fetchall()
+        return found
+
+    def first(self, sql: str, rows: "Rows | None" = None, **values: Any) -> tuple[Any, ...] | None:
+        """The first row of a query, if there is one."""
+        self._execute(sql, rows, values)
+        found: tuple[Any, ...] | None = self._cursor.fetchone()
+        return found
+
+    def value(self, sql: str, rows: "Rows | None" = None, **values: Any) -> Any:
+        """The one value that a query must find."""
+        found = self.first(sql, rows, **values)
+        assert found is not None, "a query that must find something found nothing"
+        return found[0]
+
+    def ints(self, width: int, sql: str, rows: "Rows | None" = None, **values: Any) -> NDArray[np.int64]:
+        """(width, n) a query of whole numbers as columns."""
+        found = self.all(sql, rows, **values)
+        return np.array(found, dtype=np.int64).reshape(len(found), width).T
+
+    def _execute(self, sql: str, rows: "Rows | None", values: dict[str, Any]) -> None:
+        if rows is not None:
+            table, more = rows.table(self.dialect)
+            sql, values = _ROWS.sub(lambda _: table, sql, count=1), {**values, **more}
+        self._cursor.execute(_translated(sql) if self.dialect == "postgresql" else sql, values)
+
+
+class Rows:
+    """A table of values for a statement: columns of one length by name, each of one type.
+
+    Parameters
+    ----------
+    **columns
+        Whole numbers, floats, truth values or texts (`None` allowed in lists). An empty list counts as whole numbers.
+    """
+
+    def __init__(self, **columns: Column) -> None:
+        self.columns = {
+            name: column.tolist() if isinstance(column, np.ndarray) else list(column)
+            for name, column in columns.items()
+        }
+        sizes = {len(column) for column in self.columns.values()}
+        assert len(sizes) == 1, "columns are of one length"
+        self.size = sizes.pop()
+
+    def table(self, dialect: Dialect) -> tuple[str, dict[str, Any]]:
+        """The expression that stands for the table, and its parameters."""
+        names = list(self.columns)
+        if dialect == "postgresql":
+            arrays = ", ".join(f":rows_{name}::{_array_type(self.columns[name])}" for name in names)
+            return f"unnest({arrays}) AS rows({', '.join(names)})", {f"rows_{n}": c for n, c in self.columns.items()}
+        listed = msgspec.json.encode(list(zip(*self.columns.values(), strict=True))).decode()
+        taken = ", ".join(f"value->>{i} AS {name}" for i, name in enumerate(names))
+        return f"(SELECT {taken} FROM json_each(:rows)) AS rows", {"rows": listed}  # noqa: S608 -- names of ours
+
+
+class Database:
+    """A migrated database.
+
+    Parameters
+    ----------
+    url
+        `sqlite:///path` or `postgresql+psycopg://...`.
+    connections
+        To PostgreSQL, from this process, at most.
+    """
+
+    def __init__(self, url: str, connections: int = 8) -> None:
+        self.engine = engine_of(url, connections)
+        self.dialect: Dialect = "sqlite" if self.engine.dialect.name == "sqlite" else "postgresql"
+        self._writer = _Writer(self.engine) if self.dialect == "sqlite" else None
+
+    @contextmanager
+    def read(self) -> Iterator[Tx]:
+        """A transaction that sees one state of the database and changes nothing."""
+        with self._connection() as connection:
+            cursor = connection.cursor()
+            if self.dialect == "postgresql":
+                cursor.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            else:
+                cursor.execute("BEGIN")
+            try:
+                yield Tx(self.dialect, cursor)
+            finally:
+                if not _is_broken(connection):
+                    cursor.execute("ROLLBACK")
+
+    def write(self, act: Callable[[Tx], T]) -> T:
+        """Do all that `act` does, or, where it raises, nothing.
+
+        `act` may run more than once, where the transaction met another one; it must not do anything but through `Tx`.
+
+        Raises
+        ------
+        Unavailable
+            The database went away.
+        """
+        if self._writer:
+            return self._writer.write(act)
+        wait = FIRST_WAIT
+        for left in range(RETRIES, -1, -1):
+            try:
+                return self._attempt(act)
+            except _Again as met:
+                if not left:
+                    raise Unavailable(str(met.__cause__)) from met
+                time.sleep(wait)
+                wait = min(LONGEST_WAIT, 2 * wait)
+        raise AssertionError
+
+    def _attempt(self, act: Callable[[Tx], T]) -> T:
+        with self._connection() as connection:
+            cursor = connection.cursor()
+            try:
+                cursor.execute("BEGIN")
+                result = act(Tx("postgresql", cursor))
+            except BaseException as error:
+                if not _is_broken(connection):
+                    cursor.execute("ROLLBACK")
+                if isinstance(error, psycopg.errors.DeadlockDetected | psycopg.errors.SerializationFailure):
+                    raise _Again from error
+                raise
+            try:
+                cursor.execute("COMMIT")
+            except psycopg.OperationalError as error:
+                raise Unavailable(f"the database went away while it committed: {error}") from error
+            return result
+
+    @contextmanager
+    def _connection(self) -> Iterator[PoolProxiedConnection]:
+        """A connection; one that breaks is not used again, nor are those that were made before it."""
+        try:
+            connection = self.engine.raw_connection()
+        except Exception as error:
+            if _is_away(error):
+                raise _Again from error
+            raise
+        try:
+            yield connection
+        except psycopg.OperationalError as error:
+            if _is_broken(connection):
+                connection.invalidate()
+                self.engine.dispose()
+                raise _Again from error
+            raise
+        finally:
+            connection.close()
+
+    def close(self) -> None:
+        """Finish what was asked and let go of the database."""
+        if self._writer:
+            self._writer.close()
+        self.engine.dispose()
+
+    def __enter__(self) -> "Database":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class _Again(Unavailable):
+    """Nothing was done; the same may be tried again."""
+
+
+class _Writer:
+    """The one thread that writes to SQLite."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._asked: queue.SimpleQueue[tuple[Callable[[Tx], Any], Future[Any]] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._work, name="writer", daemon=True)
+        self._thread.start()
+
+    def write(self, act: Callable[[Tx], T]) -> T:
+        assert threading.current_thread() is not self._thread, "a transaction within a transaction"
+        done: Future[T] = Future()
+        self._asked.put((act, done))
+        return done.result()
+
+    def close(self) -> None:
+        self._asked.put(None)
+        self._thread.join()
+
+    def _work(self) -> None:
+        going = True
+        while going:
+            gathered = [self._asked.get()]
+            while len(gathered) < TOGETHER and not self._asked.empty():
+                gathered.append(self._asked.get_nowait())
+            going = None not in gathered
+            acts = [one for one in gathered if one is not None]
+            if acts:
+                self._commit(acts)
+
+    def _commit(self, acts: list[tuple[Callable[[Tx], Any], Future[Any]]]) -> None:
+        results: list[tuple[Future[Any], Any, BaseException | None]] = []
+        try:
+            connection = self._engine.raw_connection()
+            try:
+                cursor = connection.cursor()
+                cursor.execute("BEGIN IMMEDIATE")
+                try:
+                    for act, done in acts:
+                        results.append((done, *_in_savepoint(cursor, act)))
+                    cursor.execute("COMMIT")
+                except BaseException:
+                    cursor.execute("ROLLBACK")
+                    raise
+            finally:
+                connection.close()
+        except BaseException as error:
+            failure = Unavailable(str(error)) if isinstance(error, sqlite3.OperationalError) else error
+            for _, done in acts:
+                done.set_exception(failure)
+            return
+        for done, result, refused in results:
+            if refused is None:
+                done.set_result(result)
+            else:
+                done.set_exception(refused)
+
+
+def _in_savepoint(cursor: Any, act: Callable[[Tx], Any]) -> tuple[Any, BaseException | None]:
+    cursor.execute("SAVEPOINT act")
+    try:
+        result = act(Tx("sqlite", cursor))
+    except sqlite3.OperationalError:
+        raise
+    except BaseException as refused:
+        cursor.execute("ROLLBACK TO act")
+        cursor.execute("RELEASE act")
+        return None, refused
+    cursor.execute("RELEASE act")
+    return result, None
+
+
+def engine_of(url: str, connections: int = 8) -> Engine:
+    """Make a pool of connections that leave transactions to us.
+
+    Raises
+    ------
+    ValueError
+        If it is neither SQLite nor PostgreSQL.
+    """
+    parsed = make_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        engine = create_engine(parsed, connect_args={"timeout": 30.0, "check_same_thread": False})
+        event.listen(engine, "connect", _prepare_sqlite)
+        return engine
+    if parsed.get_backend_name() == "postgresql":
+        # "postgresql:" alone means another driver in older versions of SQLAlchemy
+        parsed = parsed.set(drivername="postgresql+psycopg")
+        return create_engine(
+            parsed, pool_size=connections, max_overflow=0, pool_timeout=30.0, isolation_level="AUTOCOMMIT",
+            pool_reset_on_return=None,
+        )  # fmt: skip
+    raise ValueError(f"{parsed.get_backend_name()!r} is no database of ours: sqlite or postgresql+psycopg")
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
+    connection.isolation_level = None  # BEGIN is ours
+    for pragma in ("journal_mode = WAL", "synchronous = FULL", "busy_timeout = 30000", "foreign_keys = ON"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _is_broken(connection: PoolProxiedConnection) -> bool:
+    return bool(
+        getattr(connection.driver_connection, "broken", False) or getattr(connection.driver_connection, "closed", False)
+    )
+
+
+def _is_away(error: Exception) -> bool:
+    return isinstance(error, psycopg.OperationalError) or isinstance(
+        getattr(error, "orig", None), psycopg.OperationalError
+    )
+
+
+def _array_type(column: list[Any]) -> str:
+    found = next((value for value in column if value is not None), 0)
+    if isinstance(found, bool):
+        return "boolean[]"
+    if isinstance(found, int):
+        return "bigint[]"
+    return "double precision[]" if isinstance(found, float) else "text[]"
+
+
+@lru_cache(maxsize=1024)
+def _translated(sql: str) -> str:
+    """The same statement with psycopg's names of parameters."""
+    return _PARAMETER.sub(r"%(\1)s", sql.replace("%", "%%"))

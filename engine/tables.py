@@ -1,0 +1,649 @@
+"""The rows: the truth about stock and orders, with every invariant as a constraint of the database.
+
+Times are milliseconds since 1970-01-01 UTC (`_at`, `_until`), days are counted from there (`_day`), money is cents. Nodes, SKUs and
+orders have a number inside (`_no`) and the id that people use. SQLModel declares; the hot paths speak SQL (`engine.database`).
+"""
+
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Computed,
+    DefaultClause,
+    Index,
+    Integer,
+    String,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.sql.schema import ScalarElementColumnDefault
+from sqlmodel import Field, SQLModel
+
+SQLModel.metadata.naming_convention = {
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s",
+    "ix": "ix_%(column_0_label)s",
+    "pk": "pk_%(table_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_name)s",
+}
+
+BIG = BigInteger().with_variant(Integer, "sqlite")
+"""64 bits on both; only as `INTEGER` does SQLite count by itself."""
+
+
+def _at_least_0(*names: str) -> list[CheckConstraint]:
+    return [CheckConstraint(f"{name} >= 0", name=f"{name}_at_least_0") for name in names]
+
+
+def _where(condition: str) -> dict[str, Any]:
+    """Index only the rows of a condition, on both databases."""
+    return {"sqlite_where": text(condition), "postgresql_where": text(condition)}
+
+
+def _counter() -> Any:
+    return Field(default=None, sa_column=Column(BIG, primary_key=True, autoincrement=True))
+
+
+def _big(**more: Any) -> Any:
+    return Field(sa_type=BIG, **more)
+
+
+class Sku(SQLModel, table=True):
+    """What is sold. A kit has no stock of its own: its parts are held together (`KitPart`)."""
+
+    __table_args__ = (
+        *_at_least_0("weight_g", "unfilled_cents"),
+        CheckConstraint(
+            "presold >= 0 AND (presale_limit IS NULL OR presold <= presale_limit)", name="presold_in_limit"
+        ),
+    )
+
+    no: int | None = _counter()
+    id: str = Field(unique=True)
+    weight_g: int = _big()
+    requires: list[str] = Field(default_factory=list, sa_type=JSON)
+    services: list[str] | None = Field(default=None, sa_type=JSON)
+    """Services that may carry it; any where not said."""
+    unfilled_cents: int | None = _big(default=None)
+    backorder: bool = True
+    """Whether it is sold beyond what is there."""
+    presale_limit: int | None = _big(default=None)
+    """Units that may be sold before there are any; where it is set, the SKU is on pre-order until `sale_day`."""
+    presold: int = _big(default=0)
+    sale_day: int | None = None
+    is_kit: bool = False
+    version: int = 1
+
+
+class KitPart(SQLModel, table=True):
+    """What a kit is made of."""
+
+    __tablename__ = "kit_part"
+    __table_args__ = (CheckConstraint("units >= 1", name="units_at_least_1"),)
+
+    kit_no: int = _big(foreign_key="sku.no", primary_key=True)
+    part_no: int = _big(foreign_key="sku.no", primary_key=True)
+    units: int
+
+
+class Calendar(SQLModel, table=True):
+    """When nodes work. `holidays` names a country or one of its parts (`NL`, `US-CA`), whose holidays are closed days too."""
+
+    id: str = Field(primary_key=True)
+    open_weekdays: list[str] = Field(sa_type=JSON)
+    closed: list[str] = Field(default_factory=list, sa_type=JSON)
+    holidays: str | None = None
+    version: int = 1
+
+
+class Node(SQLModel, table=True):
+    """A place that holds stock and packs."""
+
+    __table_args__ = (
+        *_at_least_0("parcel_cents", "line_cents", "unit_cents", "ready_days"),
+        CheckConstraint("cut_off_minute BETWEEN 0 AND 1439", name="cut_off_in_a_day"),
+        CheckConstraint("kind IN ('warehouse', 'store')", name="kind_known"),
+        CheckConstraint("lat BETWEEN -90 AND 90 AND lon BETWEEN -180 AND 180", name="on_earth"),
+    )
+
+    no: int | None = _counter()
+    id: str = Field(unique=True)
+    kind: str
+    region: str = ""
+    lat: float
+    lon: float
+    parcel_cents: int = _big()
+    line_cents: int = _big()
+    unit_cents: int = _big()
+    ready_days: int
+    tags: list[str] = Field(default_factory=list, sa_type=JSON)
+    calendar: str = Field(foreign_key="calendar.id")
+    cut_off_minute: int
+    capacity_parcels: int | None = _big(default=None)
+    capacity_units: int | None = _big(default=None)
+    overtime_cents: int | None = _big(default=None)
+    collects: bool = False
+    """Whether customers may collect here."""
+    paused: bool = False
+    version: int = 1
+
+
+class Service(SQLModel, table=True):
+    """A carrier product with its rate card, as the wave file has it."""
+
+    id: str = Field(primary_key=True)
+    card: dict[str, Any] = Field(sa_type=JSON)
+    version: int = 1
+
+
+class Channel(SQLModel, table=True):
+    """Where orders come from, and how they are sourced."""
+
+    __table_args__ = (CheckConstraint("safety >= 0", name="safety_at_least_0"),)
+
+    id: str = Field(primary_key=True)
+    policy: str = "cheapest"
+    shadow: str | None = None
+    """A policy that decides beside the live one."""
+    stock_values: bool = True
+    """Whether stock counts what it was worth to other orders in the last wave."""
+    review: bool = False
+    """Whether orders are held for review first."""
+    safety: int = 0
+    """Units of each SKU that are kept back from this channel."""
+    rules: list[dict[str, Any]] = Field(default_factory=list, sa_type=JSON)
+    version: int = 1
+
+
+class Setting(SQLModel, table=True):
+    """Terms, currency, and whatever else is one value for the whole retailer."""
+
+    name: str = Field(primary_key=True)
+    value: dict[str, Any] = Field(sa_type=JSON)
+    version: int = 1
+
+
+class Stock(SQLModel, table=True):
+    """The units of a SKU at a node. `value_cents`: what one is worth to other orders, by the prices of the last wave."""
+
+    __table_args__ = (
+        *_at_least_0("on_hand", "reserved", "damaged", "quarantined", "safety_sell", "safety_route", "value_cents"),
+        CheckConstraint("reserved <= on_hand", name="reserved_at_most_on_hand"),
+        # the same row is changed all the time: room on its page spares the index
+        {"postgresql_with": {"fillfactor": 70}},
+    )
+
+    sku_no: int = _big(foreign_key="sku.no", primary_key=True)
+    node_no: int = _big(foreign_key="node.no", primary_key=True)
+    on_hand: int = _big(default=0)
+    reserved: int = _big(default=0)
+    damaged: int = _big(default=0)
+    quarantined: int = _big(default=0)
+    safety_sell: int = _big(default=0)
+    """Kept back when promising and selling."""
+    safety_route: int = _big(default=0)
+    """Kept back when sourcing orders that are there already."""
+    value_cents: int = _big(default=0)
+
+
+class ChannelStock(SQLModel, table=True):
+    """What a channel may sell of a SKU: a buffer kept back from it, and an allotment that is all it gets."""
+
+    __tablename__ = "channel_stock"
+    __table_args__ = (
+        CheckConstraint("buffer >= 0", name="buffer_at_least_0"),
+        CheckConstraint("sold >= 0 AND (allotment IS NULL OR sold <= allotment)", name="sold_in_allotment"),
+    )
+
+    channel: str = Field(foreign_key="channel.id", primary_key=True)
+    sku_no: int = _big(foreign_key="sku.no", primary_key=True)
+    buffer: int = _big(default=0)
+    allotment: int | None = _big(default=None)
+    sold: int = _big(default=0)
+
+
+class Inbound(SQLModel, table=True):
+    """Units that are to come."""
+
+    __table_args__ = (
+        CheckConstraint("units >= 1 AND received >= 0 AND received <= units", name="received_at_most_units"),
+    )
+
+    id: str = Field(primary_key=True)
+    sku_no: int = _big(foreign_key="sku.no", index=True)
+    node_no: int = _big(foreign_key="node.no")
+    units: int = _big()
+    received: int = _big(default=0)
+    due_day: int
+    cancelled: bool = False
+
+
+class NodeDay(SQLModel, table=True):
+    """The work of a node on a day: what is planned for it, and another capacity than usual."""
+
+    __tablename__ = "node_day"
+    __table_args__ = (*_at_least_0("parcels", "units"),)
+
+    node_no: int = _big(foreign_key="node.no", primary_key=True)
+    day: int = Field(primary_key=True)
+    parcels: int = _big(default=0)
+    units: int = _big(default=0)
+    capacity_parcels: int | None = _big(default=None)
+    capacity_units: int | None = _big(default=None)
+
+
+class Recipient(SQLModel, table=True):
+    """The one place of personal data. An erased recipient keeps its id and nothing else."""
+
+    no: int | None = _counter()
+    id: str = Field(unique=True)
+    name: str | None = Field(default=None, sa_column=Column(String, info={"pii": True}))
+    address: str | None = Field(default=None, sa_column=Column(String, info={"pii": True}))
+    contact: str | None = Field(default=None, sa_column=Column(String, info={"pii": True}))
+    erased: bool = False
+
+
+LINE_STATES = ("open", "allocated", "released", "shipped", "delivered", "returned", "cancelled")
+"""Where a unit of a line is; in exactly one of these."""
+_EVERY_UNIT = " + ".join(LINE_STATES)
+_STATE = (
+    "CASE WHEN review THEN 'held' WHEN open > 0 THEN 'open' WHEN allocated > 0 THEN 'allocated' "
+    "WHEN released > 0 THEN 'released' WHEN shipped > 0 THEN 'shipped' WHEN delivered > 0 THEN 'delivered' "
+    "WHEN returned > 0 THEN 'returned' ELSE 'cancelled' END"
+)
+
+
+class Order(SQLModel, table=True):
+    """What a customer asked for. Its state is that of its unit that is least far."""
+
+    __tablename__ = "orders"
+    __table_args__ = (
+        UniqueConstraint("channel", "external_id", name="uq_orders_channel_external_id"),
+        *_at_least_0(*LINE_STATES, "late_cents"),
+        CheckConstraint("max_parcels IS NULL OR max_parcels >= 1", name="max_parcels_at_least_1"),
+        Index("ix_orders_to_source", "priority", "placed_at", "no", **_where("open > 0")),
+        Index("ix_orders_placed", "placed_at", "no"),
+        Index("ix_orders_state", "state", "no"),
+        Index("ix_orders_unreleased", "no", **_where("open + allocated > 0")),
+        {"postgresql_with": {"fillfactor": 80}},
+    )
+
+    no: int | None = _counter()
+    id: str = Field(unique=True)
+    channel: str = Field(foreign_key="channel.id")
+    external_id: str
+    content: str
+    """Hash of what was placed: the same order twice is one order, with other content a conflict."""
+    placed_at: int = _big()
+    priority: int = 0
+    lat: float | None = None
+    lon: float | None = None
+    region: str = ""
+    pickup: list[str] = Field(default_factory=list, sa_type=JSON)
+    """Nodes where it may be collected; delivered to its place where there are none."""
+    recipient: str | None = None
+    promise_day: int
+    """The day by which the customer has it: asked for, and from the first allocation on promised."""
+    promised: bool = False
+    late_cents: int = _big()
+    max_parcels: int | None = None
+    ship_complete: bool = False
+    review: bool = False
+    cancel_at: int | None = _big(default=None)
+    """What is not released by then is cancelled."""
+    open: int = _big(default=0)
+    allocated: int = _big(default=0)
+    released: int = _big(default=0)
+    shipped: int = _big(default=0)
+    delivered: int = _big(default=0)
+    returned: int = _big(default=0)
+    cancelled: int = _big(default=0)
+    state: str | None = Field(default=None, sa_column=Column(String, Computed(_STATE, persisted=True)))
+    leased_by: str | None = None
+    leased_until: int | None = _big(default=None)
+    failures: int = 0
+    """Waves in a row that could not serve it whole."""
+    version: int = 1
+
+
+class OrderLine(SQLModel, table=True):
+    """One SKU of an order, and where its units are."""
+
+    __tablename__ = "order_line"
+    __table_args__ = (
+        *_at_least_0(*LINE_STATES),
+        CheckConstraint("qty >= 1", name="qty_at_least_1"),
+        CheckConstraint(f"qty = {_EVERY_UNIT}", name="every_unit_is_somewhere"),
+        {"postgresql_with": {"fillfactor": 80}},
+    )
+
+    order_no: int = _big(foreign_key="orders.no", primary_key=True)
+    number: int = Field(primary_key=True)
+    sku_no: int = _big(foreign_key="sku.no", index=True)
+    qty: int = _big()
+    unfilled_cents: int = _big()
+    price_cents: int | None = _big(default=None)
+    presale: bool = False
+    """Whether its open units count as presold."""
+    open: int = _big()
+    allocated: int = _big(default=0)
+    released: int = _big(default=0)
+    shipped: int = _big(default=0)
+    delivered: int = _big(default=0)
+    returned: int = _big(default=0)
+    cancelled: int = _big(default=0)
+
+
+class Parcel(SQLModel, table=True):
+    """What is planned to leave one node by one service for an order (service '' is collected there)."""
+
+    order_no: int = _big(foreign_key="orders.no", primary_key=True)
+    node_no: int = _big(foreign_key="node.no", primary_key=True)
+    service: str = Field(primary_key=True)
+    collect_no: int | None = _big(default=None, foreign_key="node.no")
+    """The node where it is collected."""
+    work_day: int
+    """The day whose capacity it takes."""
+    arrives_day: int
+    cents: int = _big()
+
+
+class Claim(SQLModel, table=True):
+    """Units of stock tied to a line, until released. A kit claims its parts; `line_units` counts the line's own units."""
+
+    __table_args__ = (
+        CheckConstraint("units >= 1 AND line_units >= 1", name="units_at_least_1"),
+        Index("ix_claim_stock", "sku_no", "node_no"),
+    )
+
+    order_no: int = _big(foreign_key="orders.no", primary_key=True)
+    number: int = Field(primary_key=True)
+    sku_no: int = _big(primary_key=True)
+    node_no: int = _big(primary_key=True)
+    service: str = Field(primary_key=True)
+    units: int = _big()
+    line_units: int = _big()
+
+
+class Consignment(SQLModel, table=True):
+    """A parcel that was handed to its node: the one-way door."""
+
+    __table_args__ = (
+        CheckConstraint(
+            "state IN ('released', 'picked', 'packed', 'shipped', 'ready', 'delivered', 'withdrawn')",
+            name="state_known",
+        ),
+        Index("ix_consignment_node", "node_no", "state", "no"),
+    )
+
+    no: int | None = _counter()
+    id: str = Field(unique=True)
+    order_no: int = _big(foreign_key="orders.no", index=True)
+    node_no: int = _big(foreign_key="node.no")
+    service: str
+    collect_no: int | None = _big(default=None, foreign_key="node.no")
+    state: str
+    released_at: int = _big()
+    work_day: int
+    arrives_day: int
+    cents: int = _big()
+    tracking: str | None = None
+    shipped_at: int | None = _big(default=None)
+    delivered_at: int | None = _big(default=None)
+    version: int = 1
+
+
+class ConsignmentLine(SQLModel, table=True):
+    """What a consignment holds: `units` still in it (reserved until shipped), `short` not found, `returned` come back."""
+
+    __tablename__ = "consignment_line"
+    __table_args__ = (
+        *_at_least_0("units", "line_units", "short", "returned"),
+        CheckConstraint("returned <= units", name="returned_at_most_shipped"),
+        Index("ix_consignment_line_stock", "sku_no", "consignment_no"),
+    )
+
+    consignment_no: int = _big(foreign_key="consignment.no", primary_key=True)
+    number: int = Field(primary_key=True)
+    sku_no: int = _big(foreign_key="sku.no", primary_key=True)
+    units: int = _big()
+    line_units: int = _big()
+    short: int = _big(default=0)
+    returned: int = _big(default=0)
+
+
+class Hold(SQLModel, table=True):
+    """A timed claim before there is an order; it ends once."""
+
+    __table_args__ = (
+        CheckConstraint("state IN ('held', 'converted', 'released', 'expired')", name="state_known"),
+        Index("ix_hold_until", "until", **_where("state = 'held'")),
+    )
+
+    id: str = Field(primary_key=True)
+    channel: str = Field(foreign_key="channel.id")
+    state: str = "held"
+    placed_at: int = _big()
+    until: int = _big()
+    content: str
+    order_no: int | None = _big(default=None, foreign_key="orders.no")
+
+
+class HoldUnit(SQLModel, table=True):
+    """What a hold holds."""
+
+    __tablename__ = "hold_unit"
+    __table_args__ = (
+        CheckConstraint("units >= 1", name="units_at_least_1"),
+        Index("ix_hold_unit_stock", "sku_no", "node_no"),
+    )
+
+    hold: str = Field(foreign_key="hold.id", primary_key=True)
+    sku_no: int = _big(primary_key=True)
+    node_no: int = _big(primary_key=True)
+    units: int = _big()
+
+
+class Movement(SQLModel, table=True):
+    """The ledger: every change of stock, and what made it. Rows are only added."""
+
+    __table_args__ = (Index("ix_movement_stock", "sku_no", "node_no"),)
+
+    no: int | None = _counter()
+    at: int = _big()
+    sku_no: int = _big()
+    node_no: int = _big()
+    on_hand: int = _big(default=0)
+    reserved: int = _big(default=0)
+    damaged: int = _big(default=0)
+    quarantined: int = _big(default=0)
+    cause: str
+    ref: str
+
+
+class Fact(SQLModel, table=True):
+    """What happened: audit, outbox and history in one. Rows are only added.
+
+    `tx` is the transaction that wrote it, where the database tells: numbers are given before they are committed, so a reader of the
+    log stops before the oldest transaction that still runs.
+    """
+
+    __table_args__ = (Index("ix_fact_subject", "subject", "no"),)
+
+    no: int | None = _counter()
+    id: str = Field(unique=True)
+    kind: str
+    at: int = _big()
+    subject: str
+    """The order, node or SKU that it is about."""
+    by: str = ""
+    """Which key did it; empty for the engine itself."""
+    content: str
+    payload: str
+    tx: int = _big(default=0)
+
+
+class Consumer(SQLModel, table=True):
+    """How far a reader of the log has come."""
+
+    name: str = Field(primary_key=True)
+    fact_no: int = _big(default=0)
+
+
+class Wave(SQLModel, table=True):
+    """One joint decision, and how good it is."""
+
+    no: int | None = _counter()
+    id: str = Field(unique=True)
+    at: int = _big()
+    state: str = "deciding"
+    policy: str
+    version: str
+    seed: int = _big()
+    orders: int = 0
+    lines: int = 0
+    changed: int = 0
+    conflicts: int = 0
+    cost_cents: int | None = _big(default=None)
+    bound_cents: float | None = None
+    before_cents: int | None = _big(default=None)
+    """What the same orders cost as they were allocated before."""
+    seconds: float | None = None
+    ended_at: int | None = _big(default=None)
+    note: str = ""
+
+
+class Decision(SQLModel, table=True):
+    """Why an order is served as it is. Rows are only added."""
+
+    __table_args__ = (Index("ix_decision_order", "order_no", "no"),)
+
+    no: int | None = _counter()
+    order_no: int = _big(foreign_key="orders.no")
+    wave: str
+    """The wave, or '' at capture."""
+    at: int = _big()
+    policy: str
+    version: str
+    seed: int = _big()
+    cost_cents: int = _big()
+    bound_cents: float
+    body: str
+    """Parcels, bill, candidates and reasons, as JSON."""
+
+
+class Shadow(SQLModel, table=True):
+    """What another policy would have done with the same orders, and what that would have cost."""
+
+    no: int | None = _counter()
+    at: int = _big()
+    ref: str = Field(index=True)
+    """The order, or the wave."""
+    policy: str
+    cost_cents: int = _big()
+    live: str
+    live_cents: int = _big()
+    body: str
+
+
+class Rejection(SQLModel, table=True):
+    """A node that refused an order's line: it does not get it again until then."""
+
+    order_no: int = _big(foreign_key="orders.no", primary_key=True)
+    node_no: int = _big(foreign_key="node.no", primary_key=True)
+    times: int = 1
+    until: int = _big()
+    reason: str = ""
+
+
+class FeedMark(SQLModel, table=True):
+    """The newest message of a feed about a SKU at a node: older ones come too late."""
+
+    __tablename__ = "feed_mark"
+
+    source: str = Field(primary_key=True)
+    sku_no: int = _big(primary_key=True)
+    node_no: int = _big(primary_key=True)
+    sequence: int = _big()
+
+
+class Idempotency(SQLModel, table=True):
+    """The answer that a key was given, for the same answer again."""
+
+    owner: str = Field(primary_key=True)
+    key: str = Field(primary_key=True)
+    request: str
+    """Hash of method, path and body."""
+    at: int = _big(index=True)
+    until: int | None = _big(default=None)
+    """While it is being answered: when somebody else may try."""
+    status: int | None = None
+    headers: str = "{}"
+    body: str = ""
+
+
+class ApiKey(SQLModel, table=True):
+    """Who may do what. The key itself is nowhere, only its hash."""
+
+    __tablename__ = "api_key"
+
+    id: str = Field(primary_key=True)
+    hash: str = Field(unique=True)
+    name: str
+    scopes: list[str] = Field(sa_type=JSON)
+    node: str | None = None
+    created_at: int = _big()
+    expires_at: int | None = _big(default=None)
+    revoked_at: int | None = _big(default=None)
+
+
+class Job(SQLModel, table=True):
+    """Long work: imports, solving a large wave. A worker that dies loses its lease, and another goes on."""
+
+    __table_args__ = (
+        CheckConstraint("state IN ('waiting', 'running', 'done', 'failed', 'cancelled')", name="state_known"),
+        Index("ix_job_waiting", "state", "no"),
+    )
+
+    no: int | None = _counter()
+    id: str = Field(unique=True)
+    kind: str
+    state: str = "waiting"
+    by: str = ""
+    created_at: int = _big()
+    started_at: int | None = _big(default=None)
+    ended_at: int | None = _big(default=None)
+    leased_by: str | None = None
+    leased_until: int | None = _big(default=None)
+    tries: int = 0
+    done: int = 0
+    total: int = 0
+    failed: int = 0
+    input: bytes
+    settings: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)
+    result: bytes | None = None
+    errors: str = ""
+    """One line of JSON for each line of input that was refused."""
+    note: str = ""
+
+
+APPEND_ONLY = ("movement", "fact", "decision")
+"""Tables whose rows are never changed or deleted; triggers see to it."""
+
+
+def _default_in_the_database_too() -> None:
+    """What a row has where nothing is said holds for statements as well, not only for objects."""
+    for table in SQLModel.metadata.tables.values():
+        for column in table.columns:
+            default = column.default
+            if isinstance(default, ScalarElementColumnDefault) and column.server_default is None:
+                value = default.arg
+                spelt = str(value).lower() if isinstance(value, bool) else repr(value)
+                column.server_default = DefaultClause(text(spelt))
+                column.server_default._set_parent(column)
+
+
+_default_in_the_database_too()
