@@ -172,6 +172,7 @@ class Stock(SQLModel, table=True):
     __table_args__ = (
         *_at_least_0("on_hand", "reserved", "damaged", "quarantined", "safety_sell", "safety_route", "value_cents"),
         CheckConstraint("reserved <= on_hand", name="reserved_at_most_on_hand"),
+        CheckConstraint("missing >= 0 AND missing <= reserved", name="missing_at_most_reserved"),
         # the same row is changed all the time: room on its page spares the index
         {"postgresql_with": {"fillfactor": 70}},
     )
@@ -182,6 +183,8 @@ class Stock(SQLModel, table=True):
     reserved: int = _big(default=0)
     damaged: int = _big(default=0)
     quarantined: int = _big(default=0)
+    missing: int = _big(default=0)
+    """Units that a count did not find, of those handed to the node: picking says so, or they leave `on_hand` once free."""
     safety_sell: int = _big(default=0)
     """Kept back when promising and selling."""
     safety_route: int = _big(default=0)
@@ -317,12 +320,13 @@ class OrderLine(SQLModel, table=True):
         *_at_least_0(*LINE_STATES),
         CheckConstraint("qty >= 1", name="qty_at_least_1"),
         CheckConstraint(f"qty = {_EVERY_UNIT}", name="every_unit_is_somewhere"),
+        Index("ix_order_line_open", "sku_no", **_where("open > 0")),
         {"postgresql_with": {"fillfactor": 80}},
     )
 
     order_no: int = _big(foreign_key="orders.no", primary_key=True)
     number: int = Field(primary_key=True)
-    sku_no: int = _big(foreign_key="sku.no", index=True)
+    sku_no: int = _big(foreign_key="sku.no")
     qty: int = _big()
     unfilled_cents: int = _big()
     price_cents: int | None = _big(default=None)

@@ -203,8 +203,8 @@ def parquet(tmp_path: Path) -> Callable[[str, str], Path]:
     def change(table: str, select: str) -> Path:
         write_history(tmp_path, read_history(EXAMPLES / "history"), "parquet")
         path = tmp_path / f"{table}.parquet"
-        rows = duckdb.sql(f"SELECT {select} FROM read_parquet('{path}')").fetchall  # noqa: S608
-        duckdb.sql(f"CREATE OR REPLACE TABLE changed AS SELECT {select} FROM read_parquet('{path}')")  # noqa: S608
+        rows = duckdb.sql(f"SELECT {select} FROM read_parquet('{path}')").fetchall
+        duckdb.sql(f"CREATE OR REPLACE TABLE changed AS SELECT {select} FROM read_parquet('{path}')")
         assert rows()
         duckdb.sql(f"COPY changed TO '{path}' (FORMAT parquet)")
         return tmp_path

@@ -528,7 +528,13 @@ def upgrade() -> None:
         postgresql_with={"fillfactor": 80},
     )
     with op.batch_alter_table("order_line", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_order_line_sku_no"), ["sku_no"], unique=False)
+        batch_op.create_index(
+            "ix_order_line_open",
+            ["sku_no"],
+            unique=False,
+            sqlite_where=sa.text("open > 0"),
+            postgresql_where=sa.text("open > 0"),
+        )
 
     op.create_table(
         "parcel",
@@ -563,10 +569,12 @@ def upgrade() -> None:
         sa.Column("reserved", BIG, server_default=sa.text("0"), nullable=False),
         sa.Column("damaged", BIG, server_default=sa.text("0"), nullable=False),
         sa.Column("quarantined", BIG, server_default=sa.text("0"), nullable=False),
+        sa.Column("missing", BIG, server_default=sa.text("0"), nullable=False),
         sa.Column("safety_sell", BIG, server_default=sa.text("0"), nullable=False),
         sa.Column("safety_route", BIG, server_default=sa.text("0"), nullable=False),
         sa.Column("value_cents", BIG, server_default=sa.text("0"), nullable=False),
         sa.CheckConstraint("damaged >= 0", name=op.f("ck_stock_damaged_at_least_0")),
+        sa.CheckConstraint("missing >= 0 AND missing <= reserved", name=op.f("ck_stock_missing_at_most_reserved")),
         sa.CheckConstraint("on_hand >= 0", name=op.f("ck_stock_on_hand_at_least_0")),
         sa.CheckConstraint("quarantined >= 0", name=op.f("ck_stock_quarantined_at_least_0")),
         sa.CheckConstraint("reserved <= on_hand", name=op.f("ck_stock_reserved_at_most_on_hand")),
@@ -632,7 +640,9 @@ def downgrade() -> None:
     op.drop_table("rejection")
     op.drop_table("parcel")
     with op.batch_alter_table("order_line", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_order_line_sku_no"))
+        batch_op.drop_index(
+            "ix_order_line_open", sqlite_where=sa.text("open > 0"), postgresql_where=sa.text("open > 0")
+        )
 
     op.drop_table("order_line")
     op.drop_table("node_day")

@@ -1,0 +1,514 @@
+"""What happens, as facts: frozen, in the past tense, each with an id of its own, and without personal data.
+
+A fact is the body of a request, an entry of the log that is never changed, and what a replay reads. Seen twice with the same
+content it has one effect; with other content it is refused. Numbers are at most 10^9, so that sums of them stay in 64 bits.
+"""
+
+import base64
+import hashlib
+from typing import Annotated, Any, ClassVar, Literal
+
+import msgspec
+from msgspec import Meta
+
+from solver.refusal import Refusal
+
+MOST = 10**9
+"""The largest number that a fact may bring."""
+LATEST = 4_102_444_800_000
+"""2100-01-01, in milliseconds: no fact is later."""
+LINES = 200
+"""Lines of an order, at most."""
+
+# no control characters: PostgreSQL cannot store NUL, and nobody means the others
+Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+\Z")]
+Note = Annotated[str, Meta(max_length=500, pattern=r"^[^\x00-\x08\x0b-\x1f\x7f]*\Z")]
+Time = Annotated[int, Meta(ge=0, le=LATEST)]
+Units = Annotated[int, Meta(ge=1, le=MOST)]
+Level = Annotated[int, Meta(ge=0, le=MOST)]
+Change = Annotated[int, Meta(ge=-MOST, le=MOST)]
+Cents = Annotated[int, Meta(ge=0, le=MOST)]
+Day = Annotated[int, Meta(ge=0, le=47_482)]
+Number = Annotated[int, Meta(ge=1, le=LINES)]
+Lat = Annotated[float, Meta(ge=-90, le=90)]
+Lon = Annotated[float, Meta(ge=-180, le=180)]
+Sequence = Annotated[int, Meta(ge=0, le=2**62)]
+SetAside = Literal["damaged", "quarantined"]
+
+
+class Fact(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag=True):
+    """Something that happened, `at` milliseconds since 1970-01-01 UTC."""
+
+    about: ClassVar[str]
+    """The field that names the order, node, SKU or hold that it is about."""
+
+    id: Name
+    at: Time
+
+    @property
+    def kind(self) -> str:
+        return type(self).__name__
+
+    @property
+    def subject(self) -> str:
+        return str(getattr(self, self.about))
+
+
+class Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A piece of a fact."""
+
+
+def content(fact: Fact) -> str:
+    """What a fact says apart from when, as a hash: the same twice is one fact."""
+    return hashlib.sha256(msgspec.json.encode(msgspec.structs.replace(fact, at=0))).hexdigest()[:32]
+
+
+def checked(fact: Fact, place: str = "") -> bytes:
+    """A fact as the log keeps it (JSON).
+
+    Raises
+    ------
+    Refusal
+        A value is out of its bounds.
+    """
+    try:
+        payload = msgspec.json.encode(fact)
+        msgspec.json.decode(payload, type=type(fact))
+    except (msgspec.ValidationError, msgspec.DecodeError, UnicodeError, OverflowError) as error:
+        problem, _, path = str(error).partition(" - at `$.")
+        where = path.rstrip("`")
+        raise Refusal(".".join(part for part in (place, where) if part), problem) from error
+    return payload
+
+
+def short_id(prefix: str, *parts: str) -> str:
+    """An id that is always the same for the same parts: the prefix and 20 characters."""
+    digest = hashlib.sha256("\0".join(parts).encode(errors="surrogatepass")).digest()
+    return f"{prefix}_{base64.b32encode(digest)[:20].decode().lower()}"
+
+
+def order_id(channel: str, external_id: str) -> str:
+    """The id of a channel's order."""
+    return short_id("ord", channel, external_id)
+
+
+# --- stock ------------------------------------------------------------------------------------------------------------
+
+
+class AtNode(Fact, frozen=True, kw_only=True):
+    """Something about a SKU at a node."""
+
+    about = "sku"
+
+    sku: Name
+    node: Name
+
+
+class StockReceived(AtNode, frozen=True, kw_only=True):
+    """Units came in, perhaps those of an announced inbound."""
+
+    units: Units
+    inbound: Name | None = None
+
+
+class StockCounted(AtNode, frozen=True, kw_only=True):
+    """So many units are there, whatever the books said. With `expected`, only if the books said that."""
+
+    units: Level
+    expected: Level | None = None
+
+
+class StockAdjusted(AtNode, frozen=True, kw_only=True):
+    """Units more or fewer than the books said, for a reason."""
+
+    change: Change
+    reason: Name
+
+
+class StockTransferred(Fact, frozen=True, kw_only=True):
+    """Units went from a node to another."""
+
+    about = "sku"
+
+    sku: Name
+    node: Name
+    to_node: Name
+    units: Units
+
+
+class StockSetAside(AtNode, frozen=True, kw_only=True):
+    """Units may not be sold: damaged, or quarantined."""
+
+    units: Units
+    state: SetAside
+
+
+class StockPutBack(AtNode, frozen=True, kw_only=True):
+    """Units that were set aside may be sold again."""
+
+    units: Units
+    state: SetAside
+
+
+class StockScrapped(AtNode, frozen=True, kw_only=True):
+    """Units that were set aside are gone."""
+
+    units: Units
+    state: SetAside
+
+
+class StockReported(AtNode, frozen=True, kw_only=True):
+    """A feed says how many units are there, as its message of that number."""
+
+    source: Name
+    sequence: Sequence
+    units: Level
+
+
+class SafetySet(AtNode, frozen=True, kw_only=True):
+    """How many units are kept back: when selling, and when sourcing."""
+
+    sell: Level
+    route: Level
+
+
+class ChannelStockSet(Fact, frozen=True, kw_only=True):
+    """What a channel may sell of a SKU: a buffer kept back from it, and an allotment that is all it gets."""
+
+    about = "sku"
+
+    channel: Name
+    sku: Name
+    buffer: Level = 0
+    allotment: Level | None = None
+
+
+class CapacitySet(Fact, frozen=True, kw_only=True):
+    """Another capacity of a node on a day; as usual where `None`."""
+
+    about = "node"
+
+    node: Name
+    day: Day
+    parcels: Level | None = None
+    units: Level | None = None
+
+
+class NodePaused(Fact, frozen=True, kw_only=True):
+    """A node takes no more work."""
+
+    about = "node"
+
+    node: Name
+    reason: Note = ""
+
+
+class NodeResumed(Fact, frozen=True, kw_only=True):
+    """A node takes work again."""
+
+    about = "node"
+
+    node: Name
+
+
+class InboundAnnounced(AtNode, frozen=True, kw_only=True):
+    """Units are to come."""
+
+    inbound: Name
+    units: Units
+    due_day: Day
+
+
+class InboundChanged(Fact, frozen=True, kw_only=True):
+    """An inbound will be another one than announced; `None`: as it was."""
+
+    about = "inbound"
+
+    inbound: Name
+    units: Units | None = None
+    due_day: Day | None = None
+    cancelled: bool = False
+
+
+# --- orders -----------------------------------------------------------------------------------------------------------
+
+
+class OrderedLine(Part, frozen=True, kw_only=True):
+    """A SKU and how many; what each one unserved costs, where not as usual."""
+
+    sku: Name
+    qty: Units
+    unfilled_cents: Cents | None = None
+    price_cents: Cents | None = None
+
+
+class Place(Part, frozen=True, kw_only=True):
+    """Where it is delivered: enough to decide, not to find the door."""
+
+    lat: Lat
+    lon: Lon
+    region: Annotated[str, Meta(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*\Z")] = ""
+
+
+Lines = Annotated[tuple[OrderedLine, ...], Meta(min_length=1, max_length=LINES)]
+Pickup = Annotated[tuple[Name, ...], Meta(max_length=100)]
+Priority = Annotated[int, Meta(ge=-1000, le=1000)]
+MaxParcels = Annotated[int, Meta(ge=1, le=1000)]
+
+
+class OrderPlaced(Fact, frozen=True, kw_only=True):
+    """A customer ordered. Its id is that of the order: the same order has the same id, whoever sends it."""
+
+    about = "id"
+
+    id: str = ""
+    channel: Name
+    external_id: Name
+    lines: Lines
+    place: Place | None = None
+    pickup: Pickup = ()
+    recipient: Name | None = None
+    priority: Priority = 0
+    promise_day: Day | None = None
+    """The day by which the customer wants it; some days from now where not said."""
+    late_cents: Cents | None = None
+    max_parcels: MaxParcels | None = None
+    ship_complete: bool = False
+    cancel_at: Time | None = None
+    review: bool = False
+    hold: Name | None = None
+    """A hold whose units become this order's."""
+
+    def __post_init__(self) -> None:
+        own = order_id(self.channel, self.external_id)
+        if self.id not in ("", own):
+            raise ValueError(f"the id of this order is {own!r}")
+        msgspec.structs.force_setattr(self, "id", own)
+
+
+class AboutOrder(Fact, frozen=True, kw_only=True):
+    """Something about an order."""
+
+    about = "order"
+
+    order: Name
+
+
+class LineUnits(Part, frozen=True, kw_only=True):
+    """Some units of a line."""
+
+    line: Number
+    units: Units
+
+
+class LineQuantity(Part, frozen=True, kw_only=True):
+    """How many of a line are wanted now, of those that are not yet released or cancelled before."""
+
+    line: Number
+    qty: Level
+
+
+class OrderEdited(AboutOrder, frozen=True, kw_only=True):
+    """The order is another one; what is `None` (or not among `lines`) stays."""
+
+    version: int | None = None
+    """Only if the order has this version."""
+    lines: Annotated[tuple[LineQuantity, ...], Meta(max_length=LINES)] = ()
+    added: Annotated[tuple[OrderedLine, ...], Meta(max_length=LINES)] = ()
+    place: Place | None = None
+    pickup: Pickup | None = None
+    priority: Priority | None = None
+    promise_day: Day | None = None
+    late_cents: Cents | None = None
+    max_parcels: MaxParcels | None = None
+    ship_complete: bool | None = None
+    cancel_at: Time | None = None
+
+
+class OrderCancelled(AboutOrder, frozen=True, kw_only=True):
+    """An order is not wanted any more; some units of it where `lines` says so."""
+
+    version: int | None = None
+    lines: Annotated[tuple[LineUnits, ...], Meta(max_length=LINES)] = ()
+    reason: Note = ""
+
+
+class OrderReviewed(AboutOrder, frozen=True, kw_only=True):
+    """Somebody looked at an order that was held for review."""
+
+    accepted: bool
+    reason: Note = ""
+
+
+class AllocatedParcel(Part, frozen=True, kw_only=True):
+    """What is to leave a node by a service; '' is collected there."""
+
+    node: Name
+    service: Annotated[str, Meta(max_length=200)] = ""
+    lines: tuple[LineUnits, ...]
+    arrives_day: int
+    cents: int
+
+
+class Allocated(AboutOrder, frozen=True, kw_only=True):
+    """An order's units were tied to nodes: all of what it has now."""
+
+    wave: str = ""
+    parcels: tuple[AllocatedParcel, ...]
+    open: int = 0
+    promise_day: int | None = None
+
+
+class Deallocated(AboutOrder, frozen=True, kw_only=True):
+    """An order's claims were given back, because their stock was not there."""
+
+    lines: tuple[LineUnits, ...]
+    reason: str
+
+
+class OrderReleased(AboutOrder, frozen=True, kw_only=True):
+    """What is allocated was handed to its nodes, or to one of them."""
+
+    node: Name | None = None
+
+
+# --- consignments -----------------------------------------------------------------------------------------------------
+
+
+class AboutConsignment(Fact, frozen=True, kw_only=True):
+    """Something about a consignment."""
+
+    about = "consignment"
+
+    consignment: Name
+
+
+class Picked(AboutConsignment, frozen=True, kw_only=True):
+    """Everything in it was found."""
+
+
+class MissingUnits(Part, frozen=True, kw_only=True):
+    """Units of a SKU of a line that were not found."""
+
+    line: Number
+    sku: Name
+    units: Units
+
+
+class ShortPicked(AboutConsignment, frozen=True, kw_only=True):
+    """Some units were not found at the node; the rest was."""
+
+    missing: Annotated[tuple[MissingUnits, ...], Meta(min_length=1, max_length=LINES)]
+
+
+class ConsignmentRejected(AboutConsignment, frozen=True, kw_only=True):
+    """The node refuses it: its units are open again, and the node does not get the order until then."""
+
+    reason: Note = ""
+    until: Time | None = None
+
+
+class Packed(AboutConsignment, frozen=True, kw_only=True):
+    """It is packed."""
+
+
+class Shipped(AboutConsignment, frozen=True, kw_only=True):
+    """It left the node."""
+
+    tracking: Name | None = None
+
+
+class ReadyForPickup(AboutConsignment, frozen=True, kw_only=True):
+    """It waits for the customer."""
+
+
+class Delivered(AboutConsignment, frozen=True, kw_only=True):
+    """The customer has it."""
+
+
+class ReturnedUnits(Part, frozen=True, kw_only=True):
+    """Units of a SKU that came back: sellable again, or damaged."""
+
+    line: Number
+    sku: Name
+    units: Units
+    to: Literal["stock", "damaged", "quarantined"] = "stock"
+
+
+class ReturnReceived(AboutConsignment, frozen=True, kw_only=True):
+    """Units came back to a node, or to the one they came from."""
+
+    units: Annotated[tuple[ReturnedUnits, ...], Meta(min_length=1, max_length=LINES)]
+    node: Name | None = None
+
+
+# --- holds and people -------------------------------------------------------------------------------------------------
+
+
+class HeldUnits(Part, frozen=True, kw_only=True):
+    """Units of a SKU; at a node where it matters."""
+
+    sku: Name
+    units: Units
+    node: Name | None = None
+
+
+class HoldPlaced(Fact, frozen=True, kw_only=True):
+    """Units are kept for a cart, until then. The hold has the fact's id."""
+
+    about = "id"
+
+    channel: Name
+    until: Time
+    units: Annotated[tuple[HeldUnits, ...], Meta(min_length=1, max_length=LINES)]
+
+
+class HoldReleased(Fact, frozen=True, kw_only=True):
+    """A cart was given up."""
+
+    about = "hold"
+
+    hold: Name
+    reason: Literal["released", "expired", "stock_lost"] = "released"
+
+
+class RecipientErased(Fact, frozen=True, kw_only=True):
+    """Everything personal about a recipient was forgotten."""
+
+    about = "recipient"
+
+    recipient: Name
+
+
+StockFact = (
+    StockReceived | StockCounted | StockAdjusted | StockTransferred | StockSetAside | StockPutBack | StockScrapped
+    | SafetySet | ChannelStockSet | CapacitySet | NodePaused | NodeResumed | InboundAnnounced | InboundChanged
+)  # fmt: skip
+OrderFact = OrderEdited | OrderCancelled | OrderReviewed
+ConsignmentFact = (
+    OrderReleased | Picked | ShortPicked | ConsignmentRejected | Packed | Shipped | ReadyForPickup | Delivered
+    | ReturnReceived
+)  # fmt: skip
+AnyFact = (
+    StockFact | OrderFact | ConsignmentFact | StockReported | OrderPlaced | Allocated | Deallocated | HoldPlaced
+    | HoldReleased | RecipientErased
+)  # fmt: skip
+
+_DECODER: msgspec.json.Decoder[Any] = msgspec.json.Decoder(AnyFact)
+
+
+def read_fact(payload: bytes | str) -> Fact:
+    """A fact from the log.
+
+    Raises
+    ------
+    Refusal
+        It is none of ours.
+    """
+    try:
+        fact = _DECODER.decode(payload)
+    except (msgspec.ValidationError, msgspec.DecodeError, UnicodeError) as error:
+        problem, _, path = str(error).partition(" - at `$.")
+        raise Refusal(path.rstrip("`"), problem) from error
+    assert isinstance(fact, Fact)
+    return fact

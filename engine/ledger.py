@@ -1,0 +1,218 @@
+"""The ledger: the one way in which stock changes, and the one way in which facts are written.
+
+Stock is what its movements add up to. Whoever moves it says why (`cause`) and for what (`ref`), and writes a fact in the same
+transaction.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.database import Column, Rows, Tx
+from engine.facts import Fact, checked, content
+from solver.refusal import Refusal
+
+STATES = ("on_hand", "reserved", "damaged", "quarantined")
+"""What a movement changes."""
+
+
+def move(
+    tx: Tx,
+    at: int,
+    cause: str,
+    ref: Column | str,
+    sku_no: Column,
+    node_no: Column,
+    *,
+    on_hand: Column | None = None,
+    reserved: Column | None = None,
+    damaged: Column | None = None,
+    quarantined: Column | None = None,
+) -> None:
+    """Change stock by so many units, and note each change.
+
+    Rows are locked in order; a row that is not there yet is made. Entries may name a row more than once: its net change must fit.
+
+    Parameters
+    ----------
+    ref
+        (n,) what each change is for, or one for all.
+    sku_no, node_no
+        (n,) whose stock.
+    on_hand, reserved, damaged, quarantined
+        (n,) units more (or fewer); none where not said.
+
+    Raises
+    ------
+    Refusal
+        `not_enough_stock` where fewer than no units would be left, `stock_is_reserved` where fewer than are claimed.
+    """
+    size = len(sku_no)
+    if not size:
+        return
+    given = {"on_hand": on_hand, "reserved": reserved, "damaged": damaged, "quarantined": quarantined}
+    change = np.zeros((4, size), dtype=np.int64)
+    for i, column in enumerate(given.values()):
+        if column is not None:
+            change[i] = column
+    keys = np.stack([np.asarray(sku_no, dtype=np.int64), np.asarray(node_no, dtype=np.int64)])
+    rows, which = np.unique(keys, axis=1, return_inverse=True)
+    net = np.zeros((4, rows.shape[1]), dtype=np.int64)
+    np.add.at(net.T, which.reshape(-1), change.T)
+    gone = _change(tx, rows, net)
+    refs = [ref] * size if isinstance(ref, str) else list(ref)
+    moved = np.flatnonzero(change.any(axis=0))
+    _note(tx, at, cause, [refs[i] for i in moved], keys[:, moved], change[:, moved])
+    if gone.size:
+        lost = np.zeros((4, gone.shape[1]), dtype=np.int64)
+        lost[0] = -gone[2]
+        _note(tx, at, "missed", [cause] * gone.shape[1], gone[:2], lost)
+
+
+def lock_stock(tx: Tx, sku_no: Column, node_no: Column) -> dict[tuple[int, int], tuple[int, int, int, int]]:
+    """Lock stock rows in the order that everybody keeps, and say what is there.
+
+    Returns
+    -------
+    dict
+        (sku_no, node_no) to on hand, reserved, damaged and quarantined, for each row that exists.
+    """
+    pairs = sorted({(int(s), int(n)) for s, n in zip(sku_no, node_no, strict=True)})
+    if not pairs:
+        return {}
+    found = tx.all(
+        "SELECT s.sku_no, s.node_no, s.on_hand, s.reserved, s.damaged, s.quarantined FROM {rows} "
+        "JOIN stock s ON s.sku_no = rows.sku_no AND s.node_no = rows.node_no ORDER BY s.sku_no, s.node_no"
+        + (" FOR UPDATE OF s" if tx.locking else ""),
+        Rows(sku_no=[s for s, _ in pairs], node_no=[n for _, n in pairs]),
+    )
+    return {(s, n): (on_hand, reserved, damaged, aside) for s, n, on_hand, reserved, damaged, aside in found}
+
+
+def write_facts(tx: Tx, facts: Sequence[Fact], by: str = "") -> list[bool]:
+    """Add facts to the log.
+
+    Parameters
+    ----------
+    by
+        The key that did it; empty for the engine itself.
+
+    Returns
+    -------
+    list of bool
+        Which are new; the others were there already, with the same content, and must have no second effect.
+
+    Raises
+    ------
+    Refusal
+        `fact_conflict`: a fact of that id is there, with other content.
+    """
+    if not facts:
+        return []
+    payloads = [checked(fact, f"facts[{i}]" if len(facts) > 1 else "").decode() for i, fact in enumerate(facts)]
+    contents = [content(fact) for fact in facts]
+    first: dict[str, int] = {}
+    for i, fact in enumerate(facts):
+        if contents[first.setdefault(fact.id, i)] != contents[i]:
+            raise _conflict(facts, i)
+    n = list(first.values())
+    running = "pg_current_xact_id()::text::bigint" if tx.dialect == "postgresql" else "0"
+    inserted = tx.all(
+        "INSERT INTO fact (id, kind, at, subject, by, content, payload, tx) "
+        f"SELECT id, kind, at, subject, :by, content, payload, {running} FROM {{rows}} "
+        "WHERE true ORDER BY n ON CONFLICT (id) DO NOTHING RETURNING id",
+        Rows(
+            n=n,
+            id=[facts[i].id for i in n],
+            kind=[facts[i].kind for i in n],
+            at=[facts[i].at for i in n],
+            subject=[facts[i].subject for i in n],
+            content=[contents[i] for i in n],
+            payload=[payloads[i] for i in n],
+        ),
+        by=by,
+    )
+    new = {fact_id for (fact_id,) in inserted}
+    if len(new) < len(n):
+        seen = [i for i in n if facts[i].id not in new]
+        there = tx.all(
+            "SELECT fact.id, fact.content FROM {rows} JOIN fact ON fact.id = rows.id",
+            Rows(id=[facts[i].id for i in seen]),
+        )
+        known = dict(there)
+        for i in seen:
+            if known[facts[i].id] != contents[i]:
+                raise _conflict(facts, i)
+    return [fact.id in new and first[fact.id] == i for i, fact in enumerate(facts)]
+
+
+def _conflict(facts: Sequence[Fact], i: int) -> Refusal:
+    place = f"facts[{i}].id" if len(facts) > 1 else "id"
+    return Refusal(place, f"a fact {facts[i].id!r} is there, with other content; send what is new with a new id",
+                   "fact_conflict")  # fmt: skip
+
+
+def _change(tx: Tx, rows: NDArray[np.int64], net: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Add the net changes, after a look at whether they fit: the database would refuse too, but could not say why.
+
+    Returns
+    -------
+    (3, n) SKU, node and units of what a count had missed and is free now: it is not there.
+    """
+    keys = list(zip(rows[0].tolist(), rows[1].tolist(), strict=True))
+    there = lock_stock(tx, rows[0], rows[1])
+    new = [key for key in keys if key not in there]
+    if new:
+        tx.run(
+            "INSERT INTO stock (sku_no, node_no) SELECT sku_no, node_no FROM {rows} WHERE true "
+            "ORDER BY sku_no, node_no ON CONFLICT DO NOTHING",
+            Rows(sku_no=[sku for sku, _ in new], node_no=[node for _, node in new]),
+        )
+        there.update(lock_stock(tx, [sku for sku, _ in new], [node for _, node in new]))
+    before = np.array([there[key] for key in keys], dtype=np.int64).T
+    _refuse(before, before + net, net)
+    changed = tx.ints(
+        5,
+        "UPDATE stock SET on_hand = stock.on_hand + rows.on_hand, reserved = stock.reserved + rows.reserved, "
+        "damaged = stock.damaged + rows.damaged, quarantined = stock.quarantined + rows.quarantined, "
+        # what a count missed is among what is reserved, and nowhere else
+        "missing = CASE WHEN stock.missing < stock.reserved + rows.reserved THEN stock.missing "
+        "ELSE stock.reserved + rows.reserved END "
+        "FROM {rows} WHERE stock.sku_no = rows.sku_no AND stock.node_no = rows.node_no "
+        "RETURNING stock.sku_no, stock.node_no, stock.missing, stock.on_hand, stock.reserved",
+        Rows(sku_no=rows[0], node_no=rows[1], **dict(zip(STATES, net, strict=True))),
+    )
+    assert changed.shape[1] == rows.shape[1], "every row of stock is there"
+    lost = np.minimum(changed[2], changed[3] - changed[4])
+    gone = np.stack([changed[0], changed[1], lost])[:, lost > 0]
+    if gone.size:
+        tx.run(
+            "UPDATE stock SET on_hand = stock.on_hand - rows.units, missing = stock.missing - rows.units "
+            "FROM {rows} WHERE stock.sku_no = rows.sku_no AND stock.node_no = rows.node_no",
+            Rows(sku_no=gone[0], node_no=gone[1], units=gone[2]),
+        )
+    return gone
+
+
+def _refuse(before: NDArray[np.int64], after: NDArray[np.int64], net: NDArray[np.int64]) -> None:
+    negative = np.argwhere(after < 0)
+    if len(negative):
+        state, row = negative[0]
+        raise Refusal("units", f"only {before[state, row]} units are {STATES[state]}", "not_enough_stock")
+    for row in np.flatnonzero(after[1] > after[0])[:1]:
+        if net[0, row] < 0:
+            raise Refusal("units", f"{after[1, row]} of {before[0, row]} units are reserved", "stock_is_reserved")
+        raise Refusal("units", f"only {before[0, row] - before[1, row]} units are free", "not_enough_stock")
+
+
+def _note(tx: Tx, at: int, cause: str, refs: list[str], keys: NDArray[np.int64], change: NDArray[np.int64]) -> None:
+    if not refs:
+        return
+    tx.run(
+        "INSERT INTO movement (at, sku_no, node_no, on_hand, reserved, damaged, quarantined, cause, ref) "
+        "SELECT :at, sku_no, node_no, on_hand, reserved, damaged, quarantined, :cause, ref FROM {rows}",
+        Rows(ref=refs, sku_no=keys[0], node_no=keys[1], **dict(zip(STATES, change, strict=True))),
+        at=at,
+        cause=cause,
+    )
