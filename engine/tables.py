@@ -65,6 +65,9 @@ class Sku(SQLModel, table=True):
     id: str = Field(unique=True)
     weight_g: int = _big()
     requires: list[str] = Field(default_factory=list, sa_type=JSON)
+    """Tags that a node must have."""
+    tags: list[str] = Field(default_factory=list, sa_column=Column(JSON, nullable=False, server_default=text("'[]'")))
+    """What rules may go by."""
     services: list[str] | None = Field(default=None, sa_type=JSON)
     """Services that may carry it; any where not said."""
     unfilled_cents: int | None = _big(default=None)

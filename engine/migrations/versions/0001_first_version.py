@@ -205,6 +205,7 @@ def upgrade() -> None:
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("weight_g", BIG, nullable=False),
         sa.Column("requires", sa.JSON(), nullable=False),
+        sa.Column("tags", sa.JSON(), server_default=sa.text("'[]'"), nullable=False),
         sa.Column("services", sa.JSON(), nullable=True),
         sa.Column("unfilled_cents", BIG, nullable=True),
         sa.Column("backorder", sa.Boolean(), server_default=sa.text("(true)"), nullable=False),
