@@ -249,6 +249,12 @@ class Place(Part, frozen=True, kw_only=True):
     lon: Lon
     region: Annotated[str, Meta(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*\Z")] = ""
 
+    def __post_init__(self) -> None:
+        for name in ("lat", "lon"):  # about a kilometre: an exact place is a person's
+            value = getattr(self, name)
+            if isinstance(value, int | float):
+                msgspec.structs.force_setattr(self, name, round(float(value), 2))
+
 
 Lines = Annotated[tuple[OrderedLine, ...], Meta(min_length=1, max_length=LINES)]
 Pickup = Annotated[tuple[Name, ...], Meta(max_length=100)]
@@ -269,6 +275,7 @@ class OrderPlaced(Fact, frozen=True, kw_only=True):
     pickup: Pickup = ()
     recipient: Name | None = None
     priority: Priority = 0
+    """The lowest is served first."""
     promise_day: Day | None = None
     """The day by which the customer wants it; some days from now where not said."""
     late_cents: Cents | None = None

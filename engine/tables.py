@@ -334,7 +334,9 @@ class OrderLine(SQLModel, table=True):
     unfilled_cents: int = _big()
     price_cents: int | None = _big(default=None)
     presale: bool = False
-    """Whether its open units count as presold."""
+    """Whether its units count as presold, until cancelled."""
+    allotted: bool = False
+    """Whether its units count as sold of its channel's allotment, until cancelled."""
     open: int = _big()
     allocated: int = _big(default=0)
     released: int = _big(default=0)
@@ -371,6 +373,7 @@ class Claim(SQLModel, table=True):
     sku_no: int = _big(primary_key=True)
     node_no: int = _big(primary_key=True)
     service: str = Field(primary_key=True)
+    """That of its parcel; `engine.claims.UNDECIDED` where a hold became a claim and nothing is planned yet."""
     units: int = _big()
     line_units: int = _big()
 

@@ -1,7 +1,10 @@
 """The smallest shop: two nodes, a few SKUs, two channels, and stock where a test says so."""
 
+from engine.claims import plan_work, shift_units
 from engine.database import Database, Tx
 from engine.facts import OrderedLine, OrderPlaced, Place, StockReceived
+from engine.ledger import move
+from engine.tables import LINE_STATES
 
 NOON = 1_750_000_000_000
 """2025-06-15, about noon."""
@@ -54,3 +57,56 @@ def ordered(
         place=Place(lat=52.0, lon=5.0),
         **more,  # type: ignore[arg-type]
     )
+
+
+def settle(tx: Tx, order_id: str, *claims: tuple[int, int, int], service: str = "post", day: int = 20_300) -> None:
+    """Tie units of an order's lines to nodes as a decision would: line, node and units of the line."""
+    no = tx.value("SELECT no FROM orders WHERE id = :id", id=order_id)
+    for number, node, units in claims:
+        sku = tx.value("SELECT sku_no FROM order_line WHERE order_no = :no AND number = :number", no=no, number=number)
+        parts = tx.all("SELECT part_no, units FROM kit_part WHERE kit_no = :sku ORDER BY part_no", sku=sku) or [
+            (sku, 1)
+        ]
+        for part, each in parts:
+            tx.run(
+                "INSERT INTO claim (order_no, number, sku_no, node_no, service, units, line_units) "
+                "VALUES (:no, :number, :part, :node, :service, :units, :line_units)",
+                no=no, number=number, part=part, node=node, service=service, units=units * each, line_units=units,
+            )  # fmt: skip
+        move(tx, NOON, "allocated", "test", [part for part, _ in parts], [node] * len(parts),
+             reserved=[units * each for _, each in parts])  # fmt: skip
+        new = tx.run(
+            "INSERT INTO parcel (order_no, node_no, service, work_day, arrives_day, cents) "
+            "VALUES (:no, :node, :service, :day, :day + 2, 100) ON CONFLICT DO NOTHING",
+            no=no, node=node, service=service, day=day,
+        )  # fmt: skip
+        plan_work(tx, [node], [day], [max(new, 0)], [units])
+        shift_units(tx, [no], [number], [units], "open", "allocated")
+
+
+def numbers_of(database: Database, order_id: str) -> tuple[int, ...]:
+    """Open, allocated, released, shipped, delivered, returned, cancelled."""
+    with database.read() as tx:
+        found = tx.first(f"SELECT {', '.join(LINE_STATES)} FROM orders WHERE id = :id", id=order_id)
+    assert found is not None
+    return tuple(found)
+
+
+def state_of(database: Database, order_id: str) -> str:
+    with database.read() as tx:
+        return str(tx.value("SELECT state FROM orders WHERE id = :id", id=order_id))
+
+
+def stock_of(database: Database, sku: int, node: int) -> tuple[int, int]:
+    """On hand and reserved."""
+    with database.read() as tx:
+        found = tx.first(
+            "SELECT on_hand, reserved FROM stock WHERE sku_no = :sku AND node_no = :node", sku=sku, node=node
+        )
+    return (0, 0) if found is None else (found[0], found[1])
+
+
+def supply(database: Database, *entries: tuple[int, int, int]) -> None:
+    """Put units on hand: SKU, node and units."""
+    skus, nodes, units = zip(*entries, strict=True)
+    database.write(lambda tx: move(tx, NOON, "received", "test", skus, nodes, on_hand=units))

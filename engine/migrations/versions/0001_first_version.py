@@ -504,6 +504,7 @@ def upgrade() -> None:
         sa.Column("unfilled_cents", BIG, nullable=False),
         sa.Column("price_cents", BIG, nullable=True),
         sa.Column("presale", sa.Boolean(), server_default=sa.text("(false)"), nullable=False),
+        sa.Column("allotted", sa.Boolean(), server_default=sa.text("(false)"), nullable=False),
         sa.Column("open", BIG, nullable=False),
         sa.Column("allocated", BIG, server_default=sa.text("0"), nullable=False),
         sa.Column("released", BIG, server_default=sa.text("0"), nullable=False),
