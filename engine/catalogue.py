@@ -33,7 +33,8 @@ from engine.entries import (
 from engine.facts import Fact, Name, short_id
 from engine.ledger import move, write_facts
 from engine.network import Hours, Network, NetworkColumns, Node, Terms, columns_of
-from engine.rules import AnyRule, rules_of
+from engine.rulebook import AnyRule, rules_of
+from engine.sourcing import Kits
 from solver.problem import NO_LIMIT, Bools, Ints
 from solver.refusal import Refusal
 from solver.wave import Service, Sku
@@ -86,8 +87,8 @@ class Catalogue:
         (-1: not said).
     sku_unfilled_cents
         (K,) what a unit costs that is never shipped; -1 where the terms hold.
-    kit_start, kit_part, kit_units
-        (K + 1,) and the parts of each kit, contiguous: which SKU, and how many. A SKU without parts is no kit.
+    kits
+        What is made of other SKUs, and of how many.
     """
 
     stamp: str
@@ -104,9 +105,7 @@ class Catalogue:
     presale_limit: Ints
     sale_day: Ints
     sku_unfilled_cents: Ints
-    kit_start: Ints
-    kit_part: Ints
-    kit_units: Ints
+    kits: Kits
     channels: tuple[Channel, ...]
 
     @property
@@ -120,11 +119,6 @@ class Catalogue:
     @property
     def sku_id(self) -> tuple[str, ...]:
         return self.columns.empty.sku_id
-
-    @property
-    def is_kit(self) -> Bools:
-        """(K,) which SKUs are kits."""
-        return np.diff(self.kit_start) > 0
 
     @cached_property
     def node_at(self) -> dict[str, int]:
@@ -140,6 +134,13 @@ class Catalogue:
     def channel_at(self) -> dict[str, int]:
         """The index of each channel by its id."""
         return {channel.id: c for c, channel in enumerate(self.channels)}
+
+    def unfilled_cents(self, sku: int, said: int | None, price_cents: int | None) -> int:
+        """What a unit costs that is never shipped: what the order says, else the SKU, else the terms."""
+        if said is not None:
+            return said
+        own = int(self.sku_unfilled_cents[sku])
+        return own if own >= 0 else self.terms.unfilled_cents + (price_cents or 0) * self.terms.unfilled_percent // 100
 
     def nodes_of(self, numbers: Ints) -> Ints:
         """The index of each node by its number; all are here."""
@@ -295,9 +296,7 @@ def _read(tx: Tx, stamp: str, year: int) -> Catalogue:
         presale_limit=np.array([NO_LIMIT if row[2] is None else row[2] for row in skus], dtype=np.int64),
         sale_day=np.array([-1 if row[3] is None else row[3] for row in skus], dtype=np.int64),
         sku_unfilled_cents=np.array([-1 if row[4] is None else row[4] for row in skus], dtype=np.int64),
-        kit_start=np.concatenate([np.searchsorted(parts[0], sku_no), [parts.shape[1]]]).astype(np.int64),
-        kit_part=_places(sku_no, parts[1]),
-        kit_units=parts[2],
+        kits=_kits(_places(sku_no, parts[0]), _places(sku_no, parts[1]), parts[2]),
         channels=tuple(
             Channel(name, policy, shadow, bool(values), bool(review), safety, rules_of(decoded(rules)), version)
             for name, policy, shadow, values, review, safety, rules, version in tx.all(
@@ -305,6 +304,11 @@ def _read(tx: Tx, stamp: str, year: int) -> Catalogue:
             )
         ),
     )
+
+
+def _kits(kit: Ints, part: Ints, units: Ints) -> Kits:
+    sku, first = np.unique(kit, return_index=True)
+    return Kits(sku, np.append(first, len(kit)).astype(np.int64), part, units)
 
 
 def _node(row: tuple[Any, ...]) -> Node:

@@ -24,7 +24,7 @@ from engine.database import Dialect, Rows, Tx
 from engine.facts import Day, Fact, Level, Name, short_id
 from engine.ledger import write_facts
 from engine.network import Currency, Terms, Weekday
-from engine.rules import rules_of
+from engine.rulebook import rules_of
 from solver.files import refusal_of
 from solver.problem import MAX_SERVICES
 from solver.refusal import Refusal

@@ -59,6 +59,30 @@ class OpenOrders:
         assert (self.order_max_parcels >= 1).all(), "an order that may make no more parcels is not open"
 
 
+@dataclass(frozen=True, eq=False)
+class Kits:
+    """SKUs that are made of others and have no stock of their own: N kits, P parts.
+
+    Attributes
+    ----------
+    sku
+        (N,) ascending.
+    part_start
+        (N + 1,) the parts of a kit are contiguous.
+    part_sku, part_units
+        (P,) what one kit is made of.
+    """
+
+    sku: Ints
+    part_start: Ints
+    part_sku: Ints
+    part_units: Ints
+
+
+_NONE = np.zeros(0, dtype=np.int64)
+NO_KITS = Kits(_NONE, np.zeros(1, dtype=np.int64), _NONE, _NONE)
+
+
 def ranges(start: Ints, count: Ints) -> Ints:
     """The numbers from each start on, as many as counted, one range after the other."""
     before = np.cumsum(count) - count

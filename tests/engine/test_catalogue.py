@@ -180,12 +180,10 @@ def test_a_kit_is_its_parts(loaded: Database) -> None:
     entry = SkuEntry(id="GIFT", weight_g=500, parts={mug: 2, tea: 1})
     assert loaded.write(lambda tx: put_skus(tx, [entry], NOON)) == 1
     catalogue = read(loaded)
-    k = catalogue.sku_at["GIFT"]
-    parts = slice(catalogue.kit_start[k], catalogue.kit_start[k + 1])
-    named = {catalogue.sku_id[p]: u for p, u in
-             zip(catalogue.kit_part[parts], catalogue.kit_units[parts].tolist(), strict=True)}  # fmt: skip
-    assert named == {mug: 2, tea: 1}
-    assert catalogue.is_kit.tolist() == [i == k for i in range(len(catalogue.sku_id))]
+    kits = catalogue.kits
+    assert (kits.sku.tolist(), kits.part_start.tolist()) == ([catalogue.sku_at["GIFT"]], [0, 2])
+    parts = zip(kits.part_sku.tolist(), kits.part_units.tolist(), strict=True)
+    assert {catalogue.sku_id[part]: units for part, units in parts} == {mug: 2, tea: 1}
     assert loaded.write(lambda tx: change_entry(tx, "sku", "GIFT", {"parts": {mug: 3}}, NOON)) == 2
     with loaded.read() as tx:
         assert read_entries(tx, "sku", ["GIFT"]) == [SkuEntry(id="GIFT", weight_g=500, parts={mug: 3})]
