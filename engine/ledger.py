@@ -15,12 +15,14 @@ from solver.refusal import Refusal
 
 STATES = ("on_hand", "reserved", "damaged", "quarantined")
 """What a movement changes."""
+MISSED = "missed"
+"""Units that a count had missed among those that were handed to the node, and that turned out to be gone."""
 
 
 def move(
     tx: Tx,
     at: int,
-    cause: str,
+    cause: Column | str,
     ref: Column | str,
     sku_no: Column,
     node_no: Column,
@@ -36,8 +38,8 @@ def move(
 
     Parameters
     ----------
-    ref
-        (n,) what each change is for, or one for all.
+    cause, ref
+        (n,) why each change was made and what it is for, or one for all.
     sku_no, node_no
         (n,) whose stock.
     on_hand, reserved, damaged, quarantined
@@ -61,17 +63,25 @@ def move(
     net = np.zeros((4, rows.shape[1]), dtype=np.int64)
     np.add.at(net.T, which.reshape(-1), change.T)
     gone = _change(tx, rows, net)
+    causes = [cause] * size if isinstance(cause, str) else list(cause)
     refs = [ref] * size if isinstance(ref, str) else list(ref)
     moved = np.flatnonzero(change.any(axis=0))
-    _note(tx, at, cause, [refs[i] for i in moved], keys[:, moved], change[:, moved])
+    _note(tx, at, [causes[i] for i in moved], [refs[i] for i in moved], keys[:, moved], change[:, moved])
     if gone.size:
         lost = np.zeros((4, gone.shape[1]), dtype=np.int64)
         lost[0] = -gone[2]
-        _note(tx, at, "missed", [cause] * gone.shape[1], gone[:2], lost)
+        _note(tx, at, [MISSED] * gone.shape[1], [refs[0]] * gone.shape[1], gone[:2], lost)
 
 
-def lock_stock(tx: Tx, sku_no: Column, node_no: Column) -> dict[tuple[int, int], tuple[int, int, int, int]]:
+def lock_stock(
+    tx: Tx, sku_no: Column, node_no: Column, *, make: bool = False
+) -> dict[tuple[int, int], tuple[int, int, int, int]]:
     """Lock stock rows in the order that everybody keeps, and say what is there.
+
+    Parameters
+    ----------
+    make
+        Whether rows that are not there yet are made.
 
     Returns
     -------
@@ -87,7 +97,16 @@ def lock_stock(tx: Tx, sku_no: Column, node_no: Column) -> dict[tuple[int, int],
         + (" FOR UPDATE OF s" if tx.locking else ""),
         Rows(sku_no=[s for s, _ in pairs], node_no=[n for _, n in pairs]),
     )
-    return {(s, n): (on_hand, reserved, damaged, aside) for s, n, on_hand, reserved, damaged, aside in found}
+    there = {(s, n): (on_hand, reserved, damaged, aside) for s, n, on_hand, reserved, damaged, aside in found}
+    new = [pair for pair in pairs if pair not in there]
+    if make and new:
+        tx.run(
+            "INSERT INTO stock (sku_no, node_no) SELECT sku_no, node_no FROM {rows} WHERE true "
+            "ORDER BY sku_no, node_no ON CONFLICT DO NOTHING",
+            Rows(sku_no=[sku for sku, _ in new], node_no=[node for _, node in new]),
+        )
+        there |= lock_stock(tx, [sku for sku, _ in new], [node for _, node in new])
+    return there
 
 
 def write_facts(tx: Tx, facts: Sequence[Fact], by: str = "") -> list[bool]:
@@ -161,15 +180,7 @@ def _change(tx: Tx, rows: NDArray[np.int64], net: NDArray[np.int64]) -> NDArray[
     (3, n) SKU, node and units of what a count had missed and is free now: it is not there.
     """
     keys = list(zip(rows[0].tolist(), rows[1].tolist(), strict=True))
-    there = lock_stock(tx, rows[0], rows[1])
-    new = [key for key in keys if key not in there]
-    if new:
-        tx.run(
-            "INSERT INTO stock (sku_no, node_no) SELECT sku_no, node_no FROM {rows} WHERE true "
-            "ORDER BY sku_no, node_no ON CONFLICT DO NOTHING",
-            Rows(sku_no=[sku for sku, _ in new], node_no=[node for _, node in new]),
-        )
-        there.update(lock_stock(tx, [sku for sku, _ in new], [node for _, node in new]))
+    there = lock_stock(tx, rows[0], rows[1], make=True)
     before = np.array([there[key] for key in keys], dtype=np.int64).T
     _refuse(before, before + net, net)
     changed = tx.ints(
@@ -206,13 +217,14 @@ def _refuse(before: NDArray[np.int64], after: NDArray[np.int64], net: NDArray[np
         raise Refusal("units", f"only {before[0, row] - before[1, row]} units are free", "not_enough_stock")
 
 
-def _note(tx: Tx, at: int, cause: str, refs: list[str], keys: NDArray[np.int64], change: NDArray[np.int64]) -> None:
+def _note(
+    tx: Tx, at: int, causes: list[str], refs: list[str], keys: NDArray[np.int64], change: NDArray[np.int64]
+) -> None:
     if not refs:
         return
     tx.run(
         "INSERT INTO movement (at, sku_no, node_no, on_hand, reserved, damaged, quarantined, cause, ref) "
-        "SELECT :at, sku_no, node_no, on_hand, reserved, damaged, quarantined, :cause, ref FROM {rows}",
-        Rows(ref=refs, sku_no=keys[0], node_no=keys[1], **dict(zip(STATES, change, strict=True))),
+        "SELECT :at, sku_no, node_no, on_hand, reserved, damaged, quarantined, cause, ref FROM {rows}",
+        Rows(cause=causes, ref=refs, sku_no=keys[0], node_no=keys[1], **dict(zip(STATES, change, strict=True))),
         at=at,
-        cause=cause,
     )

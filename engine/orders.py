@@ -21,6 +21,7 @@ from engine.facts import (
     OrderedLine,
     OrderReviewed,
     RecipientErased,
+    short_id,
 )
 from engine.ledger import write_facts
 from engine.placing import Placed, place, read_terms, unfilled_cents
@@ -171,7 +172,7 @@ def expire_orders(tx: Tx, now: int, limit: int = 100) -> int:
         units = _left(order)
         still = tx.value("SELECT cancel_at <= :now FROM orders WHERE no = :no", now=now, no=order.no)
         if units and still:
-            write_facts(tx, [OrderCancelled(id=f"expired:{order_id}:{order.version}", at=now, order=order_id,
+            write_facts(tx, [OrderCancelled(id=short_id("end", order_id, str(order.version)), at=now, order=order_id,
                                             reason="time is up")])  # fmt: skip
             _cancel_units(tx, order, units, now, "expired")
             count += 1

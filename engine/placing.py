@@ -253,11 +253,14 @@ def _refusal(known: _Known, order: OrderPlaced) -> tuple[str, str, str] | None:
 def _take_held(
     held: dict[tuple[int, int], int], skus: Sequence[SoldSku], wanted: Sequence[int]
 ) -> list[tuple[int, int, int, int, int]]:
-    """Which of the held units each line gets: line, SKU, node, units and units of the line; parts of a kit from one node."""
+    """Which of the held units each line gets: line, SKU, node, units and units of the line.
+
+    Kits come first, as their parts must be together at a node.
+    """
     taken = []
     nodes = sorted({node for _, node in held})
-    for number, (sku, qty) in enumerate(zip(skus, wanted, strict=True), start=1):
-        left = qty
+    for i in sorted(range(len(skus)), key=lambda i: not skus[i].is_kit):
+        number, sku, left = i + 1, skus[i], wanted[i]
         for node in nodes:
             units = min([left, *(held.get((part, node), 0) // each for part, each in sku.parts)])
             if units > 0:

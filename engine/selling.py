@@ -56,9 +56,8 @@ class Sales:
         scarce = sorted({part for sku in self.skus.values() if not sku.backorder for part, _ in sku.parts})
         self._presold = _lock_skus(tx, sorted({*limited, *scarce}))
         self._buffer, self._left = _lock_channel_stock(tx, sorted(channels), [sku.no for sku in self.skus.values()])
-        self._free = _read_free(tx, scarce)
         kits = {sku.no for sku in self.skus.values() if sku.is_kit and not sku.backorder}
-        self._wanted = _read_open(tx, sorted({*scarce, *kits}))
+        self._free, self._wanted = _read_scarce(tx, sorted({*scarce, *kits}))
         self.presold: dict[int, int] = defaultdict(int)
         self.sold: dict[tuple[str, int], int] = defaultdict(int)
 
@@ -107,9 +106,13 @@ class Sales:
             self._wanted[sku] += units
         return None
 
+    def kept(self, channel: str, sku_no: int) -> int:
+        """Units of a SKU that are kept back from a channel."""
+        return self._safety[channel] + self._buffer.get((channel, sku_no), 0)
+
     def _sellable(self, channel: str, sku: SoldSku, wanted: dict[int, int]) -> int:
         """Units (kits) that are free, after what open lines and this order wait for, safety and buffers."""
-        kept = self._safety[channel] + self._buffer.get((channel, sku.no), 0)
+        kept = self.kept(channel, sku.no)
         least = min(
             (sum(self._free[part].values()) - self._wanted[part] - wanted[part] - (0 if sku.is_kit else kept)) // each
             for part, each in sku.parts
@@ -200,31 +203,27 @@ def _lock_channel_stock(
     return {(channel, sku): buffer for channel, sku, buffer, _ in found}, left
 
 
-def _read_free(tx: Tx, skus: list[int]) -> dict[int, dict[int, int]]:
-    """Units free to sell by SKU and node, where work is done."""
+def _read_scarce(tx: Tx, skus: list[int]) -> tuple[dict[int, dict[int, int]], dict[int, int]]:
+    """Units free to sell by SKU and node (where work is done), and units that open lines wait for by SKU.
+
+    A kit waits for its parts. What was presold waits for what is to come. One statement, so that units that are tied
+    meanwhile are seen on one side only.
+    """
     free: dict[int, dict[int, int]] = defaultdict(dict)
-    if skus:
-        for sku, node, units in tx.all(
-            "SELECT s.sku_no, s.node_no, s.on_hand - s.reserved - s.safety_sell FROM {rows} "
-            "JOIN stock s ON s.sku_no = rows.no JOIN node n ON n.no = s.node_no WHERE NOT n.paused",
-            Rows(no=skus),
-        ):
-            free[sku][node] = max(units, 0)
-    return free
-
-
-def _read_open(tx: Tx, skus: list[int]) -> dict[int, int]:
-    """Units that open lines wait for, by SKU, kits taken apart. What was presold waits for what is to come."""
     wanted: dict[int, int] = defaultdict(int)
     if skus:
-        for sku, units in tx.all(
+        for sku, node, units in tx.all(
             "WITH wanted AS (SELECT no FROM {rows}) "
-            "SELECT no, SUM(units) FROM ("
-            "SELECT w.no, l.open AS units FROM wanted w JOIN order_line l ON l.sku_no = w.no "
+            "SELECT w.no, s.node_no, s.on_hand - s.reserved - s.safety_sell FROM wanted w "
+            "JOIN stock s ON s.sku_no = w.no JOIN node n ON n.no = s.node_no WHERE NOT n.paused "
+            "UNION ALL SELECT w.no, NULL, l.open FROM wanted w JOIN order_line l ON l.sku_no = w.no "
             "WHERE l.open > 0 AND NOT l.presale "
-            "UNION ALL SELECT w.no, l.open * k.units FROM wanted w JOIN kit_part k ON k.part_no = w.no "
-            "JOIN order_line l ON l.sku_no = k.kit_no WHERE l.open > 0 AND NOT l.presale) AS entries GROUP BY no",
+            "UNION ALL SELECT w.no, NULL, l.open * k.units FROM wanted w JOIN kit_part k ON k.part_no = w.no "
+            "JOIN order_line l ON l.sku_no = k.kit_no WHERE l.open > 0 AND NOT l.presale",
             Rows(no=skus),
         ):
-            wanted[sku] = int(units)
-    return wanted
+            if node is None:
+                wanted[sku] += units
+            else:
+                free[sku][node] = max(units, 0)
+    return free, wanted

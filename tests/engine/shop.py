@@ -2,7 +2,7 @@
 
 from engine.claims import plan_work, shift_units
 from engine.database import Database, Tx
-from engine.facts import OrderedLine, OrderPlaced, Place, StockReceived
+from engine.facts import HeldUnits, HoldPlaced, OrderedLine, OrderPlaced, Place, StockReceived
 from engine.ledger import move
 from engine.tables import LINE_STATES
 
@@ -110,3 +110,16 @@ def supply(database: Database, *entries: tuple[int, int, int]) -> None:
     """Put units on hand: SKU, node and units."""
     skus, nodes, units = zip(*entries, strict=True)
     database.write(lambda tx: move(tx, NOON, "received", "test", skus, nodes, on_hand=units))
+
+
+def held(
+    hold: str, *units: tuple[str, int], minutes: int = 10, at: int = NOON, channel: str = "web", node: str | None = None
+) -> HoldPlaced:
+    """A hold of units of SKUs."""
+    return HoldPlaced(
+        id=hold,
+        at=NOON,
+        channel="web",
+        until=NOON + minutes * MINUTE,
+        units=tuple(HeldUnits(sku=sku, units=count, node=node) for sku, count in units),
+    )
