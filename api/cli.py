@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from api import figures
+from api import figures, operating
 
 if TYPE_CHECKING:
     from solver.effort import Effort
@@ -516,6 +516,9 @@ def _is_usage(error: Exception) -> bool:
 
 def _debugging(ctx: Any) -> bool:
     return bool(ctx and ctx.params.get("debug")) or os.environ.get(DEBUG, "") not in ("", "0")
+
+
+operating.register(app)
 
 
 def main() -> None:

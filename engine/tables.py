@@ -610,6 +610,13 @@ class ApiKey(SQLModel, table=True):
     revoked_at: int | None = _big(default=None)
 
 
+class Timer(SQLModel, table=True):
+    """When something that happens again and again last began, so that of many processes one begins it."""
+
+    name: str = Field(primary_key=True)
+    at: int = _big()
+
+
 class Job(SQLModel, table=True):
     """Long work: imports, solving a large wave. A worker that dies loses its lease, and another goes on."""
 

@@ -200,6 +200,12 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_shadow_ref"), ["ref"], unique=False)
 
     op.create_table(
+        "timer",
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("at", BIG, nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_timer")),
+    )
+    op.create_table(
         "sku",
         sa.Column("no", BIG, autoincrement=True, nullable=False),
         sa.Column("id", sa.String(), nullable=False),
@@ -692,6 +698,7 @@ def downgrade() -> None:
     with op.batch_alter_table("shadow", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_shadow_ref"))
 
+    op.drop_table("timer")
     op.drop_table("shadow")
     op.drop_table("setting")
     op.drop_table("service")

@@ -1,0 +1,211 @@
+"""The door that every route has: who may, how often, what size, and once only.
+
+Each endpoint says its own with `@access(...)`; a route without is a bug, found when the application is made.
+"""
+
+import hashlib
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
+
+from fastapi import Request
+from fastapi.routing import APIRoute
+from starlette.responses import Response, StreamingResponse
+
+from api.http import problems, values
+from api.http.idempotency import Answered, Asked, Taken, give_up
+from api.http.problems import Refused
+from api.http.service import Call, Service
+from api.keys import Key, Scope
+
+E = TypeVar("E", bound=Callable[..., Any])
+Size = Literal["body", "batch", "import"]
+Once = Literal["no", "may", "must"]
+LONGEST_KEY = 255
+REPLAYED = "Idempotency-Replayed"
+
+
+@dataclass(frozen=True)
+class Access:
+    """Who may use a route, the size of its body, and whether it takes an `Idempotency-Key` (`once`) and `If-Match` (`match`)."""
+
+    scopes: tuple[Scope, ...]
+    size: Size = "body"
+    once: Once = "no"
+    match: Once = "no"
+    media: tuple[str, ...] = ("application/json",)
+
+
+def access(
+    *scopes: Scope,
+    size: Size = "body",
+    once: Once = "no",
+    match: Once = "no",
+    media: tuple[str, ...] = ("application/json",),
+) -> Callable[[E], E]:
+    """Say who may use an endpoint, and how."""
+
+    def mark(endpoint: E) -> E:
+        endpoint.access = Access(scopes, size, once, match, media)  # type: ignore[attr-defined]
+        return endpoint
+
+    return mark
+
+
+def access_of(endpoint: Any) -> Access:
+    """What an endpoint said."""
+    said = getattr(endpoint, "access", None)
+    assert isinstance(said, Access), f"{endpoint} does not say who may use it"
+    return said
+
+
+class Route(APIRoute):
+    """A route behind the door."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+        said = access_of(self.endpoint)
+        takes_json = self.body_field is not None
+        takes_body = takes_json or said.media != ("application/json",)
+
+        async def enter(request: Request) -> Response:
+            service: Service = request.app.state.service
+            try:
+                request.state.route = self.path_format
+                return await _enter(service, request, said, takes_body, takes_json, handle)
+            except Exception as error:
+                answer = problems.told(error, request.state.id, request.path_params)
+                if answer is None:
+                    raise
+                return answer
+
+        return enter
+
+
+async def _enter(
+    service: Service,
+    request: Request,
+    said: Access,
+    takes_body: bool,
+    takes_json: bool,
+    handle: Callable[[Request], Coroutine[Any, Any, Response]],
+) -> Response:
+    key = await _key_of(service, request)
+    request.state.key = key.id
+    if not key.may(said.scopes):
+        raise Refused("forbidden", f"this needs a key of scope {' or '.join(said.scopes)}")
+    headers = service.count(service.rate, key.id)
+    body = await _body(request, _most(service, said.size)) if takes_body else b""
+    if takes_body:
+        _check_media(request, said, body)
+    if takes_json:
+        request._json = values.decode(body)
+    once = request.headers.get("idempotency-key") if said.once != "no" else None
+    _check_once(once, said.once)
+    at = service.clock()
+    match = request.headers.get("if-match") if said.match != "no" else None
+    if match is None and said.match == "must":
+        raise Refused("missing_if_match", "an If-Match header with the ETag is needed", pointer="If-Match")
+    request.state.call = Call(service, key, at, once, match)
+    if once is None:
+        answer = await handle(request)
+    else:
+        answer = await _once(service, request, key, once, body, at, handle)
+    answer.headers.update(headers)
+    return answer
+
+
+async def _key_of(service: Service, request: Request) -> Key:
+    kind, _, secret = request.headers.get("authorization", "").partition(" ")
+    shown = kind.lower() == "bearer" and bool(secret)
+    key = await service.key_of(secret.strip()) if shown else None
+    if key is None:
+        service.count(service.failed_rate, f"from {request.client.host if request.client else ''}")
+        detail = "the API key is not valid" if shown else "an API key is needed: Authorization: Bearer allot_..."
+        raise Refused("unauthenticated", detail, {"WWW-Authenticate": "Bearer"})
+    return key
+
+
+def _most(service: Service, size: Size) -> int:
+    settings = service.settings
+    return {"body": settings.most_body, "batch": settings.most_batch, "import": settings.most_import}[size]
+
+
+async def _body(request: Request, most: int) -> bytes:
+    """The whole body, unless it is too large; then the connection is not used again."""
+    said = request.headers.get("content-length", "")
+    too_large = Refused("too_large", f"the body may have {most:,} bytes", {"Connection": "close"})
+    if said.isdigit() and int(said[:19]) > most:
+        raise too_large
+    read = bytearray()
+    async for piece in request.stream():
+        read += piece
+        if len(read) > most:
+            raise too_large
+    request._body = bytes(read)
+    return request._body
+
+
+def _check_media(request: Request, said: Access, body: bytes) -> None:
+    media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if body and media not in said.media:
+        raise Refused("unsupported_media_type", f"the body must be {' or '.join(said.media)}", pointer="Content-Type")
+
+
+def _check_once(key: str | None, once: Once) -> None:
+    where = "Idempotency-Key"
+    if key is None and once == "must":
+        raise Refused("missing_idempotency_key", f"an {where} header is needed", pointer=where)
+    if key is not None and not (1 <= len(key) <= LONGEST_KEY and key.isascii() and key.isprintable()):
+        raise Refused("bad_idempotency_key", f"an {where} has 1 to {LONGEST_KEY} visible characters", pointer=where)
+
+
+async def _once(
+    service: Service,
+    request: Request,
+    key: Key,
+    once: str,
+    body: bytes,
+    at: int,
+    handle: Callable[[Request], Coroutine[Any, Any, Response]],
+) -> Response:
+    """Answer a request with a key: as before, or now."""
+    digest = hashlib.sha256(f"{request.method} {request.url.path}?{request.url.query}\n".encode())
+    digest.update(body)
+    asked = Asked(key.id, once, digest.hexdigest(), at, at + int(1000 * service.settings.key_lease))
+    taken = await service.take(asked)
+    if not taken.mine:
+        return _as_before(taken)
+    try:
+        answer = await _answer(request, handle)
+    except BaseException:
+        await service.write(lambda tx: give_up(tx, asked))
+        raise
+    if answer.status_code >= 500 or answer.status_code == 429 or isinstance(answer, StreamingResponse):
+        await service.write(lambda tx: give_up(tx, asked))
+        return answer
+    kept = {name: value for name, value in answer.headers.items() if name != "content-length"}
+    await service.finish(asked, Answered(answer.status_code, kept, bytes(answer.body)))
+    return answer
+
+
+async def _answer(request: Request, handle: Callable[[Request], Coroutine[Any, Any, Response]]) -> Response:
+    try:
+        return await handle(request)
+    except Exception as error:
+        answer = problems.told(
+            error, None, request.path_params
+        )  # the same answer for every request with the key: none of their ids in it
+        if answer is None:
+            raise
+        return answer
+
+
+def _as_before(taken: Taken) -> Response:
+    if taken.differs:
+        detail = "this Idempotency-Key was used for another request"
+        raise Refused("idempotency_key_reused", detail, pointer="Idempotency-Key")
+    if taken.answered is None:
+        raise Refused("in_flight", "a request with this Idempotency-Key is being answered", {"Retry-After": "1"})
+    before = taken.answered
+    return Response(before.body, before.status, {**before.headers, REPLAYED: "true"})

@@ -1,0 +1,191 @@
+"""What every request shares: the database, threads, batchers, keys, limits; and `Call`, one request's view of it."""
+
+import asyncio
+import hashlib
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Annotated, Any, TypeVar, cast
+
+from fastapi import Depends, Request
+from limits import RateLimitItem, parse
+from limits.storage import MemoryStorage
+from limits.strategies import FixedWindowRateLimiter
+
+from api import keys
+from api.http import idempotency
+from api.http.batcher import Batcher
+from api.http.idempotency import Answered, Asked, Taken
+from api.http.problems import Refused
+from api.keys import Key
+from api.settings import Settings
+from engine.database import Database, Tx
+
+T = TypeVar("T")
+MOST_KEYS = 10_000
+"""Keys remembered at once."""
+TOGETHER = 64
+
+
+def now() -> int:
+    """Read the clock: here and nowhere below. Milliseconds since 1970-01-01 UTC."""
+    return time.time_ns() // 1_000_000
+
+
+class Service:
+    """One process of `allot serve`."""
+
+    def __init__(self, settings: Settings, database: Database, clock: Callable[[], int] = now) -> None:
+        self.settings, self.database, self.clock = settings, database, clock
+        self.threads = ThreadPoolExecutor(settings.threads, thread_name_prefix="work")
+        self.draining = False
+        self.busy = 0
+        waiting = 2 * settings.most_requests
+        self._takes: Batcher[Asked, Taken] = Batcher(
+            "take", lambda asked: idempotency.take_all(database, asked), TOGETHER, waiting
+        )
+        self._finishes: Batcher[tuple[Asked, Answered], None] = Batcher(
+            "finish", lambda done: idempotency.finish_all(database, done), TOGETHER, waiting
+        )
+        self.batchers: list[Batcher[Any, Any]] = [self._takes, self._finishes]
+        self._keys: dict[str, tuple[Key | None, float]] = {}
+        self._limiter = FixedWindowRateLimiter(MemoryStorage())
+        self.rate, self.failed_rate = parse(settings.rate), parse(settings.failed_rate)
+
+    def start(self) -> None:
+        """Begin; needs a running event loop."""
+        for batcher in self.batchers:
+            batcher.start()
+
+    async def stop(self) -> None:
+        """Finish what was asked."""
+        for batcher in self.batchers:
+            await batcher.stop()
+        self.threads.shutdown()
+
+    async def run(self, work: Callable[..., T], *arguments: Any) -> T:
+        """Do blocking work in a thread."""
+        return await asyncio.get_running_loop().run_in_executor(self.threads, work, *arguments)
+
+    async def write(self, act: Callable[[Tx], T]) -> T:
+        """One transaction, in a thread."""
+        return await self.run(self.database.write, act)
+
+    async def read(self, act: Callable[[Tx], T]) -> T:
+        """One state of the database, read in a thread."""
+
+        def read() -> T:
+            with self.database.read() as tx:
+                return act(tx)
+
+        return await self.run(read)
+
+    async def take(self, asked: Asked) -> Taken:
+        """Take an idempotency key."""
+        return await self._takes.do(asked)
+
+    async def finish(self, asked: Asked, answer: Answered) -> None:
+        """Keep what an idempotency key was answered."""
+        await self._finishes.do((asked, answer))
+
+    async def key_of(self, secret: str) -> Key | None:
+        """The valid key that somebody showed."""
+        name = keys.digest(secret)
+        known = self._keys.get(name)
+        if known is None or time.monotonic() > known[1]:
+            found = await self.read(lambda tx: keys.find(tx, secret))
+            if len(self._keys) >= MOST_KEYS:
+                self._keys.clear()
+            known = found, time.monotonic() + self.settings.keys_cached
+            if found is not None:  # wrong ones are made up without end
+                self._keys[name] = known
+        return known[0] if known[0] and known[0].holds(self.clock()) else None
+
+    def forget_keys(self) -> None:
+        """Look every key up again: one was revoked here."""
+        self._keys.clear()
+
+    def count(self, rate: RateLimitItem, who: str) -> dict[str, str]:
+        """Count a request against a rate; gives the headers that say what is left.
+
+        Raises
+        ------
+        Refused
+            Nothing is left.
+        """
+        within = self._limiter.hit(rate, who)
+        ends, left = self._limiter.get_window_stats(rate, who)
+        wait = max(1, int(ends - time.time()) + 1)
+        headers = {
+            "RateLimit-Policy": f'"key";q={rate.amount};w={rate.get_expiry()}',
+            "RateLimit": f'"key";r={max(0, left)};t={wait}',
+        }
+        if not within:
+            headers["Retry-After"] = str(wait)
+            raise Refused("too_many_requests", f"more than {rate}; come back in {wait} s", headers)
+        return headers
+
+
+class Call:
+    """One request: who asks, when, and what its writes are called."""
+
+    def __init__(self, service: Service, key: Key, at: int, idempotency_key: str | None, if_match: str | None) -> None:
+        self.service, self.key, self.at, self.idempotency_key = service, key, at, idempotency_key
+        self._if_match = if_match
+
+    def fact(self, given: str | None = None) -> str:
+        """The id of the fact that this request makes: the one that is given, or the same for the same key every time."""
+        if given is not None:
+            return given
+        if self.idempotency_key is None:
+            raise Refused("missing_idempotency_key", "an Idempotency-Key header is needed", pointer="Idempotency-Key")
+        return f"req_{hashlib.sha256(f'{self.key.id} {self.idempotency_key}'.encode()).hexdigest()[:32]}"
+
+    @property
+    def version(self) -> int | None:
+        """The version that If-Match names; any where there is none."""
+        return None if self._if_match is None else version_of(self._if_match)
+
+    def node(self, id: str) -> str:
+        """A node that this key may touch.
+
+        Raises
+        ------
+        Refused
+            It is bound to another one.
+        """
+        bound = self.key.bound_to()
+        if bound is not None and bound != id:
+            raise Refused("forbidden", f"this key is for node {bound}")
+        return id
+
+
+def version_of(etag: str) -> int:
+    """The version that an ETag names; no version there is where it names none."""
+    stripped = etag.strip().removeprefix("W/").strip('"')
+    return int(stripped) if stripped.isascii() and stripped.isdigit() and len(stripped) < 19 else -1
+
+
+def etag(version: int) -> dict[str, str]:
+    """The header that names a version."""
+    return {"ETag": f'"{version}"'}
+
+
+def expect(found: int, wanted: int | None) -> None:
+    """Refuse what was changed since it was read.
+
+    Raises
+    ------
+    Refused
+        The versions differ.
+    """
+    if wanted is not None and found != wanted:
+        raise Refused("changed_meanwhile", f"it has version {found} by now; read it again", etag(found))
+
+
+async def call_of(request: Request) -> Call:
+    """The call that the door let in."""
+    return cast(Call, request.state.call)
+
+
+Called = Annotated[Call, Depends(call_of)]

@@ -1,0 +1,138 @@
+"""Serving: a database that is ready, a server that drains, and the work that goes on beside it."""
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+import uvicorn
+
+from api import keys
+from api.http.app import make_app
+from api.http.service import Service, now
+from api.http.telemetry import set_up_logs
+from api.settings import Settings
+from api.working import Working
+from engine.database import Database
+from engine.migrations import is_current, newest, revision_of, upgrade
+from solver.refusal import Refusal
+
+
+def prepare(settings: Settings) -> None:
+    """Bring an embedded database to this version; a PostgreSQL one is brought there by `allot migrate` alone.
+
+    Raises
+    ------
+    Refusal
+        It is not there.
+    """
+    if settings.embedded:
+        if not is_current(settings.database_url):
+            upgrade(settings.database_url)
+        return
+    check_current(settings)
+
+
+def check_current(settings: Settings) -> None:
+    """Refuse a database that is not at this version's schema.
+
+    Raises
+    ------
+    Refusal
+        It is not there, or cannot be reached.
+    """
+    found = reached(lambda: revision_of(settings.database_url), settings)
+    if found != newest():
+        state = "has no tables" if found is None else f"is at schema {found}, not {newest()}"
+        raise Refusal(settings.shown_url, f"{state}; run `allot migrate` first", "not_migrated")
+
+
+def reached(act: Callable[[], Any], settings: Settings) -> Any:
+    """Do what needs the database; refuse in one line where it cannot be reached."""
+    from sqlalchemy.exc import DBAPIError
+
+    try:
+        return act()
+    except DBAPIError as error:
+        why = str(error.orig).splitlines()[0] if str(error.orig) else "no answer"
+        raise Refusal(settings.shown_url, f"cannot be reached: {why}", "unreachable") from error
+
+
+def first_key(database: Database) -> str | None:
+    """An admin key where there is no key yet: shown once, to whoever starts the first."""
+
+    def act(tx: Any) -> str | None:
+        if tx.first("SELECT 1 FROM api_key LIMIT 1") is not None:
+            return None
+        return keys.create(tx, now(), "first", [keys.ADMIN])[1]
+
+    return database.write(act)
+
+
+class Server(uvicorn.Server):
+    """A server that says when it listens, and stops being ready before it stops."""
+
+    def __init__(self, config: uvicorn.Config, service: Service, listening: Callable[[str], None]) -> None:
+        super().__init__(config)
+        self._service, self._listening = service, listening
+
+    async def startup(self, sockets: Any = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            host, port = self.servers[0].sockets[0].getsockname()[:2]
+            self._listening(f"http://{f'[{host}]' if ':' in host else host}:{port}")
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._service.draining = True
+        super().handle_exit(sig, frame)
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Take signals as a wish to end, and nothing else: the exit code is that of a clean end."""
+        before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def serve(settings: Settings, listening: Callable[[str], None]) -> None:
+    """Serve until SIGTERM or Ctrl-C; then finish what was begun."""
+    set_up_logs(settings.log_level)
+    with Database(settings.database_url, settings.connections) as database:
+        app = make_app(settings, database)
+        config = uvicorn.Config(
+            app, settings.host, settings.port, log_config=None, access_log=False, server_header=False,
+            timeout_graceful_shutdown=int(settings.drain), lifespan="on", ws="none",
+        )  # fmt: skip
+        working = Working(settings, database, app.state.metrics)
+        server = Server(config, app.state.service, listening)
+        working.start(settings.workers)
+        try:
+            server.run()
+        finally:
+            working.stop()
+        if not server.started:
+            raise Refusal(f"{settings.host}:{settings.port}", "cannot be listened on: see the log", "bad_address")
+
+
+def work(settings: Settings, workers: int, began: Callable[[], None]) -> None:
+    """Do jobs and what the clock asks for, until SIGTERM or Ctrl-C."""
+    set_up_logs(settings.log_level)
+    over = threading.Event()
+    before = {
+        number: signal.signal(number, lambda _number, _frame: over.set()) for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        with Database(settings.database_url, settings.connections) as database:
+            working = Working(settings, database)
+            working.start(workers)
+            began()
+            over.wait()
+            working.stop()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,105 @@
+"""What goes on beside the requests: jobs, and what the clock asks for. Any number of processes do it, each thing by one of them."""
+
+import os
+import secrets
+import socket
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from api.http import idempotency
+from api.http.service import now
+from api.http.telemetry import Metrics, log
+from api.kinds import KINDS
+from api.settings import Settings
+from engine import jobs
+from engine.database import Database, Unavailable
+
+IDLE = 0.3
+"""Seconds between looks for a job where there was none."""
+STOP = 8.0
+"""What a step of a job may still take when the process is to end."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """Something that happens every so many seconds, in one of all processes."""
+
+    name: str
+    every: float
+    act: Callable[[int], None]
+
+
+class Working:
+    """The threads of one process that work."""
+
+    def __init__(self, settings: Settings, database: Database, metrics: Metrics | None = None) -> None:
+        self._settings, self._database, self._metrics = settings, database, metrics
+        self._over = threading.Event()
+        self._threads: list[threading.Thread] = []
+        self._name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+        self._doing: dict[str, jobs.Work] = {}
+
+    def start(self, workers: int) -> None:
+        """Begin, with so many workers for jobs."""
+        for number in range(workers):
+            self._threads.append(
+                threading.Thread(target=self._work, args=(f"{self._name}:{number}",), name=f"job-{number}", daemon=True)
+            )
+        for task in self.tasks():
+            self._threads.append(threading.Thread(target=self._keep, args=(task,), name=task.name, daemon=True))
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """End soon: jobs are given back at their next step."""
+        self._over.set()
+        for work in list(self._doing.values()):
+            work.stop.set()
+        for thread in self._threads:
+            thread.join(STOP)
+
+    def tasks(self) -> list[Task]:
+        """What the clock asks for."""
+        return [Task("forget", 3600.0, self._forget)]
+
+    def _work(self, worker: str) -> None:
+        while not self._over.is_set():
+            try:
+                work = jobs.claim(self._database, now, worker, list(KINDS))
+                if work is None:
+                    self._over.wait(IDLE)
+                    continue
+                self._doing[worker] = work
+                if self._over.is_set():
+                    work.stop.set()
+                state = jobs.perform(work, KINDS)
+                log.info("job", job=work.job.id, kind=work.job.kind, state=state)
+                if self._metrics:
+                    self._metrics.jobs.labels(work.job.kind, state).inc()
+            except Unavailable:
+                log.warning("database away", worker=worker)
+                self._over.wait(1.0)
+            except Exception:
+                log.exception("bug", worker=worker)  # its lease ends, and the job is tried again a few times
+                self._over.wait(1.0)
+            finally:
+                self._doing.pop(worker, None)
+
+    def _keep(self, task: Task) -> None:
+        while not self._over.wait(min(task.every, 1.0)):
+            try:
+                at = now()
+                due = partial(jobs.due, name=task.name, at=at, every=int(1000 * task.every))
+                if self._database.write(due):
+                    task.act(at)
+            except Unavailable:
+                log.warning("database away", task=task.name)
+            except Exception:
+                log.exception("bug", task=task.name)
+
+    def _forget(self, at: int) -> None:
+        """Forget answers that were kept long enough."""
+        before = at - self._settings.key_days * idempotency.DAY
+        self._database.write(lambda tx: idempotency.forget(tx, before))
