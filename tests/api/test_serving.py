@@ -1,0 +1,187 @@
+"""The service as a process of its own: started on an empty folder, asked, ended."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+from typer.testing import CliRunner, Result
+
+from api.cli import app
+from engine.migrations import is_current
+
+LONGEST_DRAIN = 10.0
+
+
+@dataclass
+class Serving:
+    process: subprocess.Popen[str]
+    address: str
+    lines: list[str]
+
+    @property
+    def key(self) -> str:
+        return next(line.rpartition(" ")[2] for line in self.lines if "admin key" in line)
+
+    def end(self, number: int = signal.SIGTERM) -> tuple[int, float]:
+        """End it; gives the exit code and the seconds it took."""
+        started = time.monotonic()
+        self.process.send_signal(number)
+        return self.process.wait(30), time.monotonic() - started
+
+
+@contextmanager
+def serving(folder: Path, *arguments: str, **environment: str) -> Iterator[Serving]:
+    log = (folder / "log").open("a")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "api", "serve", "--port", "0", *arguments], cwd=folder, text=True,
+        stdout=subprocess.PIPE, stderr=log,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "PYTHONUNBUFFERED": "1", **environment},
+    )  # fmt: skip
+    try:
+        assert process.stdout
+        lines: list[str] = []
+        for line in process.stdout:
+            lines.append(line.rstrip())
+            if found := re.search(r" at (http://\S+)$", lines[-1]):
+                yield Serving(process, found[1], lines)
+                break
+        else:
+            pytest.fail(f"it does not serve: {lines}, {(folder / 'log').read_text()}")
+    finally:
+        process.kill()
+        process.wait()
+        log.close()
+        if process.stdout:
+            process.stdout.close()
+
+
+def test_an_empty_folder_is_all_it_needs(tmp_path: Path) -> None:
+    with serving(tmp_path) as first:
+        answer = httpx.get(f"{first.address}/v1/keys", headers={"Authorization": f"Bearer {first.key}"})
+        assert [key["name"] for key in answer.json()["data"]] == ["first"]
+        assert httpx.get(f"{first.address}/readyz").status_code == 200
+        assert is_current(f"sqlite:///{tmp_path}/allot.db")
+        code, seconds = first.end()
+        assert (code, seconds < LONGEST_DRAIN) == (0, True)
+        secret = first.key
+    with serving(tmp_path) as second:
+        assert not any("admin key" in line for line in second.lines)
+        assert httpx.get(f"{second.address}/v1/keys", headers={"Authorization": f"Bearer {secret}"}).status_code == 200
+
+
+def test_it_ends_in_time_whoever_still_watches_or_sends_half_a_request(tmp_path: Path) -> None:
+    """And what was being answered when the signal came is answered."""
+    with serving(tmp_path, ALLOT_DRAIN="4") as served:
+        wearing = {"Authorization": f"Bearer {served.key}"}
+        going, codes = threading.Event(), []
+
+        def ask() -> None:
+            with httpx.Client(base_url=served.address, headers=wearing) as client:
+                while True:
+                    try:
+                        codes.append(client.get("/v1/keys").status_code)
+                    except httpx.TransportError:
+                        return  # it does not listen any more, or closed a connection that was idle
+                    going.set()
+
+        threads = [threading.Thread(target=ask) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        host, port = served.address.removeprefix("http://").split(":")
+        import socket
+
+        with socket.create_connection((host, int(port))) as half:
+            half.sendall(b"POST /v1/keys HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
+            assert going.wait(10)
+            code, seconds = served.end()
+        for thread in threads:
+            thread.join()
+        assert code == 0
+        assert seconds < LONGEST_DRAIN
+        assert set(codes) == {200}
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(app, list(arguments), env={"ALLOT_DEBUG": ""})
+
+
+def test_a_postgresql_database_is_migrated_by_its_own_command_alone(postgres_server: object, tmp_path: Path) -> None:
+    from psycopg import sql
+    from sqlalchemy import URL
+
+    from tests.databases import _execute
+
+    assert isinstance(postgres_server, URL)
+    name = f"allot_empty_{os.getpid()}"
+    _execute(postgres_server, sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    url = postgres_server.set(database=name).render_as_string(hide_password=False)
+    try:
+        for command in (["serve"], ["worker"], ["keys", "list"]):
+            refused = run(*command, "--database", url)
+            assert refused.exit_code == 2
+            assert refused.stderr.count("\n") == 1
+            assert "run `allot migrate` first" in refused.stderr
+        assert run("migrate", "--database", url).exit_code == 0
+        assert "as before" in run("migrate", "--database", url).stderr
+        assert run("keys", "list", "--database", url).exit_code == 0
+    finally:
+        _execute(postgres_server, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["serve", "--database", "mysql://x/y"], "no database of ours"),
+        (["serve", "--database", "nonsense"], "no database URL"),
+        (["migrate", "--database", "postgresql://127.0.0.1:1/x"], "cannot be reached"),
+        (["keys", "list", "--database", "sqlite:///nowhere.db"], "is not there"),
+        (["serve", "--port", "99999"], "65535"),
+        (["worker", "--database", "sqlite:///x.db"], "one writer"),
+    ],
+)
+def test_what_cannot_be_served_is_said_in_one_line(
+    arguments: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    refused = run(*arguments)
+    assert refused.exit_code == 2
+    assert refused.stderr.count("\n") == 1
+    assert said in refused.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_secrets_come_from_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "url").write_text(f"sqlite:///{tmp_path}/named.db\n")
+    monkeypatch.setenv("ALLOT_DATABASE_URL_FILE", str(tmp_path / "url"))
+    assert run("migrate").exit_code == 0
+    assert (tmp_path / "named.db").exists()
+    monkeypatch.setenv("ALLOT_DATABASE_URL_FILE", str(tmp_path / "none"))
+    assert "cannot be read" in run("migrate").stderr
+    monkeypatch.delenv("ALLOT_DATABASE_URL_FILE")
+    monkeypatch.setenv("ALLOT_THREADS", "many")
+    refused = run("migrate", "--database", f"sqlite:///{tmp_path}/named.db")
+    assert (refused.exit_code, refused.stderr.startswith("allot: ALLOT_THREADS: ")) == (2, True)
+
+
+def test_keys_are_made_listed_and_revoked(database_url: str) -> None:
+    import json
+
+    made = run("keys", "create", "web shop", "--scope", "operator", "--scope", "planner", "--database", database_url)
+    assert made.exit_code == 0
+    assert made.stdout.startswith("allot_")
+    (listed,) = json.loads(run("keys", "list", "--json", "--database", database_url).stdout)["keys"]
+    assert listed["scopes"] == ["operator", "planner"]
+    assert run("keys", "revoke", listed["id"], "--database", database_url).exit_code == 0
+    assert "revoked" in run("keys", "list", "--database", database_url).stdout
+    assert "there is no key" in run("keys", "revoke", "key_none", "--database", database_url).stderr
+    assert "must be some of" in run("keys", "create", "x", "--scope", "king", "--database", database_url).stderr
