@@ -1,6 +1,7 @@
 """A service in this process, asked over ASGI as if over the network, on both databases."""
 
 import asyncio
+import logging
 import shutil
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
+import structlog
 from fastapi import FastAPI
 
 from api import keys
@@ -113,3 +115,11 @@ def embedded(sqlite_template: Path, tmp_path: Path) -> Iterator[Database]:
 def desk(embedded: Database) -> Iterator[Desk]:
     with opened(embedded) as desk:
         yield desk
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    """No logs: those who are about them set them up."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    yield
+    structlog.reset_defaults()
