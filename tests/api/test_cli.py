@@ -88,7 +88,7 @@ def test_wrong_usage_is_exit_2(run: Run, arguments: list[str]) -> None:
     ("arguments", "says"),
     [
         (["--no-such-option"], "No such option: --no-such-option; see allot --help"),
-        (["pack"], "No such command 'pack'; see allot --help"),
+        (["ponder"], "No such command 'ponder'; see allot --help"),
         (["solve"], "Missing argument 'WAVE'; see allot solve --help"),
         (["solve", "wave.json", "--out", "plan.json", "--seed", "x"], "Invalid value for '--seed': "),
         (
