@@ -201,6 +201,24 @@ def apply(stock: Stock, orders: OpenOrders, problem: Problem, plan: Plan) -> Int
     return taken
 
 
+def parts_of(kits: Kits, sku: Ints, units: Ints) -> tuple[Ints, Ints, Ints]:
+    """Take kits apart: which entry each stocked part belongs to, the SKU of the part, and its units."""
+    if not len(kits.sku):
+        return np.arange(len(sku)), sku, units
+    at = np.searchsorted(kits.sku, sku)
+    is_kit = at < len(kits.sku)
+    is_kit[is_kit] = kits.sku[at[is_kit]] == sku[is_kit]
+    at = np.where(is_kit, at, 0)
+    count = np.where(is_kit, np.diff(kits.part_start)[at], 1)
+    entry = np.repeat(np.arange(len(sku)), count)
+    part = np.where(is_kit[entry], ranges(kits.part_start[at], count), 0)
+    return (
+        entry,
+        np.where(is_kit[entry], kits.part_sku[part], sku[entry]),
+        np.where(is_kit[entry], kits.part_units[part], 1) * units[entry],
+    )
+
+
 def _wanted_rows(stock: Stock, skus: Ints) -> tuple[Ints, Ints]:
     """The stock rows with units of the wanted SKUs, and each one's place among those SKUs."""
     first = np.searchsorted(stock.sku, skus, side="left")
