@@ -183,27 +183,22 @@ def _change(tx: Tx, rows: NDArray[np.int64], net: NDArray[np.int64]) -> NDArray[
     there = lock_stock(tx, rows[0], rows[1], make=True)
     before = np.array([there[key] for key in keys], dtype=np.int64).T
     _refuse(before, before + net, net)
+    least = "MIN" if tx.dialect == "sqlite" else "LEAST"
+    # what a count missed is among what is reserved; where units are free, it is gone
+    lost = f"{least}(stock.missing, stock.on_hand + rows.on_hand - stock.reserved - rows.reserved)"
     changed = tx.ints(
-        5,
-        "UPDATE stock SET on_hand = stock.on_hand + rows.on_hand, reserved = stock.reserved + rows.reserved, "
+        3,
+        f"UPDATE stock SET on_hand = stock.on_hand + rows.on_hand - {lost}, reserved = stock.reserved + rows.reserved, "
         "damaged = stock.damaged + rows.damaged, quarantined = stock.quarantined + rows.quarantined, "
-        # what a count missed is among what is reserved, and nowhere else
-        "missing = CASE WHEN stock.missing < stock.reserved + rows.reserved THEN stock.missing "
-        "ELSE stock.reserved + rows.reserved END "
+        f"missing = {least}(stock.missing - {lost}, stock.reserved + rows.reserved) "
         "FROM {rows} WHERE stock.sku_no = rows.sku_no AND stock.node_no = rows.node_no "
-        "RETURNING stock.sku_no, stock.node_no, stock.missing, stock.on_hand, stock.reserved",
+        "RETURNING stock.sku_no, stock.node_no, stock.on_hand",
         Rows(sku_no=rows[0], node_no=rows[1], **dict(zip(STATES, net, strict=True))),
     )
     assert changed.shape[1] == rows.shape[1], "every row of stock is there"
-    lost = np.minimum(changed[2], changed[3] - changed[4])
-    gone = np.stack([changed[0], changed[1], lost])[:, lost > 0]
-    if gone.size:
-        tx.run(
-            "UPDATE stock SET on_hand = stock.on_hand - rows.units, missing = stock.missing - rows.units "
-            "FROM {rows} WHERE stock.sku_no = rows.sku_no AND stock.node_no = rows.node_no",
-            Rows(sku_no=gone[0], node_no=gone[1], units=gone[2]),
-        )
-    return gone
+    changed = changed[:, np.lexsort((changed[1], changed[0]))]
+    less = before[0] + net[0] - changed[2]
+    return np.stack([rows[0], rows[1], less])[:, less > 0]
 
 
 def _refuse(before: NDArray[np.int64], after: NDArray[np.int64], net: NDArray[np.int64]) -> None:

@@ -1,0 +1,463 @@
+"""Consignments: what was handed to a node, until the customer has it, or it is open again, or it came back.
+
+Release is the one-way door: from there on the units are the node's to pick. They stay reserved until they leave; what the node
+cannot find or does not want is open again, and the next decision sees it.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from engine.claims import delete_parcels, lock_orders, plan_work, shift_units
+from engine.database import Rows, Tx
+from engine.facts import (
+    AboutConsignment,
+    ConsignmentRejected,
+    Delivered,
+    OrderReleased,
+    Packed,
+    Picked,
+    ReadyForPickup,
+    ReturnReceived,
+    Shipped,
+    ShortPicked,
+    short_id,
+)
+from engine.ledger import lock_stock, move, write_facts
+from solver.refusal import Refusal
+
+AT_NODE = ("released", "picked", "packed")
+"""States in which the units are at the node, and reserved."""
+REMEMBERED = 86_400_000
+"""Milliseconds for which a node that refused an order does not get it again, where it does not say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """Units of a SKU for a line: of a kit's part where it is one."""
+
+    number: int
+    sku_no: int
+    sku: str
+    units: int
+    line_units: int
+    returned: int
+
+    @property
+    def each(self) -> int:
+        """Units for each unit of the line."""
+        return self.units // self.line_units if self.line_units else 1
+
+
+@dataclass(frozen=True, slots=True)
+class Locked:
+    """A consignment that nobody else changes until this transaction ends."""
+
+    no: int
+    id: str
+    order_no: int
+    order: str
+    node_no: int
+    collect_no: int | None
+    state: str
+    work_day: int
+    contents: tuple[Content, ...]
+
+    def line_units(self) -> dict[int, int]:
+        """Units of the order's lines in it."""
+        return {one.number: one.line_units for one in self.contents if one.line_units}
+
+    def returned(self) -> dict[int, int]:
+        """Units of the order's lines that came back whole."""
+        back: dict[int, int] = {}
+        for one in self.contents:
+            if one.line_units:
+                whole = one.returned // one.each
+                back[one.number] = min(back.get(one.number, whole), whole)
+        return back
+
+
+def release(tx: Tx, facts: Sequence[OrderReleased], by: str = "") -> list[list[str]]:
+    """Hand what is allocated to its nodes: each parcel becomes a consignment.
+
+    Returns
+    -------
+    list of list of str
+        The consignments that each fact made; none where the fact was there already.
+
+    Raises
+    ------
+    Refusal
+        `unknown_order`, `in_review`, or `nothing_to_release`.
+    """
+    new = write_facts(tx, facts, by)
+    effective = [i for i, is_new in enumerate(new) if is_new]
+    made: list[list[str]] = [[] for _ in facts]
+    if not effective:
+        return made
+    numbers = _orders_to_release(tx, facts, effective)
+    found = tx.all(
+        "SELECT p.order_no, n.id, p.node_no, p.service, p.collect_no, p.work_day, p.arrives_day, p.cents FROM {rows} "
+        "JOIN parcel p ON p.order_no = rows.no JOIN node n ON n.no = p.node_no ORDER BY p.order_no, p.node_no, p.service",
+        Rows(no=sorted(set(numbers.values()))),
+    )
+    parcels: list[tuple[str, int, tuple[int, int, str, int | None, int, int, int]]] = []
+    gone: set[tuple[int, int, str]] = set()
+    for i in effective:
+        for order_no, node, *rest in found:
+            key = (order_no, rest[0], rest[1])
+            if order_no == numbers[i] and facts[i].node in (None, node) and key not in gone:
+                gone.add(key)
+                consignment = short_id("con", facts[i].id, str(order_no), node, rest[1])
+                made[i].append(consignment)
+                parcels.append((consignment, facts[i].at, (order_no, *rest)))
+        if not made[i]:
+            raise Refusal(f"facts[{i}].order" if len(facts) > 1 else "order", "nothing of it is allocated there",
+                          "nothing_to_release")  # fmt: skip
+    _make(tx, parcels)
+    return made
+
+
+def pick(tx: Tx, fact: Picked, by: str = "") -> bool:
+    """Everything was found. Returns whether the fact is new; raises `unknown_consignment` or `wrong_state`."""
+    return _step(tx, fact, by, ("released",), "picked")
+
+
+def pack(tx: Tx, fact: Packed, by: str = "") -> bool:
+    """It is packed. Returns whether the fact is new; raises `unknown_consignment` or `wrong_state`."""
+    return _step(tx, fact, by, ("released", "picked"), "packed")
+
+
+def pick_short(tx: Tx, fact: ShortPicked, by: str = "") -> bool:
+    """Units that were not found leave the books and are open again; kits that lack a part give the other parts back.
+
+    Raises
+    ------
+    Refusal
+        `unknown_consignment`, `wrong_state`, `unknown_line`, or `too_many_units`.
+    """
+    one = _begin(tx, fact, by, ("released", "picked"))
+    if one is None:
+        return False
+    contents = {(content.number, content.sku): content for content in one.contents}
+    lost: dict[tuple[int, str], int] = defaultdict(int)
+    short: dict[int, int] = defaultdict(int)
+    for i, missing in enumerate(fact.missing):
+        content = contents.get((missing.line, missing.sku))
+        if content is None:
+            raise Refusal(f"missing[{i}].line", f"it holds no {missing.sku!r} of line {missing.line}", "unknown_line")
+        lost[missing.line, missing.sku] += missing.units
+        if lost[missing.line, missing.sku] > content.units:
+            raise Refusal(f"missing[{i}].units", f"it holds {content.units} units", "too_many_units")
+        short[missing.line] = max(short[missing.line], -(-lost[missing.line, missing.sku] // content.each))
+    touched = [content for content in one.contents if short.get(content.number)]
+    gone = [lost.get((content.number, content.sku), 0) for content in touched]
+    back = [short[content.number] * content.each for content in touched]
+    _shrink(tx, one, touched, short, gone, back)
+    rows = [content.sku_no for content in touched], [one.node_no] * len(touched)
+    lock_stock(tx, *rows)
+    # what a count had missed is found to be missing now
+    found = dict.fromkeys(zip(*rows, strict=True), 0)
+    for key, units in zip(zip(*rows, strict=True), gone, strict=True):
+        found[key] += units
+    tx.run(
+        "UPDATE stock SET missing = CASE WHEN stock.missing > rows.units THEN stock.missing - rows.units ELSE 0 END "
+        "FROM {rows} WHERE stock.sku_no = rows.sku_no AND stock.node_no = rows.node_no",
+        Rows(sku_no=[sku for sku, _ in found], node_no=[node for _, node in found], units=list(found.values())),
+    )
+    move(
+        tx,
+        fact.at,
+        "short_picked",
+        one.id,
+        *rows,
+        on_hand=[-units for units in gone],
+        reserved=[-units for units in back],
+    )
+    _shift(tx, one, short, "released", "open")
+    empty = all(short.get(number, 0) == units for number, units in one.line_units().items())
+    _set_state(tx, one, "withdrawn" if empty else "picked")
+    plan_work(tx, [one.node_no], [one.work_day], [-1 if empty else 0], [-sum(short.values())])
+    _remember(tx, one, fact.at + REMEMBERED, "short pick")
+    return True
+
+
+def reject(tx: Tx, fact: ConsignmentRejected, by: str = "") -> bool:
+    """The node refuses: its units are free and the lines open again, and it does not get the order for a while.
+
+    Raises
+    ------
+    Refusal
+        `unknown_consignment`, or `wrong_state`.
+    """
+    one = _begin(tx, fact, by, AT_NODE)
+    if one is None:
+        return False
+    skus, nodes, units = _stock_rows(one)
+    move(tx, fact.at, "rejected", one.id, skus, nodes, reserved=[-count for count in units])
+    _shift(tx, one, one.line_units(), "released", "open")
+    _set_state(tx, one, "withdrawn")
+    plan_work(tx, [one.node_no], [one.work_day], [-1], [-sum(one.line_units().values())])
+    _remember(tx, one, fact.at + REMEMBERED if fact.until is None else fact.until, fact.reason)
+    return True
+
+
+def ship(tx: Tx, fact: Shipped, by: str = "") -> bool:
+    """It left: its units are no longer on hand.
+
+    Raises
+    ------
+    Refusal
+        `unknown_consignment`, or `wrong_state`.
+    """
+    one = _begin(tx, fact, by, AT_NODE)
+    if one is None:
+        return False
+    _leave(tx, one, fact.at)
+    _set_state(tx, one, "shipped", shipped_at=fact.at, tracking=fact.tracking)
+    return True
+
+
+def make_ready(tx: Tx, fact: ReadyForPickup, by: str = "") -> bool:
+    """It waits for the customer, who collects it where it arrived or where it was packed.
+
+    Raises
+    ------
+    Refusal
+        `unknown_consignment`, `wrong_state`, or `not_for_pickup`.
+    """
+    one = _begin(tx, fact, by, (*AT_NODE, "shipped"))
+    if one is None:
+        return False
+    if one.collect_no is None:
+        raise Refusal("consignment", "it is delivered, not collected", "not_for_pickup")
+    if one.state != "shipped":
+        if one.collect_no != one.node_no:
+            raise Refusal("consignment", "it has not left for the store where it is collected", "wrong_state")
+        _leave(tx, one, fact.at)
+        _set_state(tx, one, "ready", shipped_at=fact.at)
+    else:
+        _set_state(tx, one, "ready")
+    return True
+
+
+def deliver(tx: Tx, fact: Delivered, by: str = "") -> bool:
+    """The customer has it.
+
+    Raises
+    ------
+    Refusal
+        `unknown_consignment`, or `wrong_state`.
+    """
+    one = _begin(tx, fact, by, ("shipped", "ready"))
+    if one is None:
+        return False
+    back = one.returned()
+    _shift(tx, one, {n: units - back[n] for n, units in one.line_units().items()}, "shipped", "delivered")
+    _set_state(tx, one, "delivered", delivered_at=fact.at)
+    return True
+
+
+def take_back(tx: Tx, fact: ReturnReceived, by: str = "") -> bool:
+    """Units came back, to be sold again or not; a kit has come back when all its parts have.
+
+    Raises
+    ------
+    Refusal
+        `unknown_consignment`, `wrong_state`, `unknown_line`, `unknown_node`, or `too_many_units`.
+    """
+    one = _begin(tx, fact, by, ("shipped", "ready", "delivered"))
+    if one is None:
+        return False
+    node_no = one.node_no
+    if fact.node is not None:
+        found = tx.first("SELECT no FROM node WHERE id = :id", id=fact.node)
+        if found is None:
+            raise Refusal("node", f"there is no node {fact.node!r}", "unknown_node")
+        node_no = found[0]
+    contents = {(content.number, content.sku): content for content in one.contents}
+    back: dict[tuple[int, str], int] = defaultdict(int)
+    for i, units in enumerate(fact.units):
+        content = contents.get((units.line, units.sku))
+        if content is None:
+            raise Refusal(f"units[{i}].line", f"it holds no {units.sku!r} of line {units.line}", "unknown_line")
+        back[units.line, units.sku] += units.units
+        left = content.units - content.returned
+        if back[units.line, units.sku] > left:
+            raise Refusal(f"units[{i}].units", f"{left} units can come back", "too_many_units")
+    tx.run(
+        "UPDATE consignment_line SET returned = consignment_line.returned + rows.units FROM {rows} "
+        "WHERE consignment_line.consignment_no = :no AND consignment_line.number = rows.number "
+        "AND consignment_line.sku_no = rows.sku_no",
+        Rows(
+            number=[number for number, _ in back],
+            sku_no=[contents[key].sku_no for key in back],
+            units=list(back.values()),
+        ),
+        no=one.no,
+    )
+    move(
+        tx, fact.at, "returned", one.id, [contents[u.line, u.sku].sku_no for u in fact.units],
+        [node_no] * len(fact.units), on_hand=[u.units if u.to == "stock" else 0 for u in fact.units],
+        damaged=[u.units if u.to == "damaged" else 0 for u in fact.units],
+        quarantined=[u.units if u.to == "quarantined" else 0 for u in fact.units],
+    )  # fmt: skip
+    before, after = one.returned(), _read(tx, one.no).returned()
+    more = {number: units - before[number] for number, units in after.items() if units > before[number]}
+    _shift(tx, one, more, "delivered" if one.state == "delivered" else "shipped", "returned")
+    _set_state(tx, one, one.state)
+    return True
+
+
+def _orders_to_release(tx: Tx, facts: Sequence[OrderReleased], effective: Sequence[int]) -> dict[int, int]:
+    """Lock the orders, and number them by fact."""
+    ids = sorted({facts[i].order for i in effective})
+    known = dict(tx.all("SELECT o.id, o.no FROM {rows} JOIN orders o ON o.id = rows.id", Rows(id=ids)))
+    lock_orders(tx, known.values())
+    held = {
+        order
+        for (order,) in tx.all("SELECT o.id FROM {rows} JOIN orders o ON o.id = rows.id WHERE o.review", Rows(id=ids))
+    }
+    for i in effective:
+        place = f"facts[{i}].order" if len(facts) > 1 else "order"
+        if facts[i].order not in known:
+            raise Refusal(place, f"there is no order {facts[i].order!r}", "unknown_order")
+        if facts[i].order in held:
+            raise Refusal(place, f"order {facts[i].order!r} is held for review", "in_review")
+    return {i: known[facts[i].order] for i in effective}
+
+
+def _make(tx: Tx, parcels: Sequence[tuple[str, int, tuple[int, int, str, int | None, int, int, int]]]) -> None:
+    """Turn parcels and their claims into consignments."""
+    orders, nodes, services, collects, work_days, arrival_days, cents = zip(*(p for *_, p in parcels), strict=True)
+    ids = [consignment for consignment, *_ in parcels]
+    tx.run(
+        "INSERT INTO consignment (id, order_no, node_no, service, collect_no, state, released_at, work_day, arrives_day, "
+        "cents) SELECT id, order_no, node_no, service, collect_no, 'released', at, work_day, arrives_day, cents "
+        "FROM {rows}",
+        Rows(
+            id=ids, at=[at for _, at, _ in parcels], order_no=orders, node_no=nodes, service=services,
+            collect_no=collects, work_day=work_days, arrives_day=arrival_days, cents=cents,
+        ),
+    )  # fmt: skip
+    claims = tx.all(
+        "SELECT k.no, c.order_no, c.number, c.node_no, c.service, c.line_units FROM {rows} "
+        "JOIN consignment k ON k.id = rows.id "
+        "JOIN claim c ON c.order_no = k.order_no AND c.node_no = k.node_no AND c.service = k.service",
+        Rows(id=ids),
+    )
+    tx.run(
+        "INSERT INTO consignment_line (consignment_no, number, sku_no, units, line_units) "
+        "SELECT k.no, c.number, c.sku_no, c.units, c.line_units FROM {rows} JOIN consignment k ON k.id = rows.id "
+        "JOIN claim c ON c.order_no = k.order_no AND c.node_no = k.node_no AND c.service = k.service",
+        Rows(id=ids),
+    )
+    keys = list(zip(orders, nodes, services, strict=True))
+    same = "claim.order_no = rows.order_no AND claim.node_no = rows.node_no AND claim.service = rows.service"
+    tx.run(
+        "DELETE FROM claim WHERE EXISTS (SELECT 1 FROM {rows} WHERE " + same + ")"
+        if tx.dialect == "sqlite"
+        else "DELETE FROM claim USING {rows} WHERE " + same,
+        Rows(order_no=orders, node_no=nodes, service=services),
+    )
+    delete_parcels(tx, keys)
+    # each part of a kit stands for the same units of the line
+    lines = sorted({(order, number, no, units) for no, order, number, _, _, units in claims})
+    shift_units(tx, [order for order, *_ in lines], [number for _, number, *_ in lines], [units for *_, units in lines],
+                "allocated", "released")  # fmt: skip
+
+
+def _begin(tx: Tx, fact: AboutConsignment, by: str, states: Sequence[str]) -> Locked | None:
+    """Write the fact down and lock its consignment; nothing where the fact was there already."""
+    (new,) = write_facts(tx, [fact], by)
+    if not new:
+        return None
+    found = tx.first("SELECT no, order_no FROM consignment WHERE id = :id", id=fact.consignment)
+    if found is None:
+        raise Refusal("consignment", f"there is no consignment {fact.consignment!r}", "unknown_consignment")
+    lock_orders(tx, [found[1]])
+    one = _read(tx, found[0])
+    if one.state not in states:
+        raise Refusal("consignment", f"it is {one.state}, not {' or '.join(states)}", "wrong_state")
+    return one
+
+
+def _read(tx: Tx, no: int) -> Locked:
+    row = tx.first(
+        "SELECT k.no, k.id, k.order_no, o.id, k.node_no, k.collect_no, k.state, k.work_day FROM consignment k "
+        "JOIN orders o ON o.no = k.order_no WHERE k.no = :no",
+        no=no,
+    )
+    assert row is not None, "consignments are never deleted"
+    contents = tx.all(
+        "SELECT c.number, c.sku_no, s.id, c.units, c.line_units, c.returned FROM consignment_line c "
+        "JOIN sku s ON s.no = c.sku_no WHERE c.consignment_no = :no ORDER BY c.number, c.sku_no",
+        no=no,
+    )
+    return Locked(*row, tuple(Content(*content) for content in contents))
+
+
+def _step(tx: Tx, fact: AboutConsignment, by: str, states: Sequence[str], state: str) -> bool:
+    one = _begin(tx, fact, by, states)
+    if one is not None:
+        _set_state(tx, one, state)
+    return one is not None
+
+
+def _leave(tx: Tx, one: Locked, at: int) -> None:
+    """Its units are no longer at the node."""
+    skus, nodes, units = _stock_rows(one)
+    less = [-count for count in units]
+    move(tx, at, "shipped", one.id, skus, nodes, on_hand=less, reserved=less)
+    _shift(tx, one, one.line_units(), "released", "shipped")
+
+
+def _stock_rows(one: Locked) -> tuple[list[int], list[int], list[int]]:
+    held = [content for content in one.contents if content.units]
+    return [c.sku_no for c in held], [one.node_no] * len(held), [c.units for c in held]
+
+
+def _shift(tx: Tx, one: Locked, units: dict[int, int], before: str, after: str) -> None:
+    lines = {number: count for number, count in units.items() if count}
+    shift_units(tx, [one.order_no] * len(lines), list(lines), list(lines.values()), before, after)
+
+
+def _set_state(
+    tx: Tx, one: Locked, state: str, *, shipped_at: int | None = None, delivered_at: int | None = None,
+    tracking: str | None = None,
+) -> None:  # fmt: skip
+    text = "::text" if tx.dialect == "postgresql" else ""
+    tx.run(
+        "UPDATE consignment SET state = :state, shipped_at = COALESCE(shipped_at, :shipped_at), "
+        f"delivered_at = COALESCE(delivered_at, :delivered_at), tracking = COALESCE(tracking, :tracking{text}), "
+        "version = version + 1 WHERE no = :no",
+        state=state, shipped_at=shipped_at, delivered_at=delivered_at, tracking=tracking, no=one.no,
+    )  # fmt: skip
+
+
+def _shrink(
+    tx: Tx, one: Locked, touched: Sequence[Content], short: dict[int, int], gone: Sequence[int], back: Sequence[int]
+) -> None:
+    tx.run(
+        "UPDATE consignment_line SET units = consignment_line.units - rows.back, "
+        "line_units = consignment_line.line_units - rows.line_units, short = consignment_line.short + rows.gone "
+        "FROM {rows} WHERE consignment_line.consignment_no = :no AND consignment_line.number = rows.number "
+        "AND consignment_line.sku_no = rows.sku_no",
+        Rows(
+            number=[content.number for content in touched],
+            sku_no=[content.sku_no for content in touched],
+            line_units=[short[content.number] for content in touched],
+            gone=gone,
+            back=back,
+        ),
+        no=one.no,
+    )
+
+
+def _remember(tx: Tx, one: Locked, until: int, reason: str) -> None:
+    """The node does not get this order again for a while."""
+    tx.run(
+        "INSERT INTO rejection (order_no, node_no, until, reason) VALUES (:order, :node, :until, :reason) "
+        "ON CONFLICT (order_no, node_no) DO UPDATE SET times = rejection.times + 1, until = :until, reason = :reason",
+        order=one.order_no, node=one.node_no, until=until, reason=reason,
+    )  # fmt: skip
