@@ -1,0 +1,290 @@
+"""Do the books balance? Every invariant of stock and orders is a query here that finds what breaks it.
+
+The database's own constraints hold most of these row by row; what spans rows and tables is proven here, by `allot fsck`.
+"""
+
+from dataclasses import dataclass
+
+from engine.claims import UNDECIDED
+from engine.consignments import AT_NODE
+from engine.database import Tx
+from engine.ledger import STATES
+from engine.tables import LINE_STATES
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """An invariant: its name, what must be true, and a query for where it is not (place, what should be, what is)."""
+
+    name: str
+    rule: str
+    sql: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that does not balance."""
+
+    name: str
+    rule: str
+    place: str
+    should: str
+    found: str
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.place}: {self.found}, should be {self.should} ({self.rule})"
+
+
+MOST_FINDINGS = 100
+"""Of each check, at most."""
+
+_AT_NODE = ", ".join(f"'{state}'" for state in AT_NODE)
+_STOCK = "'SKU ' || s.id || ' at ' || n.id"
+_LINE = "'order ' || o.id || ' line ' || l.number"
+# a kit's parts stand for the same units of the line
+_IN_CONSIGNMENTS = """
+    SELECT k.order_no, c.number, k.state, MIN(c.line_units) AS units,
+           MIN(CASE WHEN c.units = 0 THEN 0 ELSE c.returned / (c.units / c.line_units) END) AS returned
+    FROM consignment_line c JOIN consignment k ON k.no = c.consignment_no
+    WHERE c.line_units > 0 AND k.state <> 'withdrawn' GROUP BY k.no, k.order_no, c.number, k.state
+"""
+_TIED = """
+    SELECT order_no, number, node_no, service, MIN(line_units) AS units FROM claim
+    GROUP BY order_no, number, node_no, service
+"""
+
+
+def _movements(state: str) -> Check:
+    return Check(
+        f"{state}_is_movements",
+        f"{state} units are what the movements add up to",
+        f"""
+        SELECT {_STOCK}, t.moved, t.{state} FROM (
+            SELECT sku_no, node_no, SUM({state}) AS {state}, SUM(moved) AS moved FROM (
+                SELECT sku_no, node_no, {state}, 0 AS moved FROM stock
+                UNION ALL SELECT sku_no, node_no, 0, {state} FROM movement
+            ) AS entries GROUP BY sku_no, node_no HAVING SUM({state}) <> SUM(moved)
+        ) AS t JOIN sku s ON s.no = t.sku_no JOIN node n ON n.no = t.node_no
+        """,
+    )
+
+
+def _order_sums(state: str) -> Check:
+    return Check(
+        f"orders_{state}_is_lines",
+        f"the {state} units of an order are those of its lines",
+        f"""
+        SELECT 'order ' || o.id, COALESCE(t.units, 0), o.{state} FROM orders o
+        LEFT JOIN (SELECT order_no, SUM({state}) AS units FROM order_line GROUP BY order_no) AS t ON t.order_no = o.no
+        WHERE o.{state} <> COALESCE(t.units, 0)
+        """,
+    )
+
+
+def _in_consignments(state: str, states: str, units: str) -> Check:
+    return Check(
+        f"{state}_is_consignments",
+        f"the {state} units of a line are in consignments that are so far",
+        f"""
+        SELECT {_LINE}, COALESCE(t.units, 0), l.{state} FROM order_line l JOIN orders o ON o.no = l.order_no
+        LEFT JOIN (SELECT order_no, number, SUM({units}) AS units FROM ({_IN_CONSIGNMENTS}) AS entries
+                   WHERE state IN ({states}) GROUP BY order_no, number) AS t
+        ON t.order_no = l.order_no AND t.number = l.number WHERE l.{state} <> COALESCE(t.units, 0)
+        """,
+    )
+
+
+def _planned(what: str, of_parcel: str, of_consignment: str) -> Check:
+    return Check(
+        f"planned_{what}_is_work",
+        f"the {what} of a node's day are those of its parcels and consignments",
+        f"""
+        SELECT n.id || ' on day ' || t.day, t.work, t.planned FROM (
+            SELECT node_no, day, SUM(planned) AS planned, SUM(work) AS work FROM (
+                SELECT node_no, day, {what} AS planned, 0 AS work FROM node_day
+                UNION ALL {of_parcel} UNION ALL {of_consignment}
+            ) AS entries GROUP BY node_no, day HAVING SUM(planned) <> SUM(work)
+        ) AS t JOIN node n ON n.no = t.node_no
+        """,
+    )
+
+
+CHECKS = (
+    *(_movements(state) for state in STATES),
+    Check(
+        "stock_in_bounds",
+        "0 <= missing <= reserved <= on hand, and nothing is below 0",
+        f"""
+        SELECT {_STOCK}, 'in bounds', 'on hand ' || k.on_hand || ', reserved ' || k.reserved || ', missing ' || k.missing
+        FROM stock k JOIN sku s ON s.no = k.sku_no JOIN node n ON n.no = k.node_no
+        WHERE k.reserved > k.on_hand OR k.missing > k.reserved OR k.missing < 0 OR k.damaged < 0 OR k.quarantined < 0
+        """,
+    ),
+    Check(
+        "reserved_is_claims",
+        "reserved units are claimed, in consignments at the node, or held",
+        f"""
+        SELECT {_STOCK}, t.claimed, t.reserved FROM (
+            SELECT sku_no, node_no, SUM(reserved) AS reserved, SUM(claimed) AS claimed FROM (
+                SELECT sku_no, node_no, reserved, 0 AS claimed FROM stock
+                UNION ALL SELECT sku_no, node_no, 0, units FROM claim
+                UNION ALL SELECT c.sku_no, k.node_no, 0, c.units FROM consignment_line c
+                    JOIN consignment k ON k.no = c.consignment_no WHERE k.state IN ({_AT_NODE})
+                UNION ALL SELECT u.sku_no, u.node_no, 0, u.units FROM hold_unit u
+                    JOIN hold h ON h.id = u.hold WHERE h.state = 'held'
+            ) AS entries GROUP BY sku_no, node_no HAVING SUM(reserved) <> SUM(claimed)
+        ) AS t JOIN sku s ON s.no = t.sku_no JOIN node n ON n.no = t.node_no
+        """,
+    ),
+    Check(
+        "line_units_add_up",
+        "each unit of a line is in one state",
+        f"""
+        SELECT {_LINE}, l.qty, {" + ".join(f"l.{state}" for state in LINE_STATES)}
+        FROM order_line l JOIN orders o ON o.no = l.order_no
+        WHERE l.qty <> {" + ".join(f"l.{state}" for state in LINE_STATES)}
+           OR {" OR ".join(f"l.{state} < 0" for state in LINE_STATES)}
+        """,
+    ),
+    *(_order_sums(state) for state in LINE_STATES),
+    Check(
+        "allocated_is_claims",
+        "the allocated units of a line are tied by claims",
+        f"""
+        SELECT {_LINE}, COALESCE(t.units, 0), l.allocated FROM order_line l JOIN orders o ON o.no = l.order_no
+        LEFT JOIN (SELECT order_no, number, SUM(units) AS units FROM ({_TIED}) AS entries GROUP BY order_no, number) AS t
+        ON t.order_no = l.order_no AND t.number = l.number WHERE l.allocated <> COALESCE(t.units, 0)
+        """,
+    ),
+    _in_consignments("released", _AT_NODE, "units"),
+    _in_consignments("shipped", "'shipped', 'ready'", "units - returned"),
+    _in_consignments("delivered", "'delivered'", "units - returned"),
+    _in_consignments("returned", "'shipped', 'ready', 'delivered'", "returned"),
+    Check(
+        "claims_are_of_their_line",
+        "a line claims its SKU, unit by unit; a kit claims all of its parts, in proportion, for the same units of the line",
+        f"""
+        SELECT DISTINCT {_LINE}, 'in proportion', 'SKU ' || c.sku_no || ': ' || c.units || ' for ' || c.line_units
+        FROM claim c JOIN order_line l ON l.order_no = c.order_no AND l.number = c.number
+        JOIN orders o ON o.no = l.order_no JOIN sku s ON s.no = l.sku_no
+        LEFT JOIN kit_part p ON p.kit_no = l.sku_no AND p.part_no = c.sku_no
+        WHERE (NOT s.is_kit AND (c.sku_no <> l.sku_no OR c.units <> c.line_units))
+           OR (s.is_kit AND (p.units IS NULL OR c.units <> c.line_units * p.units
+               OR (SELECT COUNT(*) FROM claim d WHERE d.order_no = c.order_no AND d.number = c.number
+                   AND d.node_no = c.node_no AND d.service = c.service AND d.line_units = c.line_units)
+                  <> (SELECT COUNT(*) FROM kit_part q WHERE q.kit_no = l.sku_no)))
+        """,
+    ),
+    Check(
+        "claims_have_parcels",
+        "what is allocated is in a parcel, unless it was held and is not decided",
+        f"""
+        SELECT DISTINCT 'order ' || o.id || ' at node ' || c.node_no, 'a parcel', 'none' FROM claim c
+        JOIN orders o ON o.no = c.order_no LEFT JOIN parcel p ON p.order_no = c.order_no
+            AND p.node_no = c.node_no AND p.service = c.service
+        WHERE c.service <> '{UNDECIDED}' AND p.order_no IS NULL
+        """,
+    ),
+    Check(
+        "parcels_have_claims",
+        "a parcel holds something",
+        """
+        SELECT 'order ' || o.id || ' at node ' || p.node_no, 'claims', 'none' FROM parcel p
+        JOIN orders o ON o.no = p.order_no LEFT JOIN claim c ON c.order_no = p.order_no
+            AND c.node_no = p.node_no AND c.service = p.service
+        WHERE c.order_no IS NULL
+        """,
+    ),
+    _planned(
+        "parcels",
+        "SELECT node_no, work_day, 0, 1 FROM parcel",
+        "SELECT node_no, work_day, 0, 1 FROM consignment WHERE state <> 'withdrawn'",
+    ),
+    _planned(
+        "units",
+        f"SELECT p.node_no, p.work_day, 0, t.units FROM parcel p JOIN ({_TIED}) AS t "
+        "ON t.order_no = p.order_no AND t.node_no = p.node_no AND t.service = p.service",
+        "SELECT k.node_no, k.work_day, 0, c.units FROM consignment k JOIN (SELECT consignment_no, number, "
+        "MIN(line_units) AS units FROM consignment_line GROUP BY consignment_no, number) AS c "
+        "ON c.consignment_no = k.no WHERE k.state <> 'withdrawn'",
+    ),
+    Check(
+        "allotments_are_sold",
+        "what counts as sold of an allotment are the units of its lines that are not cancelled",
+        """
+        SELECT a.channel || ' of SKU ' || s.id, COALESCE(t.units, 0), a.sold FROM channel_stock a
+        JOIN sku s ON s.no = a.sku_no
+        LEFT JOIN (SELECT o.channel, l.sku_no, SUM(l.qty - l.cancelled) AS units FROM order_line l
+                   JOIN orders o ON o.no = l.order_no WHERE l.allotted GROUP BY o.channel, l.sku_no) AS t
+        ON t.channel = a.channel AND t.sku_no = a.sku_no WHERE a.sold <> COALESCE(t.units, 0)
+        """,
+    ),
+    Check(
+        "presales_are_counted",
+        "what counts as presold are the units of presale lines that are not cancelled",
+        """
+        SELECT 'SKU ' || s.id, COALESCE(t.units, 0), s.presold FROM sku s
+        LEFT JOIN (SELECT sku_no, SUM(qty - cancelled) AS units FROM order_line WHERE presale GROUP BY sku_no) AS t
+        ON t.sku_no = s.no WHERE s.presold <> COALESCE(t.units, 0)
+        """,
+    ),
+    Check(
+        "holds_end_once",
+        "a hold has an order where it was converted, one fact of its end where it was not, and neither while it holds",
+        """
+        SELECT 'hold ' || h.id, 'one end', h.state || ' with ' || COALESCE(t.ends, 0) || ' facts and '
+            || CASE WHEN h.order_no IS NULL THEN 'no order' ELSE 'an order' END FROM hold h
+        LEFT JOIN (SELECT subject, COUNT(*) AS ends FROM fact WHERE kind = 'HoldReleased' GROUP BY subject) AS t
+        ON t.subject = h.id
+        WHERE (h.state = 'converted') <> (h.order_no IS NOT NULL)
+           OR COALESCE(t.ends, 0) <> CASE WHEN h.state IN ('released', 'expired') THEN 1 ELSE 0 END
+        """,
+    ),
+    Check(
+        "orders_have_facts",
+        "each order was placed by one fact of the same content, and each such fact has its order",
+        """
+        SELECT 'order ' || o.id, 'the fact that placed it', COALESCE(f.kind || ' of other content', 'no fact')
+        FROM orders o LEFT JOIN fact f ON f.id = o.id
+        WHERE f.id IS NULL OR f.kind <> 'OrderPlaced' OR f.content <> o.content
+        UNION ALL SELECT 'fact ' || f.no, 'an order', 'none' FROM fact f LEFT JOIN orders o ON o.id = f.id
+        WHERE f.kind = 'OrderPlaced' AND o.no IS NULL
+        """,
+    ),
+    Check(
+        "holds_have_facts",
+        "each hold was placed by one fact of the same content",
+        """
+        SELECT 'hold ' || h.id, 'the fact that placed it', COALESCE(f.kind || ' of other content', 'no fact')
+        FROM hold h LEFT JOIN fact f ON f.id = h.id
+        WHERE f.id IS NULL OR f.kind <> 'HoldPlaced' OR f.content <> h.content
+        """,
+    ),
+    Check(
+        "consumers_read_what_is_there",
+        "no reader of the log is ahead of it",
+        """
+        SELECT 'consumer ' || c.name, 'at most ' || (SELECT COALESCE(MAX(no), 0) FROM fact), c.fact_no FROM consumer c
+        WHERE c.fact_no > (SELECT COALESCE(MAX(no), 0) FROM fact)
+        """,
+    ),
+    Check(
+        "consignments_have_times",
+        "what was shipped has a time at which it was, and what was delivered too",
+        """
+        SELECT 'consignment ' || k.id, 'its times', k.state FROM consignment k
+        WHERE (k.state IN ('shipped', 'ready', 'delivered')) <> (k.shipped_at IS NOT NULL)
+           OR (k.state = 'delivered') <> (k.delivered_at IS NOT NULL)
+        """,
+    ),
+)
+"""Every invariant that spans rows or tables."""
+
+
+def fsck(tx: Tx) -> list[Finding]:
+    """Look for what does not balance, all in one state of the database (a read transaction)."""
+    return [
+        Finding(check.name, check.rule, str(place), str(should), str(found))
+        for check in CHECKS
+        for place, should, found in tx.all(f"{check.sql} LIMIT {MOST_FINDINGS}")
+    ]

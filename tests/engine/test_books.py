@@ -1,0 +1,123 @@
+import sqlite3
+
+import pytest
+
+from engine.books import CHECKS, fsck
+from engine.consignments import deliver, release, ship, take_back
+from engine.database import Database, Tx
+from engine.facts import (
+    Delivered,
+    HoldReleased,
+    OrderReleased,
+    ReturnedUnits,
+    ReturnReceived,
+    Shipped,
+    StockReceived,
+)
+from engine.holds import place_holds, release_hold
+from engine.orders import place
+from engine.stock import record
+from tests.engine.shop import NOON, STORE, held, open_shop, ordered, settle
+
+DAMAGES: dict[str, list[str]] = {
+    "on_hand_is_movements": ["UPDATE stock SET on_hand = on_hand + 1 WHERE sku_no = 1"],
+    "reserved_is_movements": [
+        "INSERT INTO movement (at, sku_no, node_no, reserved, cause, ref) VALUES (1, 1, 2, 1, 'x', 'x')"
+    ],
+    "damaged_is_movements": ["UPDATE stock SET damaged = 1 WHERE sku_no = 1"],
+    "quarantined_is_movements": ["UPDATE stock SET quarantined = 1 WHERE sku_no = 1"],
+    "stock_in_bounds": ["UPDATE stock SET missing = -1 WHERE sku_no = 1"],
+    "reserved_is_claims": ["UPDATE hold SET state = 'released' WHERE id = 'h1'"],
+    "line_units_add_up": ["UPDATE order_line SET qty = qty + 1 WHERE order_no = 1"],
+    "orders_open_is_lines": ["UPDATE orders SET open = open + 1 WHERE no = 1"],
+    "orders_allocated_is_lines": ["UPDATE orders SET allocated = allocated + 1 WHERE no = 1"],
+    "orders_released_is_lines": ["UPDATE orders SET released = released + 1 WHERE no = 1"],
+    "orders_shipped_is_lines": ["UPDATE orders SET shipped = shipped + 1 WHERE no = 1"],
+    "orders_delivered_is_lines": ["UPDATE orders SET delivered = delivered + 1 WHERE no = 1"],
+    "orders_returned_is_lines": ["UPDATE orders SET returned = returned + 1 WHERE no = 1"],
+    "orders_cancelled_is_lines": ["UPDATE orders SET cancelled = cancelled + 1 WHERE no = 1"],
+    "allocated_is_claims": ["UPDATE claim SET line_units = line_units + 1 WHERE order_no = 1 AND number = 1"],
+    "released_is_consignments": ["UPDATE order_line SET released = released + 1 WHERE order_no = 1"],
+    "shipped_is_consignments": ["UPDATE order_line SET shipped = shipped + 1 WHERE order_no = 1"],
+    "delivered_is_consignments": ["UPDATE order_line SET delivered = delivered + 1 WHERE order_no = 1"],
+    "returned_is_consignments": ["UPDATE consignment_line SET returned = 2 WHERE number = 1"],
+    "claims_are_of_their_line": ["DELETE FROM claim WHERE order_no = 1 AND number = 2 AND sku_no = 2"],
+    "claims_have_parcels": ["DELETE FROM parcel WHERE order_no = 1"],
+    "parcels_have_claims": ["DELETE FROM claim WHERE order_no = 1"],
+    "planned_parcels_is_work": ["UPDATE node_day SET parcels = parcels + 1"],
+    "planned_units_is_work": ["UPDATE node_day SET units = units + 1"],
+    "allotments_are_sold": ["UPDATE channel_stock SET sold = sold + 1"],
+    "presales_are_counted": ["UPDATE sku SET presold = presold + 1 WHERE id = 'mug'"],
+    "holds_end_once": ["UPDATE hold SET state = 'held' WHERE id = 'h2'"],
+    "orders_have_facts": ["UPDATE orders SET content = 'other' WHERE no = 1"],
+    "holds_have_facts": ["UPDATE hold SET content = 'other' WHERE id = 'h1'"],
+    "consumers_read_what_is_there": ["INSERT INTO consumer (name, fact_no) VALUES ('webhooks', 99999)"],
+    "consignments_have_times": ["UPDATE consignment SET delivered_at = NULL"],
+}
+"""A damage that each check must find."""
+
+
+@pytest.fixture
+def busy(database: Database) -> Database:
+    """A shop in which something of everything has happened."""
+    open_shop(database)
+    database.write(lambda tx: tx.run("UPDATE sku SET presale_limit = 10 WHERE id = 'mug'"))
+    database.write(lambda tx: tx.run("INSERT INTO channel_stock (channel, sku_no, allotment) VALUES ('web', 1, 50)"))
+
+    def act(tx: Tx) -> None:
+        stock = [StockReceived(id=f"r{sku}", at=NOON, sku=sku, node="store", units=50) for sku in ("tee", "cap")]
+        record(tx, stock)
+        place_holds(tx, [held("h1", ("tee", 1)), held("h2", ("tee", 2)), held("h3", ("cap", 1))])
+        release_hold(tx, HoldReleased(id="e", at=NOON, hold="h2"))
+        orders = [
+            ordered("1", ("tee", 5), ("set", 3), ("mug", 2)), ordered("2", ("tee", 4), ("set", 1)),
+            ordered("3", ("cap", 1), hold="h3"),
+        ]  # fmt: skip
+        first, second, _ = place(tx, orders)
+        settle(tx, first.id, (1, STORE, 4), (2, STORE, 2))
+        settle(tx, second.id, (1, STORE, 4), (2, STORE, 1))
+        ((consignment,),) = release(tx, [OrderReleased(id="l", at=NOON, order=second.id)])
+        ship(tx, Shipped(id="s", at=NOON, consignment=consignment))
+        deliver(tx, Delivered(id="d", at=NOON, consignment=consignment))
+        back = (ReturnedUnits(line=1, sku="tee", units=1),)
+        take_back(tx, ReturnReceived(id="b", at=NOON, consignment=consignment, units=back))
+
+    database.write(act)
+    return database
+
+
+def without_constraints(database: Database, statements: list[str]) -> None:
+    """Damage rows behind the back of the database's own constraints."""
+    if database.dialect == "postgresql":
+        with database.engine.connect() as connection:
+            for table, name in connection.exec_driver_sql(
+                "SELECT conrelid::regclass::text, conname FROM pg_constraint WHERE contype = 'c' AND conrelid <> 0"
+            ).all():
+                connection.exec_driver_sql(f'ALTER TABLE {table} DROP CONSTRAINT "{name}"')
+            for statement in statements:
+                connection.exec_driver_sql(statement)
+        return
+    connection = sqlite3.connect(str(database.engine.url.database))
+    connection.execute("PRAGMA ignore_check_constraints = ON")
+    for statement in statements:
+        connection.execute(statement)
+    connection.commit()
+    connection.close()
+
+
+def test_the_books_of_a_busy_shop_balance(busy: Database) -> None:
+    with busy.read() as tx:
+        assert fsck(tx) == []
+
+
+def test_every_check_has_a_damage_that_proves_it() -> None:
+    assert {check.name for check in CHECKS} == set(DAMAGES)
+
+
+@pytest.mark.parametrize("name", list(DAMAGES))
+def test_a_damaged_database_is_found_out(busy: Database, name: str) -> None:
+    without_constraints(busy, DAMAGES[name])
+    with busy.read() as tx:
+        found = fsck(tx)
+    assert name in {finding.name for finding in found}, found
+    assert all(str(finding).startswith(finding.name) for finding in found)
