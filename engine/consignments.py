@@ -394,7 +394,9 @@ def _read(tx: Tx, no: int) -> Locked:
         "JOIN sku s ON s.no = c.sku_no WHERE c.consignment_no = :no ORDER BY c.number, c.sku_no",
         no=no,
     )
-    return Locked(*row, tuple(Content(*content) for content in contents))
+    own_no, own_id, order_no, order, node_no, collect_no, state, work_day = row
+    held = tuple(Content(*content) for content in contents)
+    return Locked(own_no, own_id, order_no, order, node_no, collect_no, state, work_day, held)
 
 
 def _step(tx: Tx, fact: AboutConsignment, by: str, states: Sequence[str], state: str) -> bool:

@@ -477,11 +477,11 @@ class Movement(SQLModel, table=True):
 class Fact(SQLModel, table=True):
     """What happened: audit, outbox and history in one. Rows are only added.
 
-    `tx` is the transaction that wrote it, where the database tells: numbers are given before they are committed, so a reader of the
-    log stops before the oldest transaction that still runs.
+    `tx` is the transaction that wrote it, where the database tells (else 0): numbers are given before they are committed, so the
+    log is read by transaction, then number, up to the oldest transaction that still runs (`engine.log`).
     """
 
-    __table_args__ = (Index("ix_fact_subject", "subject", "no"),)
+    __table_args__ = (Index("ix_fact_subject", "subject", "no"), Index("ix_fact_log", "tx", "no"))
 
     no: int | None = _counter()
     id: str = Field(unique=True)
@@ -500,6 +500,7 @@ class Consumer(SQLModel, table=True):
     """How far a reader of the log has come."""
 
     name: str = Field(primary_key=True)
+    fact_tx: int = _big(default=0)
     fact_no: int = _big(default=0)
 
 

@@ -69,6 +69,7 @@ def upgrade() -> None:
     op.create_table(
         "consumer",
         sa.Column("name", sa.String(), nullable=False),
+        sa.Column("fact_tx", BIG, server_default=sa.text("0"), nullable=False),
         sa.Column("fact_no", BIG, server_default=sa.text("0"), nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_consumer")),
     )
@@ -87,6 +88,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("id", name=op.f("uq_fact_id")),
     )
     with op.batch_alter_table("fact", schema=None) as batch_op:
+        batch_op.create_index("ix_fact_log", ["tx", "no"], unique=False)
         batch_op.create_index("ix_fact_subject", ["subject", "no"], unique=False)
 
     op.create_table(
@@ -717,6 +719,7 @@ def downgrade() -> None:
     op.drop_table("idempotency")
     op.drop_table("feed_mark")
     with op.batch_alter_table("fact", schema=None) as batch_op:
+        batch_op.drop_index("ix_fact_log")
         batch_op.drop_index("ix_fact_subject")
 
     op.drop_table("fact")
