@@ -228,7 +228,7 @@ def put_channels(tx: Tx, entries: Sequence[ChannelEntry], at: int, by: str = "")
 
 def put_terms(tx: Tx, terms: Terms, at: int, by: str = "") -> int:
     """Write what holds for orders that say nothing else."""
-    return _put_setting(tx, "terms", msgspec.to_builtins(terms), at, by)
+    return write_setting(tx, "terms", msgspec.to_builtins(terms), at, by)
 
 
 def put_currency(tx: Tx, currency: Currency, at: int, by: str = "") -> int:
@@ -243,7 +243,7 @@ def put_currency(tx: Tx, currency: Currency, at: int, by: str = "") -> int:
     if found and decoded(found[0])["currency"] != currency:
         there = decoded(found[0])["currency"]
         raise Refusal("currency", f"{currency!r}, but all money here is {there!r}", "other_currency")
-    return _put_setting(tx, "currency", {"currency": currency}, at, by)
+    return write_setting(tx, "currency", {"currency": currency}, at, by)
 
 
 def change_entry(
@@ -392,7 +392,8 @@ def _check_parts(tx: Tx, other: dict[str, dict[str, int]], place: dict[str, str]
             raise Refusal(place[found[0]], f"{found[0]!r} {problem}", code)
 
 
-def _put_setting(tx: Tx, name: str, value: dict[str, Any], at: int, by: str) -> int:
+def write_setting(tx: Tx, name: str, value: dict[str, Any], at: int, by: str = "") -> int:
+    """Write one value for the whole retailer; returns whether it differs from what was there."""
     changed = tx.all(
         f"INSERT INTO setting (name, value) VALUES (:name, {_json(tx)}) "
         "ON CONFLICT (name) DO UPDATE SET value = excluded.value, version = setting.version + 1 "
