@@ -116,6 +116,7 @@ def build_problem(
     at: int,
     parcels_left: Ints | None = None,
     units_left: Ints | None = None,
+    kits: Kits = NO_KITS,
 ) -> Problem:
     """Ask how to serve open orders from free stock.
 
@@ -127,22 +128,28 @@ def build_problem(
         The minute of the decision: nodes that are closed, or past their cut-off, are ready the later for it.
     parcels_left, units_left
         (J,) what each node can still make on the working day that this decision joins; a full day's where not given.
+    kits
+        A unit of a kit draws on the stock of each of its parts, all at one node.
     """
     empty = network.empty
     day = at // MINUTES_PER_DAY
     parcels_left = empty.node_capacity_parcels if parcels_left is None else parcels_left
     units_left = network.node_capacity_units if units_left is None else units_left
-    skus, line_sku = np.unique(orders.line_sku, return_inverse=True)
-    rows, row_sku = _wanted_rows(stock, skus)
+    skus = np.unique(orders.line_sku)
+    if len(kits.sku):
+        skus = np.union1d(skus, parts_of(kits, skus, skus)[1])
+    line_sku = np.searchsorted(skus, orders.line_sku)
+    rows, row_sku, source = _sources(stock, skus, kits, empty.nodes)
     row_node = stock.node[rows]
 
-    row_start = np.searchsorted(row_sku, np.arange(len(skus) + 1))
-    line_options = np.diff(row_start)[line_sku]
+    source_start = np.searchsorted(source.sku, np.arange(len(skus) + 1))
+    line_options = np.diff(source_start)[line_sku]
     option_start = np.concatenate([[0], np.cumsum(line_options)])
-    option_row = ranges(row_start[:-1][line_sku], line_options)
-    option_node = row_node[option_row]
-    handled = network.kind_handled[network.sku_kind[skus][row_sku], row_node][option_row]
+    option_source = ranges(source_start[:-1][line_sku], line_options)
+    option_node = source.node[option_source]
+    handled = network.kind_handled[network.sku_kind[skus][source.sku], source.node][option_source]
     limited = np.flatnonzero(units_left < NO_LIMIT)
+    option_row, option_use = _drawn(source, option_source, limited, len(rows), empty.nodes)
 
     return replace(
         empty,
@@ -167,10 +174,10 @@ def build_problem(
         line_must_fill=orders.line_must_fill,
         line_option_start=option_start.astype(np.int64),
         option_node=option_node.astype(np.int32),
-        option_row=_option_rows(option_row, option_node, limited, len(rows), empty.nodes),
-        option_use=np.ones((len(option_row), 1 + (len(limited) > 0)), dtype=np.int32),
+        option_row=option_row,
+        option_use=option_use,
         option_unit_cents=empty.node_unit_cents[option_node],
-        option_value_cents=stock.value_cents[rows][option_row],
+        option_value_cents=source.value_cents[option_source],
         option_reason=np.where(handled, 0, 1).astype(np.uint8),
         reasons=REASONS,
         row_limit=np.concatenate([stock.units[rows], units_left[limited]]),
@@ -190,13 +197,14 @@ def build_problem(
     )
 
 
-def apply(stock: Stock, orders: OpenOrders, problem: Problem, plan: Plan) -> Ints:
+def apply(stock: Stock, orders: OpenOrders, problem: Problem, plan: Plan, kits: Kits = NO_KITS) -> Ints:
     """Count the units of each stock row that a plan takes: the net change, with no row below zero."""
-    node = plan.parcel_node[plan.entry_parcel]
+    entry, sku, units = parts_of(kits, orders.line_sku[plan.entry_line], plan.entry_units)
+    node = plan.parcel_node[plan.entry_parcel][entry]
     key = stock.sku * problem.nodes + stock.node
-    row = np.searchsorted(key, orders.line_sku[plan.entry_line] * problem.nodes + node)
+    row = np.searchsorted(key, sku * problem.nodes + node)
     taken = np.zeros(len(stock.units), dtype=np.int64)
-    np.add.at(taken, row, plan.entry_units)
+    np.add.at(taken, row, units)
     assert (taken <= stock.units).all(), "a plan takes what is not there"
     return taken
 
@@ -219,6 +227,71 @@ def parts_of(kits: Kits, sku: Ints, units: Ints) -> tuple[Ints, Ints, Ints]:
     )
 
 
+@dataclass(frozen=True, eq=False)
+class _Sources:
+    """Where each wanted SKU could come from: by its place among the wanted SKUs, then by node.
+
+    `row` and `use` are (S, W): the stock rows that one unit draws on (-1: none), and how much of each.
+    """
+
+    sku: Ints
+    node: Ints
+    row: Ints
+    use: Ints
+    value_cents: Ints
+
+
+def _sources(stock: Stock, skus: Ints, kits: Kits, nodes: int) -> tuple[Ints, Ints, _Sources]:
+    """The stock rows that matter, the place of each one's SKU among `skus`, and the sources on them."""
+    rows, place = _wanted_rows(stock, skus)
+    node, units, value = stock.node[rows], stock.units[rows], stock.value_cents[rows]
+    one = np.ones((len(rows), 1), dtype=np.int64)
+    kit = np.flatnonzero(np.isin(skus, kits.sku))
+    if not len(kit):
+        return rows, place, _Sources(place, node, np.arange(len(rows))[:, None], one, value)
+    of_kit = [_parts(kits, int(sku)) for sku in skus[kit]]
+    width = max(len(part) for part, _ in of_kit)
+    found = [_Sources(place, node, *_wide(np.arange(len(rows))[:, None], one, width), value)]
+    at = np.full((len(skus), nodes), -1, dtype=np.int64)
+    at[place, node] = np.arange(len(rows))
+    for k, (part, use) in zip(kit.tolist(), of_kit, strict=True):
+        row = at[np.searchsorted(skus, part)]
+        there = np.flatnonzero((row >= 0).all(axis=0))
+        row = row[:, there].T
+        enough = (units[row] >= use).all(axis=1)
+        row = row[enough]
+        uses = np.broadcast_to(use, row.shape)
+        worth = (value[row] * uses).sum(axis=1)
+        found.append(_Sources(np.full(len(row), k), there[enough], *_wide(row, uses, width), worth))
+    sku = np.concatenate([one.sku for one in found])
+    nodes_of = np.concatenate([one.node for one in found])
+    by = np.lexsort((nodes_of, sku))
+    return (
+        rows,
+        place,
+        _Sources(
+            sku[by],
+            nodes_of[by],
+            np.concatenate([one.row for one in found])[by],
+            np.concatenate([one.use for one in found])[by],
+            np.concatenate([one.value_cents for one in found])[by],
+        ),
+    )
+
+
+def _parts(kits: Kits, sku: int) -> tuple[Ints, Ints]:
+    """(p,) the parts of a kit, and the units of each in one kit."""
+    at = int(np.searchsorted(kits.sku, sku))
+    span = slice(kits.part_start[at], kits.part_start[at + 1])
+    return kits.part_sku[span], kits.part_units[span]
+
+
+def _wide(row: Ints, use: Ints, width: int) -> tuple[Ints, Ints]:
+    """Pad rows and uses to a width with nothing."""
+    pad = ((0, 0), (0, width - row.shape[1]))
+    return np.pad(row, pad, constant_values=-1), np.pad(use, pad)
+
+
 def _wanted_rows(stock: Stock, skus: Ints) -> tuple[Ints, Ints]:
     """The stock rows with units of the wanted SKUs, and each one's place among those SKUs."""
     first = np.searchsorted(stock.sku, skus, side="left")
@@ -228,10 +301,13 @@ def _wanted_rows(stock: Stock, skus: Ints) -> tuple[Ints, Ints]:
     return rows[there], np.repeat(np.arange(len(skus)), count)[there]
 
 
-def _option_rows(option_row: Ints, option_node: Ints, limited: Ints, rows: int, nodes: int) -> Shorts:
-    """The resource rows of each option: its stock, and the units that its node can pick where those are limited."""
-    if not len(limited):
-        return option_row[:, None].astype(np.int32)
-    unit_row = np.full(nodes, -1, dtype=np.int64)
-    unit_row[limited] = rows + np.arange(len(limited))
-    return np.stack([option_row, unit_row[option_node]], axis=1).astype(np.int32)
+def _drawn(source: _Sources, option: Ints, limited: Ints, rows: int, nodes: int) -> tuple[Shorts, Shorts]:
+    """The resource rows of each option and its use of them: stock, and the units that its node can pick where limited."""
+    row, use = source.row[option], source.use[option]
+    if len(limited):
+        unit_row = np.full(nodes, -1, dtype=np.int64)
+        unit_row[limited] = rows + np.arange(len(limited))
+        node = source.node[option]
+        row = np.concatenate([row, unit_row[node][:, None]], axis=1)
+        use = np.concatenate([use, np.ones((len(option), 1), dtype=np.int64)], axis=1)
+    return row.astype(np.int32), use.astype(np.int32)

@@ -57,7 +57,7 @@ def price_waiting(
     line = np.flatnonzero(may_wait)
     receipt = first[line]
     days = -((at - inbound.at[receipt]) // MINUTES_PER_DAY)
-    later = _alone_cents(problem, line, inbound.node[receipt], days)
+    later = alone_cents(problem, line, inbound.node[receipt], days)
     per_unit = np.ceil(later / problem.line_qty[line]) + wait_cents_per_day * days
     chance = np.minimum(1.0, (inbound.total[end] - inbound.total[first])[line] / _short(problem)[line])
     full = problem.line_unfilled_cents[line]
@@ -77,7 +77,7 @@ def _short(problem: Problem) -> Ints:
     return short[problem.line_sku]
 
 
-def _alone_cents(problem: Problem, line: Ints, node: Ints, days: Ints) -> Floats:
+def alone_cents(problem: Problem, line: Ints, node: Ints, days: Ints) -> Floats:
     """What each line costs in a parcel of its own from `node`, `days` from now."""
     order = problem.line_order[line]
     dest = problem.order_dest_start[order]

@@ -70,6 +70,16 @@ def order_bills(problem: Problem, plan: Plan) -> dict[str, Ints]:
     }
 
 
+def parcel_cents(problem: Problem, plan: Plan) -> Ints:
+    """(P,) carriage and handling of each parcel."""
+    node = plan.parcel_node[plan.entry_parcel]
+    option = problem.find_options(plan.entry_line, node)
+    cents = _travel(problem, plan)[0] + problem.node_parcel_cents[plan.parcel_node]
+    picking = problem.node_line_cents[node] + problem.option_unit_cents[option] * plan.entry_units
+    np.add.at(cents, plan.entry_parcel, picking)
+    return cents
+
+
 def measure(problem: Problem, plan: Plan) -> Measures:
     """Measure a plan: bill, parcels, splits, fill and lateness."""
     terms = bill(problem, plan)
@@ -128,4 +138,4 @@ def _price(
     return carriage, late
 
 
-__all__ = ["TERMS", "Measures", "bill", "days_late", "measure", "order_bills"]
+__all__ = ["TERMS", "Measures", "bill", "days_late", "measure", "order_bills", "parcel_cents"]

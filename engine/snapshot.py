@@ -1,0 +1,309 @@
+"""A snapshot: orders and the stock they may have, as they stand in the database, in the columns that deciding takes.
+
+What these orders hold already counts as free for them: a decision is about all that is not released.
+"""
+
+import json
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from engine.catalogue import Catalogue
+from engine.database import Rows, Tx
+from engine.network import Stock, sorted_stock
+from engine.rules import Rejections, restrict
+from engine.sourcing import OpenOrders, build_problem, parts_of, working_days
+from solver.problem import DELIVERED, NO_LIMIT, Bools, Ints, Problem
+
+MS_PER_MINUTE = 60_000
+PROMISED_LATE_CENTS = 1_000_00
+"""What a day after the promise costs at least, once it was told to the customer."""
+
+
+@dataclass(frozen=True, eq=False)
+class Held:
+    """What orders hold now: C claims, by index of the order, line and node in the snapshot."""
+
+    order: Ints
+    line: Ints
+    node: Ints
+    service: tuple[str, ...]
+    units: Ints
+    """Of the line."""
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """O orders with something not released, L lines, the stock for them.
+
+    Attributes
+    ----------
+    order_no, order_version, order_channel, order_promised
+        (O,) number, version as read, index of the channel, whether a day was promised already.
+    line_number
+        (L,) the number of each line in its order.
+    line_allocated
+        (L,) units that have a claim now.
+    arrives_day
+        (O,) the last day on which what an order holds now would arrive; -1 where it holds nothing.
+    working_day
+        (J,) the day whose work a decision joins.
+    """
+
+    catalogue: Catalogue
+    at: int
+    orders: OpenOrders
+    order_no: Ints
+    order_version: Ints
+    order_channel: Ints
+    order_region: tuple[str, ...]
+    order_promised: Bools
+    line_number: Ints
+    line_allocated: Ints
+    arrives_day: Ints
+    held: Held
+    stock: Stock
+    working_day: Ints
+    parcels_left: Ints
+    units_left: Ints
+    rejections: Rejections
+
+    @property
+    def minute(self) -> int:
+        return self.at // MS_PER_MINUTE
+
+    def problem(self, *, stock_values: bool) -> Problem:
+        """Ask how to serve these orders.
+
+        Parameters
+        ----------
+        stock_values
+            Whether a unit of stock counts what it was worth to other orders in the last wave.
+        """
+        stock = self.stock
+        if not stock_values:
+            stock = Stock(stock.node, stock.sku, stock.units, np.zeros_like(stock.value_cents))
+        problem = build_problem(
+            self.catalogue.columns, stock, self.orders, at=self.minute,
+            parcels_left=self.parcels_left, units_left=self.units_left, kits=self.catalogue.kits,
+        )  # fmt: skip
+        return restrict(problem, self.catalogue, self.order_channel, self.order_region, self.rejections)
+
+
+def read_snapshot(tx: Tx, catalogue: Catalogue, order_no: Ints, at: int) -> Snapshot:
+    """Read orders, lines and claims, and the free stock of all SKUs that they ask for.
+
+    Parameters
+    ----------
+    order_no
+        In the order in which they choose, where they do so in turn. Those that have nothing open or allocated are left out.
+    at
+        Milliseconds.
+    """
+    wanted = Rows(rank=np.arange(len(order_no)), no=order_no)
+    rows = tx.all(
+        "SELECT rank, o.no, o.id, o.version, o.channel, o.region, o.promised, o.promise_day, o.late_cents, o.max_parcels, "
+        "o.ship_complete, o.lat, o.lon, o.pickup FROM {rows} JOIN orders o ON o.no = rows.no "
+        "WHERE o.open + o.allocated > 0 AND NOT o.review ORDER BY rank",
+        wanted,
+    )
+    lines = tx.ints(
+        7,
+        "SELECT rank, number, sku_no, open, allocated, unfilled_cents, l.released + l.shipped + l.delivered > 0 "
+        "FROM {rows} JOIN order_line l ON l.order_no = rows.no WHERE l.open + l.allocated > 0 ORDER BY rank, number",
+        wanted,
+    )
+    index = np.full(len(order_no), -1, dtype=np.int64)
+    index[[row[0] for row in rows]] = np.arange(len(rows))
+    lines = lines[:, index[lines[0]] >= 0]
+    line_order = index[lines[0]]
+    claims = tx.all(
+        "SELECT rank, number, c.sku_no, c.node_no, c.units, c.line_units, c.service FROM {rows} "
+        "JOIN claim c ON c.order_no = rows.no",
+        wanted,
+    )
+    parcels = tx.ints(
+        5,
+        "SELECT rank, p.node_no, p.work_day, p.arrives_day, COALESCE((SELECT SUM(d.units) FROM "
+        "(SELECT number, MAX(line_units) AS units FROM claim c WHERE c.order_no = p.order_no AND c.node_no = p.node_no "
+        "AND c.service = p.service GROUP BY number) AS d), 0) FROM {rows} JOIN parcel p ON p.order_no = rows.no",
+        wanted,
+    )
+    claim = np.array([row[:6] for row in claims], dtype=np.int64).reshape(-1, 6).T
+    line_sku = catalogue.skus_of(lines[2])
+    orders = _orders(tx, catalogue, rows, line_order, line_sku, lines, at)
+    working = working_days(catalogue.columns, at // MS_PER_MINUTE)
+    parcels_left, units_left = _left(tx, catalogue, working, parcels)
+    return Snapshot(
+        catalogue=catalogue,
+        at=at,
+        orders=orders,
+        order_no=np.array([row[1] for row in rows], dtype=np.int64),
+        order_version=np.array([row[3] for row in rows], dtype=np.int64),
+        order_channel=np.array([catalogue.channel_at[row[4]] for row in rows], dtype=np.int64),
+        order_region=tuple(row[5] for row in rows),
+        order_promised=np.array([row[6] for row in rows], dtype=np.bool_),
+        line_number=lines[1],
+        line_allocated=lines[4],
+        arrives_day=_arrivals(index, parcels, len(rows)),
+        held=_held(catalogue, index, claim, tuple(row[6] for row in claims), line_order, lines[1]),
+        stock=_with_own(catalogue, free_stock(tx, catalogue, line_sku), claim),
+        working_day=working,
+        parcels_left=parcels_left,
+        units_left=units_left,
+        rejections=_rejections(tx, catalogue, wanted, index, at),
+    )
+
+
+def _orders(
+    tx: Tx, catalogue: Catalogue, rows: list[tuple[Any, ...]], line_order: Ints, line_sku: Ints, lines: Ints, at: int
+) -> OpenOrders:
+    """The orders as columns; parcels that have left an order count against what it may still make."""
+    made = _parcels_made(tx, rows)
+    places = [_destinations(catalogue, row) for row in rows]
+    dest_start = np.concatenate([[0], np.cumsum([len(place) for place in places])]).astype(np.int64)
+    dest = np.array([one for place in places for one in place], dtype=np.float64).reshape(-1, 3).T
+    most = np.array([NO_LIMIT if row[9] is None else row[9] for row in rows], dtype=np.int64)
+    promised = np.array([row[6] for row in rows], dtype=np.bool_)
+    late = np.array([row[8] for row in rows], dtype=np.int64)
+    held_whole = (lines[3] == 0) & (lines[4] > 0)
+    return OpenOrders(
+        order_id=tuple(row[2] for row in rows),
+        order_line_start=np.searchsorted(line_order, np.arange(len(rows) + 1)).astype(np.int64),
+        order_dest_start=dest_start,
+        order_promise_day=np.array([row[7] for row in rows], dtype=np.int64),
+        order_late_cents=np.where(promised, np.maximum(late, PROMISED_LATE_CENTS), late),
+        order_max_parcels=np.maximum(1, most - np.where(most < NO_LIMIT, made, 0)),
+        order_ship_complete=np.array([row[10] for row in rows], dtype=np.bool_),
+        dest_node=dest[2].astype(np.int64),
+        dest_lat=dest[0],
+        dest_lon=dest[1],
+        line_sku=line_sku,
+        line_qty=lines[3] + lines[4],
+        line_unfilled_cents=lines[5],
+        line_must_fill=held_whole & promised[line_order],
+    )
+
+
+def _parcels_made(tx: Tx, rows: list[tuple[Any, ...]]) -> Ints:
+    """(O,) consignments that each order has already; asked only where an order limits them."""
+    made = np.zeros(len(rows), dtype=np.int64)
+    limited = [(i, row[1]) for i, row in enumerate(rows) if row[9] is not None]
+    if limited:
+        found = tx.ints(
+            2,
+            "SELECT i, COUNT(*) FROM {rows} JOIN consignment c ON c.order_no = rows.no WHERE c.state <> 'withdrawn' GROUP BY i",
+            Rows(i=[i for i, _ in limited], no=[no for _, no in limited]),
+        )
+        made[found[0]] = found[1]
+    return made
+
+
+def _destinations(catalogue: Catalogue, row: tuple[Any, ...]) -> list[tuple[float, float, int]]:
+    """Latitude, longitude and node of every place where an order may end."""
+    lat, lon, pickup = row[11:14]
+    nodes = json.loads(pickup) if isinstance(pickup, str) else pickup
+    if not nodes:
+        return [(lat, lon, DELIVERED)]
+    empty = catalogue.columns.empty
+    at = [catalogue.node_at[name] for name in nodes]
+    return [(float(empty.node_lat[j]), float(empty.node_lon[j]), j) for j in at]
+
+
+def _arrivals(index: Ints, parcels: Ints, orders: int) -> Ints:
+    arrives = np.full(orders, -1, dtype=np.int64)
+    own = index[parcels[0]] >= 0
+    np.maximum.at(arrives, index[parcels[0][own]], parcels[3][own])
+    return arrives
+
+
+def _held(
+    catalogue: Catalogue, index: Ints, claim: Ints, service: tuple[str, ...], line_order: Ints, line_number: Ints
+) -> Held:
+    """The claims by line; the parts of a kit stand for the same units of the line."""
+    own = np.flatnonzero(index[claim[0]] >= 0)
+    order, number = index[claim[0][own]], claim[1][own]
+    span = int(line_number.max(initial=0)) + 1
+    line = np.searchsorted(line_order * span + line_number, order * span + number)
+    node = catalogue.nodes_of(claim[3][own])
+    names, coded = np.unique(np.array(service, dtype=object)[own].astype(str), return_inverse=True)
+    _, first = np.unique(np.stack([line, node, coded]), axis=1, return_index=True)
+    return Held(
+        order[first],
+        line[first],
+        node[first],
+        tuple(str(names[c]) for c in coded[first].tolist()),
+        claim[5][own][first],
+    )
+
+
+def free_stock(tx: Tx, catalogue: Catalogue, sku: Ints) -> Stock:
+    """What is free to route of some SKUs, of the parts where they are kits; indices into the catalogue."""
+    asked = np.unique(sku)
+    stocked = np.unique(parts_of(catalogue.kits, asked, asked)[1])
+    found = tx.ints(
+        4,
+        "SELECT s.sku_no, s.node_no, s.on_hand - s.reserved - s.safety_route, s.value_cents FROM stock s "
+        "JOIN {rows} ON s.sku_no = rows.no WHERE s.on_hand > 0",
+        Rows(no=catalogue.sku_no[stocked]),
+    )
+    return sorted_stock(catalogue.nodes_of(found[1]), catalogue.skus_of(found[0]), np.maximum(0, found[2]), found[3])
+
+
+def left_today(tx: Tx, catalogue: Catalogue, working: Ints) -> tuple[Ints, Ints]:
+    """(J,) parcels and units that each node can still make on a day."""
+    parcels = catalogue.columns.empty.node_capacity_parcels.copy()
+    units = catalogue.columns.node_capacity_units.copy()
+    found = tx.all(
+        "SELECT d.node_no, d.parcels, d.units, d.capacity_parcels, d.capacity_units FROM node_day d "
+        "JOIN {rows} ON d.node_no = rows.no AND d.day = rows.day",
+        Rows(no=catalogue.node_no, day=working),
+    )
+    for no, made, picked, most_parcels, most_units in found:
+        j = int(catalogue.nodes_of(np.array([no]))[0])
+        parcels[j] = _less(parcels[j] if most_parcels is None else most_parcels, made)
+        units[j] = _less(units[j] if most_units is None else most_units, picked)
+    return parcels, units
+
+
+def _less(capacity: int, used: int) -> int:
+    return capacity if capacity >= NO_LIMIT else capacity - used
+
+
+def _with_own(catalogue: Catalogue, stock: Stock, claim: Ints) -> Stock:
+    """Count what some claims hold as free; claims on rows that are empty otherwise make rows of their own."""
+    nodes = catalogue.columns.nodes
+    own, of = np.unique(catalogue.skus_of(claim[2]) * nodes + catalogue.nodes_of(claim[3]), return_inverse=True)
+    units = np.bincount(of, weights=claim[4], minlength=len(own)).astype(np.int64)
+    key = stock.sku * nodes + stock.node
+    at = np.searchsorted(key, own)
+    assert (key[at] == own).all() if len(own) else True, "what is claimed is on hand"
+    free = stock.units.copy()
+    free[at] += units
+    return replace(stock, units=free)
+
+
+def _left(tx: Tx, catalogue: Catalogue, working: Ints, parcels: Ints) -> tuple[Ints, Ints]:
+    """The same as `left_today`, with the parcels that these orders hold on that day counted as free."""
+    capacity, units = left_today(tx, catalogue, working)
+    node = catalogue.nodes_of(parcels[1])
+    today = parcels[2] == working[node]
+    for column, own in ((capacity, np.ones_like(node)), (units, parcels[4])):
+        more = np.bincount(node[today], weights=own[today], minlength=len(column)).astype(np.int64)
+        column += np.where(column < NO_LIMIT, more, 0)
+    return np.maximum(0, capacity), np.maximum(0, units)
+
+
+def _rejections(tx: Tx, catalogue: Catalogue, wanted: Rows, index: Ints, at: int) -> Rejections:
+    found = tx.ints(
+        3,
+        "SELECT rank, r.node_no, r.times FROM {rows} JOIN rejection r ON r.order_no = rows.no WHERE r.until > :at",
+        wanted,
+        at=at,
+    )
+    own = index[found[0]] >= 0
+    return Rejections(index[found[0][own]], catalogue.nodes_of(found[1][own]), found[2][own])
+
+
+__all__ = ["MS_PER_MINUTE", "PROMISED_LATE_CENTS", "Held", "Snapshot", "free_stock", "left_today", "read_snapshot"]

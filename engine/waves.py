@@ -1,0 +1,290 @@
+"""Waves: all that is not released is decided anew, jointly, and never against a promise that was made.
+
+A wave claims its orders by a lease, so that two workers never decide the same ones; a worker that dies loses its lease, and the
+next wave takes them. Then it reads a snapshot, decides, and commits: nothing is locked while it thinks. Orders whose promise
+the plan would break keep what they have. What the plan says a unit of stock was worth to other orders is what it costs at
+capture from then on.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from engine.capture import note_shadow
+from engine.catalogue import read_catalogue
+from engine.commit import commit
+from engine.database import Database, Rows, Tx
+from engine.decisions import VERSION, Decided, Outcome, breaks_promise, decide
+from engine.facts import short_id
+from engine.orders import lease_orders, unlease_orders
+from engine.snapshot import Snapshot, read_snapshot
+from solver.bill import bill
+from solver.effort import Effort, Watch, unwatched
+from solver.plan import Plan
+from solver.problem import NO_SERVICE, Bools, Ints, Problem
+
+TOGETHER = 1_000
+"""Orders that are committed in one transaction, so that capture never waits long for the rows of a wave."""
+LEASE_MS = 60_000
+"""What a worker has beyond the time to decide before its orders are anybody's again."""
+MOST = 200_000
+Timer = Callable[[], float]
+
+
+@dataclass(frozen=True)
+class WaveDone:
+    """What came of a wave.
+
+    Attributes
+    ----------
+    orders, lines
+        What was decided.
+    changed, conflicts, kept
+        Orders that are served otherwise than before; that somebody else changed meanwhile; that keep what was promised.
+    cost_cents, bound_cents
+        Of the plan, and the least that any plan costs.
+    before_cents
+        What the same orders cost as they were.
+    """
+
+    id: str
+    orders: int = 0
+    lines: int = 0
+    changed: int = 0
+    conflicts: int = 0
+    kept: int = 0
+    cost_cents: int = 0
+    bound_cents: float = 0.0
+    before_cents: int = 0
+    policy: str = ""
+    note: str = ""
+    seconds: float = 0.0
+
+    @property
+    def gap(self) -> float:
+        """How far from optimal it can be, as a share of its cost."""
+        return max(0.0, self.cost_cents - self.bound_cents) / self.cost_cents if self.cost_cents else 0.0
+
+
+def run_wave(
+    database: Database,
+    at: int,
+    *,
+    worker: str,
+    policy: str = "joint",
+    shadow: str | None = None,
+    effort: Effort | None = None,
+    seed: int = 0,
+    limit: int = MOST,
+    dry: bool = False,
+    timer: Timer = lambda: 0.0,
+    watch: Watch = unwatched,
+) -> WaveDone:
+    """Decide all that is open or allocated, and commit it.
+
+    Parameters
+    ----------
+    at
+        Milliseconds, now.
+    worker
+        Who leases the orders; no two at the same time have the same name.
+    shadow
+        A policy that decides beside; what it would cost is kept.
+    limit
+        Orders at most, by priority and then by time.
+    dry
+        Decide and say what would come of it, and change nothing.
+    timer
+        Read before and after (`time.perf_counter`), for the seconds that are reported.
+    """
+    effort = effort or Effort(seconds=10.0)
+    began = timer()
+    wave = WaveDone(short_id("wav", worker, str(at)), policy=policy)
+    if dry:
+        with database.read() as tx:
+            order_no = _all_orders(tx, limit)
+            snapshot = read_snapshot(tx, read_catalogue(tx, at), order_no, at)
+        return replace(_decided(snapshot, wave, policy, effort, seed, watch)[0], seconds=timer() - began)
+    until = at + LEASE_MS + int(1000 * (effort.seconds or 0.0))
+    leased = np.array(database.write(lambda tx: _begin(tx, wave, worker, at, until, limit, seed)), dtype=np.int64)
+    try:
+        with database.read() as tx:
+            snapshot = read_snapshot(tx, read_catalogue(tx, at), leased, at)
+        wave, decided, keep = _decided(snapshot, wave, policy, effort, seed, watch)
+        changed, conflicts = _commit(database, Outcome(snapshot, decided, wave.id), np.flatnonzero(~keep), at)
+        wave = replace(
+            wave,
+            changed=changed,
+            conflicts=conflicts,
+            policy=decided.policy,
+            note=decided.note,
+            seconds=timer() - began,
+        )
+        if shadow and snapshot.order_no.size:
+            beside = decide(decided.problem, shadow, effort, seed)
+            database.write(lambda tx: _note_shadow(tx, wave, beside, at))
+        database.write(lambda tx: _end(tx, wave, snapshot, decided, at))
+        return wave
+    except BaseException:
+        database.write(lambda tx: _fail(tx, wave, at))
+        raise
+    finally:
+        database.write(lambda tx: unlease_orders(tx, worker, leased.tolist()))
+
+
+def _begin(tx: Tx, wave: WaveDone, worker: str, at: int, until: int, limit: int, seed: int) -> list[int]:
+    tx.run(
+        "INSERT INTO wave (id, at, policy, version, seed) VALUES (:id, :at, :policy, :version, :seed) "
+        "ON CONFLICT (id) DO NOTHING",
+        id=wave.id, at=at, policy=wave.policy, version=VERSION, seed=seed,
+    )  # fmt: skip
+    return lease_orders(tx, worker, at, until, limit)
+
+
+def _all_orders(tx: Tx, limit: int) -> Ints:
+    chosen: Ints = tx.ints(
+        1,
+        "SELECT no FROM orders WHERE open + allocated > 0 AND NOT review ORDER BY priority DESC, placed_at, no LIMIT :limit",
+        limit=limit,
+    )[0]
+    return chosen
+
+
+def _decided(
+    snapshot: Snapshot, wave: WaveDone, policy: str, effort: Effort, seed: int, watch: Watch
+) -> tuple[WaveDone, Decided, Bools]:
+    """Decide a snapshot. Where the orders as they are cost no more, they stay where they are."""
+    problem = snapshot.problem(stock_values=False)
+    decided = decide(problem, policy, effort, seed, watch)
+    before = plan_before(snapshot, problem)
+    before_cents = sum(bill(problem, before).values())
+    if before_cents <= decided.plan.cost_cents:
+        plan = decided.plan
+        same = replace(
+            before, cost_cents=before_cents, bound_cents=min(plan.bound_cents, before_cents), seed=plan.seed,
+            row_price=plan.row_price, node_price=plan.node_price,
+        )  # fmt: skip
+        decided = replace(decided, plan=same)
+    keep = breaks_promise(snapshot, decided)
+    wave = replace(
+        wave,
+        orders=problem.orders,
+        lines=problem.lines,
+        kept=int(keep.sum()),
+        cost_cents=decided.plan.cost_cents,
+        bound_cents=decided.plan.bound_cents,
+        before_cents=before_cents,
+        policy=decided.policy,
+        note=decided.note,
+    )
+    return wave, decided, keep
+
+
+def plan_before(snapshot: Snapshot, problem: Problem) -> Plan:
+    """What the orders hold now, as a plan of the same problem. Claims that would be no option any more count as open."""
+    held = snapshot.held
+    service_at = {name: m for m, name in enumerate(problem.service_id)} | {"": NO_SERVICE}
+    service = np.array([service_at.get(name, -2) for name in held.service], dtype=np.int64)
+    option = _options(problem, held.line, held.node)
+    known = np.flatnonzero((option >= 0) & (service >= NO_SERVICE))
+    order, line, node, service, units = (
+        column[known] for column in (held.order, held.line, held.node, service, held.units)
+    )
+    dest = problem.order_dest_start[order].copy()
+    for i in np.flatnonzero(np.diff(problem.order_dest_start)[order] > 1).tolist():
+        first, end = problem.order_dest_start[order[i] : order[i] + 2]
+        at = np.flatnonzero(problem.dest_node[first:end] == node[i])
+        dest[i] = first + (at[0] if service[i] == NO_SERVICE and len(at) else 0)
+    keys, parcel = np.unique(np.stack([order, node, service, dest]), axis=1, return_inverse=True)
+    by = np.lexsort((line, parcel.ravel()))
+    starts = np.searchsorted(parcel.ravel()[by], np.arange(keys.shape[1] + 1))
+    return Plan(
+        keys[0], keys[1], keys[2], keys[3], starts.astype(np.int64), line[by], units[by], 0, 0.0, policy="before"
+    )
+
+
+def _options(problem: Problem, line: Ints, node: Ints) -> Ints:
+    """The option of each (line, node); -1 where there is none."""
+    key = np.repeat(np.arange(problem.lines), np.diff(problem.line_option_start)) * problem.nodes + problem.option_node
+    wanted = line * problem.nodes + node
+    at = np.minimum(np.searchsorted(key, wanted), max(0, len(key) - 1))
+    return np.where(key[at] == wanted, at, -1) if len(key) else np.full(len(line), -1, dtype=np.int64)
+
+
+def _commit(database: Database, outcome: Outcome, orders: Ints, at: int) -> tuple[int, int]:
+    """Commit a plan some orders at a time, and then, all at once, those that waited for units of others.
+
+    Returns
+    -------
+    tuple of int
+        Orders that changed, and that could not.
+    """
+    changed, late = 0, []
+    for first in range(0, len(orders), TOGETHER):
+        count, missed = _commit_some(database, outcome, orders[first : first + TOGETHER], at)
+        changed += count
+        late.append(missed)
+    rest = np.concatenate([np.zeros(0, dtype=np.int64), *late])
+    if len(late) > 1 and len(rest):
+        count, rest = _commit_some(database, outcome, rest, at)
+        changed += count
+    return changed, len(rest)
+
+
+def _commit_some(database: Database, outcome: Outcome, orders: Ints, at: int) -> tuple[int, Ints]:
+    proposal = outcome.proposal(orders)
+    committed = database.write(lambda tx: commit(tx, proposal, at))
+    return committed.changed, orders[~committed.done]
+
+
+def _note_shadow(tx: Tx, wave: WaveDone, beside: Decided, at: int) -> None:
+    live = np.array([wave.cost_cents], dtype=np.int64)
+    note_shadow(tx, at, [wave.id], beside.policy, np.array([beside.plan.cost_cents], dtype=np.int64), wave.policy, live)
+
+
+def _end(tx: Tx, wave: WaveDone, snapshot: Snapshot, decided: Decided, at: int) -> None:
+    """Write down how good it was, and what stock is worth from now on."""
+    tx.run(
+        "UPDATE wave SET state = 'done', policy = :policy, orders = :orders, lines = :lines, changed = :changed, "
+        "conflicts = :conflicts, cost_cents = :cost, bound_cents = :bound, before_cents = :before, seconds = :seconds, "
+        "ended_at = :at, note = :note WHERE id = :id",
+        policy=wave.policy, orders=wave.orders, lines=wave.lines, changed=wave.changed, conflicts=wave.conflicts,
+        cost=wave.cost_cents, bound=wave.bound_cents, before=wave.before_cents, seconds=wave.seconds, at=at,
+        note=wave.note, id=wave.id,
+    )  # fmt: skip
+    problem, price = decided.problem, decided.plan.row_price
+    row = np.flatnonzero((problem.row_sku >= 0) & (problem.row_node >= 0))
+    worth = np.round(price[row]).astype(np.int64) if len(price) else np.zeros(len(row), dtype=np.int64)
+    catalogue = snapshot.catalogue
+    sku_at = {name: k for k, name in enumerate(catalogue.columns.empty.sku_id)}
+    sku = catalogue.sku_no[[sku_at[name] for name in problem.sku_id]] if problem.sku_id else np.zeros(0, dtype=np.int64)
+    forgotten = tx.ints(2, "SELECT sku_no, node_no FROM stock WHERE value_cents > 0")
+    forgotten = forgotten[:, ~np.isin(forgotten[0], sku)]
+    _set_values(
+        tx,
+        np.concatenate([sku[problem.row_sku[row]], forgotten[0]]),
+        np.concatenate([catalogue.node_no[problem.row_node[row]], forgotten[1]]),
+        np.concatenate([worth, np.zeros(forgotten.shape[1], dtype=np.int64)]),
+    )
+
+
+def _set_values(tx: Tx, sku: Ints, node: Ints, worth: Ints) -> None:
+    """Set what stock is worth; rows are locked in the order that everybody keeps."""
+    if not len(sku):
+        return
+    rows = Rows(sku=sku, node=node, worth=worth)
+    if tx.dialect == "postgresql":
+        tx.all(
+            "SELECT 1 FROM stock JOIN {rows} ON sku_no = sku AND node_no = node WHERE value_cents <> worth "
+            "ORDER BY sku_no, node_no FOR UPDATE OF stock",
+            rows,
+        )
+    tx.run(
+        "UPDATE stock SET value_cents = worth FROM {rows} WHERE sku_no = sku AND node_no = node AND value_cents <> worth",
+        rows,
+    )
+
+
+def _fail(tx: Tx, wave: WaveDone, at: int) -> None:
+    tx.run("UPDATE wave SET state = 'failed', ended_at = :at WHERE id = :id AND state = 'deciding'", at=at, id=wave.id)

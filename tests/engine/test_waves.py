@@ -1,0 +1,156 @@
+"""Waves: all that is not released is decided anew, and no promise is broken."""
+
+import pytest
+
+from engine.capture import capture
+from engine.database import Database
+from engine.waves import WaveDone, run_wave
+from solver.effort import Effort
+from tests.engine.town import (
+    DAY,
+    HOUR,
+    NOON,
+    ROTTERDAM,
+    TEE,
+    TODAY,
+    UTRECHT,
+    VENLO,
+    claims,
+    found_town,
+    order,
+    receive,
+    stock,
+)  # fmt: skip
+
+
+@pytest.fixture
+def town(database: Database) -> Database:
+    found_town(database)
+    return database
+
+
+def wave(town: Database, at: int = NOON + HOUR, **more: object) -> WaveDone:
+    return run_wave(town, at, worker=f"w{at}", effort=Effort(seconds=5), **more)  # type: ignore[arg-type]
+
+
+def test_what_was_open_is_served_when_stock_has_come(town: Database) -> None:
+    [one] = capture(town, [order((TEE, 2))], NOON)
+    assert one.state == "open"
+    receive(town, 2)
+    done = wave(town)
+    assert (done.orders, done.changed, done.conflicts) == (1, 1, 0)
+    assert claims(town) == [(TEE, VENLO, 2)]
+
+
+def test_a_wave_moves_what_was_allocated_to_where_all_together_cost_less(town: Database) -> None:
+    """The only unit near was taken by an order that could as well be served from afar."""
+    receive(town, 1, node=UTRECHT)
+    [first] = capture(town, [order((TEE, 1))], NOON)
+    receive(town, 1, node=VENLO)
+    [second] = capture(town, [order((TEE, 1), place=ROTTERDAM)], NOON)
+    assert claims(town, first.placed.id) == [(TEE, UTRECHT, 1)]
+    done = wave(town)
+    assert done.cost_cents <= done.before_cents
+    assert done.gap == pytest.approx(0.0, abs=1e-6)
+    with town.read() as tx:
+        assert (
+            tx.all("SELECT state, gap FROM (SELECT state, cost_cents - bound_cents AS gap FROM wave) AS w")[0][0]
+            == "done"
+        )
+    assert stock(town) == stock(town, UTRECHT) == (1, 1)
+    assert second.state == "allocated"
+
+
+def test_no_wave_takes_from_an_order_what_was_promised_to_it(town: Database) -> None:
+    """Another order would pay far more for the only unit."""
+    receive(town, 1)
+    [promised] = capture(town, [order((TEE, 1))], NOON)
+    capture(town, [order((TEE, 1)), order((TEE, 1), priority=9)], NOON)
+    town.write(lambda tx: tx.run("UPDATE order_line SET unfilled_cents = 900000 WHERE open > 0"))
+    wave(town)
+    assert claims(town, promised.placed.id) == [(TEE, VENLO, 1)]
+    assert stock(town) == (1, 1)
+
+
+def test_no_wave_makes_an_order_later_than_was_promised(town: Database) -> None:
+    receive(town, 1, node=UTRECHT)
+    [one] = capture(town, [order((TEE, 1), promise_day=TODAY + 1, late_cents=0)], NOON)
+    receive(town, 1)
+    before = claims(town)
+    wave(town)
+    with town.read() as tx:
+        assert tx.value("SELECT MAX(arrives_day) FROM parcel") <= one.promise_day
+    assert sum(units for *_, units in claims(town)) == sum(units for *_, units in before) == 1
+
+
+def test_a_second_wave_with_nothing_new_changes_nothing(town: Database) -> None:
+    receive(town, 9)
+    capture(town, [order((TEE, 1)) for _ in range(4)], NOON)
+    wave(town)
+    assert wave(town, NOON + 2 * HOUR).changed == 0
+
+
+def test_orders_of_a_wave_that_runs_are_not_taken_by_another(town: Database) -> None:
+    from engine.orders import lease_orders
+
+    receive(town, 9)
+    capture(town, [order((TEE, 12))], NOON)
+    town.write(lambda tx: lease_orders(tx, "other", NOON, NOON + 2 * HOUR, 10))
+    assert wave(town).orders == 0
+    assert wave(town, NOON + 3 * HOUR).orders == 1, "a worker that died holds nothing back for ever"
+
+
+def test_the_prices_of_a_wave_are_what_stock_is_worth_from_then_on(town: Database) -> None:
+    """Two orders want the one unit that is near; the other one goes far."""
+    receive(town, 1, node=UTRECHT)
+    receive(town, 5)
+    capture(town, [order((TEE, 1)), order((TEE, 1))], NOON)
+    wave(town)
+    with town.read() as tx:
+        values = dict(tx.all("SELECT n.id, value_cents FROM stock JOIN node n ON n.no = node_no"))
+    assert values[UTRECHT] == 10, "what the next one pays more from afar"
+    assert values[VENLO] == 0
+
+
+def test_a_dry_wave_says_what_would_come_of_it_and_changes_nothing(town: Database) -> None:
+    capture(town, [order((TEE, 2))], NOON)
+    receive(town, 2)
+    done = wave(town, dry=True)
+    assert done.cost_cents < done.before_cents
+    assert claims(town) == []
+    with town.read() as tx:
+        assert tx.all("SELECT COUNT(*) FROM wave") == [(0,)]
+
+
+def test_a_shadow_of_a_wave_is_kept_beside_it(town: Database) -> None:
+    capture(town, [order((TEE, 2))], NOON)
+    receive(town, 2)
+    done = wave(town, shadow="nearest")
+    with town.read() as tx:
+        assert tx.all("SELECT ref, policy, live, live_cents FROM shadow") == [
+            (done.id, "nearest", "joint", done.cost_cents)
+        ]
+
+
+def test_a_wave_that_fails_lets_go_of_its_orders(town: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    receive(town, 2)
+    capture(town, [order((TEE, 3))], NOON)
+
+    def fail(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("engine.waves.Outcome", fail)
+    with pytest.raises(MemoryError):
+        wave(town)
+    monkeypatch.undo()
+    with town.read() as tx:
+        assert tx.all("SELECT state FROM wave") == [("failed",)]
+    assert wave(town, NOON + 2 * HOUR).orders == 1
+
+
+def test_a_parcel_that_was_not_released_yesterday_takes_room_today(town: Database) -> None:
+    receive(town, 3)
+    capture(town, [order((TEE, 1))], NOON)
+    wave(town, NOON + DAY)
+    with town.read() as tx:
+        assert dict(tx.all("SELECT day, parcels FROM node_day")) == {TODAY: 0, TODAY + 1: 1}
