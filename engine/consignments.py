@@ -24,6 +24,7 @@ from engine.facts import (
     short_id,
 )
 from engine.ledger import lock_stock, move, write_facts
+from engine.rejections import escalate
 from solver.refusal import Refusal
 
 AT_NODE = ("released", "picked", "packed")
@@ -199,6 +200,7 @@ def reject(tx: Tx, fact: ConsignmentRejected, by: str = "") -> bool:
     _set_state(tx, one, "withdrawn")
     plan_work(tx, [one.node_no], [one.work_day], [-1], [-sum(one.line_units().values())])
     _remember(tx, one, fact.at + REMEMBERED if fact.until is None else fact.until, fact.reason)
+    escalate(tx, one.order_no)
     return True
 
 

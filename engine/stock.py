@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from engine.claims import Tied, free_claims, lock_orders
 from engine.database import Rows, Tx
+from engine.entries import touch
 from engine.facts import (
     CapacitySet,
     ChannelStockSet,
@@ -439,6 +440,7 @@ def _apply_other(tx: Tx, numbers: Numbers, fact: Fact, place: str) -> None:
                 paused=isinstance(fact, NodePaused),
                 node=numbers.nodes[fact.node],
             )
+            touch(tx)
         case InboundAnnounced():
             _announce(tx, numbers, fact, place)
         case InboundChanged():
