@@ -1,10 +1,12 @@
 """Order history on simulated time: import it, place it on a network, replay it under any policy."""
 
+from simulation.export import export_history, network_in
 from simulation.history import History, read_history, write_history
 from simulation.networks import example
 from simulation.placing import Placed, Supply, place
 from simulation.replay import replay, replay_placed
 from simulation.run import Run, compare_runs, write_run
+from simulation.sample import load_sample, make_sample
 from simulation.synthetic import make_history, make_retail_day
 
 __all__ = [
@@ -14,8 +16,12 @@ __all__ = [
     "Supply",
     "compare_runs",
     "example",
+    "export_history",
+    "load_sample",
     "make_history",
     "make_retail_day",
+    "make_sample",
+    "network_in",
     "place",
     "read_history",
     "replay",
