@@ -33,7 +33,6 @@ RETRIES = 8
 FIRST_WAIT, LONGEST_WAIT = 0.02, 1.0
 """Seconds between tries where a transaction met another one, or found the server away."""
 _PARAMETER = re.compile(r"(?<![:\w]):([a-z_]\w*)")
-_ROWS = re.compile(r"\{rows\}")
 
 
 class Unavailable(Exception):
@@ -75,16 +74,45 @@ class Tx:
         assert found is not None, "a query that must find something found nothing"
         return found[0]
 
+    def together(self, *asked: "Ask") -> list[list[tuple[Any, ...]]]:
+        """Execute statements one after the other and give back the rows of each; on PostgreSQL they travel together."""
+        if self.dialect == "sqlite" or len(asked) == 1:
+            return [self._rows_of(one) for one in asked]
+        connection = self._cursor.connection
+        cursors = []
+        with connection.pipeline():
+            for one in asked:
+                cursor = connection.cursor()
+                sql, values = self._spelt(one.sql, one.rows, one.values)
+                cursor.execute(sql, values)
+                cursors.append(cursor)
+        return [cursor.fetchall() if cursor.description else [] for cursor in cursors]
+
+    def _rows_of(self, one: "Ask") -> list[tuple[Any, ...]]:
+        self._execute(one.sql, one.rows, one.values)
+        return self._cursor.fetchall() if self._cursor.description else []
+
     def ints(self, width: int, sql: str, rows: "Rows | None" = None, **values: Any) -> NDArray[np.int64]:
         """(width, n) a query of whole numbers as columns."""
         found = self.all(sql, rows, **values)
         return np.array(found, dtype=np.int64).reshape(len(found), width).T
 
     def _execute(self, sql: str, rows: "Rows | None", values: dict[str, Any]) -> None:
+        self._cursor.execute(*self._spelt(sql, rows, values))
+
+    def _spelt(self, sql: str, rows: "Rows | None", values: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+        """A statement and its values as the database's driver wants them."""
         if rows is not None:
             table, more = rows.table(self.dialect)
-            sql, values = _ROWS.sub(lambda _: table, sql, count=1), {**values, **more}
-        self._cursor.execute(_translated(sql) if self.dialect == "postgresql" else sql, values)
+            sql, values = sql.replace("{rows}", table, 1), {**values, **more}
+        return (_translated(sql) if self.dialect == "postgresql" else sql), values
+
+
+class Ask:
+    """A statement to be executed together with others."""
+
+    def __init__(self, sql: str, rows: "Rows | None" = None, **values: Any) -> None:
+        self.sql, self.rows, self.values = sql, rows, values
 
 
 class Rows:
@@ -110,7 +138,8 @@ class Rows:
         names = list(self.columns)
         if dialect == "postgresql":
             arrays = ", ".join(f":rows_{name}::{_array_type(self.columns[name])}" for name in names)
-            return f"unnest({arrays}) AS rows({', '.join(names)})", {f"rows_{n}": c for n, c in self.columns.items()}
+            literals = {f"rows_{name}": _array_literal(column) for name, column in self.columns.items()}
+            return f"unnest({arrays}) AS rows({', '.join(names)})", literals
         listed = msgspec.json.encode(list(zip(*self.columns.values(), strict=True))).decode()
         taken = ", ".join(f"value->>{i} AS {name}" for i, name in enumerate(names))
         return f"(SELECT {taken} FROM json_each(:rows)) AS rows", {"rows": listed}
@@ -345,6 +374,18 @@ def _array_type(column: list[Any]) -> str:
     if isinstance(found, int):
         return "bigint[]"
     return "double precision[]" if isinstance(found, float) else "text[]"
+
+
+def _array_literal(column: list[Any]) -> str:
+    """A column as PostgreSQL spells arrays: many times faster than value by value through the driver."""
+    return "{" + ",".join([_spelt(value) for value in column]) + "}"
+
+
+def _spelt(value: Any) -> str:
+    if isinstance(value, str):
+        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+        return f'"{escaped}"'
+    return "NULL" if value is None else str(value)
 
 
 @lru_cache(maxsize=1024)
