@@ -11,10 +11,11 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from engine.database import Rows, Tx
+from engine.database import Ask, Rows, Tx, ints_of
 from engine.facts import Allocated
-from engine.ledger import move, write_facts
+from engine.ledger import move, new_facts, reserve
 from solver.problem import Bools, Ints
 
 CHANGED = "order_changed"
@@ -37,6 +38,8 @@ class Proposal:
         (O,) by rank: where two want the same units, the earlier one has them. Versions are those that were read.
     order_promise_day
         (O,) the day that is promised from now on.
+    limited
+        Numbers of the nodes that take no more than so much on a day.
     claim_order
         (C,) index into the orders; the other columns hold numbers of rows (`claim_number` is that of the line).
     claim_units, claim_line_units
@@ -58,6 +61,7 @@ class Proposal:
     order_no: Ints
     order_version: Ints
     order_promise_day: Ints
+    limited: Ints
     claim_order: Ints
     claim_number: Ints
     claim_sku: Ints
@@ -126,47 +130,44 @@ def commit(tx: Tx, proposal: Proposal, at: int) -> Committed:
     at
         Milliseconds, of what is written down.
     """
-    active = _unchanged(tx, proposal)
+    active, had = _read(tx, proposal)
     why = np.where(active, "", CHANGED).astype(object)
-    had = _read_had(tx, proposal, active)
-    for check in (_drop_where_stock_lacks, _drop_where_nodes_are_full):
-        check(tx, proposal, had, active, why)
-    # dropping for capacity may have taken back units that were to be given
-    _drop_where_stock_lacks(tx, proposal, had, active, why)
+    stock = _lock_stock(tx, proposal, had, active)
+    stock.drop(active, why)
+    if _drop_where_nodes_are_full(tx, proposal, had, active, why):
+        stock.drop(active, why)  # who was dropped gives no units to others
     moved = active & _differs(proposal, had)
     if moved.any():
-        _exchange(tx, proposal, had, moved, at)
+        _exchange(tx, proposal, had, moved, stock, at)
     _let_go(tx, proposal.order_no[active & ~moved])
     return Committed(active, tuple(why), int(moved.sum()))
 
 
-def _unchanged(tx: Tx, proposal: Proposal) -> Bools:
-    """Lock the orders, and say which are as they were when they were read."""
+def _read(tx: Tx, proposal: Proposal) -> tuple[Bools, _Had]:
+    """Lock the orders, say which are as they were when the decision was made, and what those have."""
     of = " FOR UPDATE OF orders" if tx.dialect == "postgresql" else ""
-    found = tx.ints(
-        2,
-        "SELECT no, version FROM orders WHERE no IN (SELECT no FROM {rows}) AND NOT review ORDER BY no" + of,
-        Rows(no=proposal.order_no),
+    rows = Rows(i=np.arange(len(proposal.order_no)), no=proposal.order_no)
+    versions, claims, parcels = tx.together(
+        Ask(
+            "SELECT i, version FROM {rows} JOIN orders ON orders.no = rows.no WHERE NOT review ORDER BY orders.no" + of,
+            rows,
+        ),
+        Ask(
+            "SELECT i, number, sku_no, node_no, units, line_units, service FROM {rows} "
+            "JOIN claim ON order_no = rows.no",
+            rows,
+        ),
+        Ask("SELECT i, node_no, work_day, arrives_day, service FROM {rows} JOIN parcel ON order_no = rows.no", rows),
     )
-    by = np.argsort(proposal.order_no)
-    at = by[np.searchsorted(proposal.order_no[by], found[0])]
-    same = np.zeros(len(proposal.order_no), dtype=np.bool_)
-    same[at] = proposal.order_version[at] == found[1]
-    return same
+    found = ints_of(versions, 2)
+    active = np.zeros(len(proposal.order_no), dtype=np.bool_)
+    active[found[0]] = proposal.order_version[found[0]] == found[1]
+    claims, parcels = ([row for row in table if active[row[0]]] for table in (claims, parcels))
+    return active, _had(claims, parcels)
 
 
-def _read_had(tx: Tx, proposal: Proposal, active: Bools) -> _Had:
-    index = np.flatnonzero(active)
-    rows = Rows(i=index, no=proposal.order_no[index])
-    claims = tx.all(
-        "SELECT i, number, sku_no, node_no, units, line_units, service FROM {rows} JOIN claim ON order_no = rows.no",
-        rows,
-    )
-    parcels = tx.all(
-        "SELECT i, node_no, work_day, arrives_day, service FROM {rows} JOIN parcel ON order_no = rows.no", rows
-    )
-    claim = np.array([row[:6] for row in claims], dtype=np.int64).reshape(-1, 6).T
-    parcel = np.array([row[:4] for row in parcels], dtype=np.int64).reshape(-1, 4).T
+def _had(claims: list[tuple[Any, ...]], parcels: list[tuple[Any, ...]]) -> _Had:
+    claim, parcel = ints_of([row[:6] for row in claims], 6), ints_of([row[:4] for row in parcels], 4)
     in_parcel: dict[tuple[int, int, str], dict[int, int]] = {}
     for i, number, _, node, _, line_units, service in claims:
         in_parcel.setdefault((i, node, service), {})[number] = line_units  # the parts of a kit stand for the same units
@@ -187,68 +188,90 @@ def _read_had(tx: Tx, proposal: Proposal, active: Bools) -> _Had:
     )
 
 
-def _drop_where_stock_lacks(tx: Tx, proposal: Proposal, had: _Had, active: Bools, why: Ints) -> None:
-    """Lock the rows of stock that are touched; drop orders that want what is not there."""
-    order, sku, node, units = _net_claims(proposal, had)
+@dataclass(frozen=True, eq=False)
+class _Locked:
+    """Rows of stock that are locked: (S,) SKU, node and what is free; (n,) which order wants how many more of which row."""
+
+    sku: Ints
+    node: Ints
+    free: Ints
+    missing: bool
+    order: Ints
+    row: Ints
+    units: Ints
+
+    def drop(self, active: Bools, why: NDArray[Any]) -> None:
+        """Drop orders that want what is not there."""
+        _drop(self.order, self.row, self.units, self.free, active, why, TAKEN)
+
+
+def _lock_stock(tx: Tx, proposal: Proposal, had: _Had, active: Bools) -> _Locked:
+    """Lock the rows of stock that are touched."""
+    order = np.concatenate([proposal.claim_order, had.claim_order])
     keep = active[order]
-    order, sku, node, units = order[keep], sku[keep], node[keep], units[keep]
-    if not len(order):
-        return
+    sku = np.concatenate([proposal.claim_sku, had.claim_sku])[keep]
+    node = np.concatenate([proposal.claim_node, had.claim_node])[keep]
+    units = np.concatenate([proposal.claim_units, -had.claim_units])[keep]
     keys, row = np.unique(np.stack([sku, node]), axis=1, return_inverse=True)
-    of = " FOR UPDATE OF stock" if tx.dialect == "postgresql" else ""
-    found = tx.ints(
-        3,
-        "SELECT sku_no, node_no, on_hand - reserved - safety_route FROM stock "
-        "WHERE (sku_no, node_no) IN (SELECT sku, node FROM {rows}) ORDER BY sku_no, node_no" + of,
-        Rows(sku=keys[0], node=keys[1]),
-    )
-    free = np.zeros(keys.shape[1], dtype=np.int64)
-    span = int(keys.max()) + 1
-    free[np.searchsorted(keys[0] * span + keys[1], found[0] * span + found[1])] = found[2]
-    _drop(order, row.ravel(), units, free, active, why, TAKEN)
+    free, missing = np.zeros(keys.shape[1], dtype=np.int64), False
+    if len(sku):
+        of = " FOR UPDATE OF stock" if tx.dialect == "postgresql" else ""
+        found = tx.ints(
+            4,
+            "SELECT i, on_hand - reserved - safety_route, missing, sku_no FROM {rows} "
+            "JOIN stock ON sku_no = sku AND node_no = node ORDER BY sku_no, node_no" + of,
+            Rows(i=np.arange(keys.shape[1]), sku=keys[0], node=keys[1]),
+        )
+        free[found[0]] = found[1]
+        missing = bool(found[2].any())
+    return _Locked(keys[0], keys[1], free, missing, order[keep], row.ravel(), units)
 
 
-def _drop_where_nodes_are_full(tx: Tx, proposal: Proposal, had: _Had, active: Bools, why: Ints) -> None:
-    """Lock the work of the nodes that are touched; drop orders for which a node with a hard capacity has no room."""
-    order = np.concatenate([proposal.parcel_order, had.parcel_order])
-    node = np.concatenate([proposal.parcel_node, had.parcel_node])
-    day = np.concatenate([proposal.parcel_work_day, had.parcel_work_day])
-    parcels = np.repeat([1, -1], [len(proposal.parcel_order), len(had.parcel_order)])
-    units = np.concatenate([proposal.parcel_units, -had.parcel_units])
-    keep = active[order]
+def _drop_where_nodes_are_full(tx: Tx, proposal: Proposal, had: _Had, active: Bools, why: NDArray[Any]) -> bool:
+    """Drop orders for which a node that takes no more than so much has no room; say whether there were any."""
+    order, node, day, parcels, units = _work(proposal, had)
+    keep = active[order] & np.isin(node, proposal.limited)
+    if not keep.any():
+        return False
     order, node, day, parcels, units = order[keep], node[keep], day[keep], parcels[keep], units[keep]
-    if not len(order):
-        return
     keys, row = np.unique(np.stack([node, day]), axis=1, return_inverse=True)
     row = row.ravel()
-    wanted = Rows(node=keys[0], day=keys[1])
-    tx.run("INSERT INTO node_day (node_no, day) SELECT node, day FROM {rows} WHERE true ON CONFLICT DO NOTHING", wanted)
+    wanted = Rows(i=np.arange(keys.shape[1]), node=keys[0], day=keys[1])
     of = " FOR UPDATE OF d" if tx.dialect == "postgresql" else ""
-    left = tx.all(
-        "SELECT COALESCE(d.capacity_parcels, n.capacity_parcels) - d.parcels, "
-        "COALESCE(d.capacity_units, n.capacity_units) - d.units, n.overtime_cents IS NULL "
-        "FROM node_day d JOIN node n ON n.no = d.node_no "
-        "WHERE (d.node_no, d.day) IN (SELECT node, day FROM {rows}) ORDER BY d.node_no, d.day" + of,
-        wanted,
+    _, left = tx.together(
+        Ask(_MAKE_DAYS, wanted),
+        Ask(
+            "SELECT COALESCE(d.capacity_parcels, n.capacity_parcels) - d.parcels, "
+            "COALESCE(d.capacity_units, n.capacity_units) - d.units, n.overtime_cents IS NULL "
+            "FROM {rows} JOIN node_day d ON d.node_no = rows.node AND d.day = rows.day "
+            "JOIN node n ON n.no = d.node_no ORDER BY d.node_no, d.day" + of,
+            wanted,
+        ),
     )
     endless = np.iinfo(np.int64).max // 4
     parcels_left = np.array([endless if p is None or not hard else p for p, _, hard in left], dtype=np.int64)
     units_left = np.array([endless if u is None else u for _, u, _ in left], dtype=np.int64)
+    before = int(active.sum())
     _drop(order, row, parcels, parcels_left, active, why, FULL)
     _drop(order, row, units, units_left, active, why, FULL)
+    return int(active.sum()) < before
 
 
-def _net_claims(proposal: Proposal, had: _Had) -> tuple[Ints, Ints, Ints, Ints]:
-    """Order, SKU, node and units of what is wanted, and with the sign turned of what is given up."""
+_MAKE_DAYS = "INSERT INTO node_day (node_no, day) SELECT node, day FROM {rows} WHERE true ORDER BY node, day ON CONFLICT DO NOTHING"
+
+
+def _work(proposal: Proposal, had: _Had) -> tuple[Ints, Ints, Ints, Ints, Ints]:
+    """Order, node, day, parcels and units of the work that is wanted, and with the sign turned of what is given up."""
     return (
-        np.concatenate([proposal.claim_order, had.claim_order]),
-        np.concatenate([proposal.claim_sku, had.claim_sku]),
-        np.concatenate([proposal.claim_node, had.claim_node]),
-        np.concatenate([proposal.claim_units, -had.claim_units]),
+        np.concatenate([proposal.parcel_order, had.parcel_order]),
+        np.concatenate([proposal.parcel_node, had.parcel_node]),
+        np.concatenate([proposal.parcel_work_day, had.parcel_work_day]),
+        np.repeat([1, -1], [len(proposal.parcel_order), len(had.parcel_order)]),
+        np.concatenate([proposal.parcel_units, -had.parcel_units]),
     )
 
 
-def _drop(order: Ints, row: Ints, units: Ints, free: Ints, active: Bools, why: Ints, reason: str) -> None:
+def _drop(order: Ints, row: Ints, units: Ints, free: Ints, active: Bools, why: NDArray[Any], reason: str) -> None:
     """Drop orders, those of lowest rank first, until no row is asked for more than it has."""
     own = np.maximum(free, 0)  # a row that is overdrawn already must only not become worse
     while True:
@@ -283,140 +306,150 @@ def _list(column: Ints | tuple[str, ...]) -> list[Any] | tuple[str, ...]:
     return column if isinstance(column, tuple) else column.tolist()
 
 
-def _exchange(tx: Tx, proposal: Proposal, had: _Had, moved: Bools, at: int) -> None:
+def _exchange(tx: Tx, proposal: Proposal, had: _Had, moved: Bools, stock: _Locked, at: int) -> None:
     """Put the proposed claims and parcels in place of what the orders had."""
-    no = proposal.order_no
-    orders = Rows(no=no[moved])
-    order, sku, node, units = _net_claims(proposal, had)
-    keep = moved[order]
-    keys, row = np.unique(np.stack([sku[keep], node[keep]]), axis=1, return_inverse=True)
-    net = np.bincount(row.ravel(), weights=units[keep], minlength=keys.shape[1]).astype(np.int64)
+    keep = moved[stock.order]
+    net = np.bincount(stock.row[keep], weights=stock.units[keep], minlength=len(stock.sku)).astype(np.int64)
     some = net != 0
-    move(tx, at, "allocated", proposal.ref, keys[0][some], keys[1][some], reserved=net[some])
+    asks: list[Ask] = []
+    if stock.missing:
+        move(tx, at, "allocated", proposal.ref, stock.sku[some], stock.node[some], reserved=net[some])
+    elif some.any():
+        asks += reserve(at, "allocated", proposal.ref, stock.sku[some], stock.node[some], net[some])
+    orders = Rows(no=proposal.order_no[moved])
+    if moved[had.claim_order].any() or moved[had.parcel_order].any():
+        asks += [
+            Ask("DELETE FROM claim WHERE order_no IN (SELECT no FROM {rows})", orders),
+            Ask("DELETE FROM parcel WHERE order_no IN (SELECT no FROM {rows})", orders),
+            Ask(
+                "UPDATE order_line SET open = open + allocated, allocated = 0 "
+                "WHERE order_no IN (SELECT no FROM {rows}) AND allocated > 0",
+                orders,
+            ),
+        ]
+    asks += _new_claims(proposal, moved)
+    asks += _new_parcels(proposal, moved)
+    asks += _counted_work(tx, proposal, had, moved)
+    asks += [_counted_orders(proposal, moved), _decisions(proposal, moved, at)]
+    asks.append(new_facts(tx, [proposal.fact[i] for i in np.flatnonzero(moved).tolist()]))
+    tx.together(*asks)
 
-    tx.run("DELETE FROM claim WHERE order_no IN (SELECT no FROM {rows})", orders)
-    tx.run("DELETE FROM parcel WHERE order_no IN (SELECT no FROM {rows})", orders)
-    _insert_claims(tx, proposal, moved)
-    _insert_parcels(tx, proposal, moved)
-    _count_work(tx, proposal, had, moved)
-    _count_units(tx, proposal, moved)
-    _write_down(tx, proposal, moved, at)
 
-
-def _insert_claims(tx: Tx, proposal: Proposal, moved: Bools) -> None:
+def _new_claims(proposal: Proposal, moved: Bools) -> list[Ask]:
+    """The claims, and the units of the lines that they tie."""
     at = np.flatnonzero(moved[proposal.claim_order])
     if not len(at):
-        return
-    tx.run(
-        "INSERT INTO claim (order_no, number, sku_no, node_no, service, units, line_units) "
-        "SELECT order_no, number, sku, node, service, units, line_units FROM {rows}",
-        Rows(
-            order_no=proposal.order_no[proposal.claim_order[at]],
-            number=proposal.claim_number[at],
-            sku=proposal.claim_sku[at],
-            node=proposal.claim_node[at],
-            service=[proposal.claim_service[i] for i in at.tolist()],
-            units=proposal.claim_units[at],
-            line_units=proposal.claim_line_units[at],
-        ),
-    )
-
-
-def _insert_parcels(tx: Tx, proposal: Proposal, moved: Bools) -> None:
-    at = np.flatnonzero(moved[proposal.parcel_order])
-    if not len(at):
-        return
-    collect = [None if node < 0 else node for node in proposal.parcel_collect[at].tolist()]
-    tx.run(
-        "INSERT INTO parcel (order_no, node_no, service, collect_no, work_day, arrives_day, cents) "
-        "SELECT order_no, node, service, collect, work_day, arrives_day, cents FROM {rows}",
-        Rows(
-            order_no=proposal.order_no[proposal.parcel_order[at]],
-            node=proposal.parcel_node[at],
-            service=[proposal.parcel_service[i] for i in at.tolist()],
-            collect=collect,
-            work_day=proposal.parcel_work_day[at],
-            arrives_day=proposal.parcel_arrives_day[at],
-            cents=proposal.parcel_cents[at],
-        ),
-    )
-
-
-def _count_work(tx: Tx, proposal: Proposal, had: _Had, moved: Bools) -> None:
-    """Count the parcels and units of each node's day."""
-    order = np.concatenate([proposal.parcel_order, had.parcel_order])
-    keep = moved[order]
-    node = np.concatenate([proposal.parcel_node, had.parcel_node])[keep]
-    day = np.concatenate([proposal.parcel_work_day, had.parcel_work_day])[keep]
-    parcels = np.repeat([1, -1], [len(proposal.parcel_order), len(had.parcel_order)])[keep]
-    units = np.concatenate([proposal.parcel_units, -had.parcel_units])[keep]
-    if not len(node):
-        return
-    keys, row = np.unique(np.stack([node, day]), axis=1, return_inverse=True)
-    tx.run(
-        "UPDATE node_day SET parcels = node_day.parcels + rows.parcels, units = node_day.units + rows.units "
-        "FROM {rows} WHERE node_no = rows.node AND node_day.day = rows.day",
-        Rows(
-            node=keys[0],
-            day=keys[1],
-            parcels=np.bincount(row.ravel(), weights=parcels).astype(np.int64),
-            units=np.bincount(row.ravel(), weights=units).astype(np.int64),
-        ),
-    )
-
-
-def _count_units(tx: Tx, proposal: Proposal, moved: Bools) -> None:
-    """Bring the lines and the orders in step with the claims that they have now."""
-    orders = Rows(no=proposal.order_no[moved], day=proposal.order_promise_day[moved])
-    at = moved[proposal.claim_order]
-    entry = np.stack(
-        [
-            proposal.order_no[proposal.claim_order[at]], proposal.claim_number[at], proposal.claim_node[at],
-            np.unique(np.array(proposal.claim_service, dtype=object)[at].astype(str), return_inverse=True)[1],
-        ]
-    )  # fmt: skip
+        return []
+    order, number = proposal.order_no[proposal.claim_order[at]], proposal.claim_number[at]
+    service = [proposal.claim_service[i] for i in at.tolist()]
+    coded = np.unique(np.array(service), return_inverse=True)[1]
     # the parts of a kit in one parcel stand for the same units of the line
-    _, first = np.unique(entry, axis=1, return_index=True)
-    lines, row = np.unique(entry[:2, first], axis=1, return_inverse=True)
-    allocated = np.bincount(row.ravel(), weights=proposal.claim_line_units[at][first], minlength=lines.shape[1])
-    tx.run(
-        "UPDATE order_line SET open = open + allocated, allocated = 0 "
-        "WHERE order_no IN (SELECT no FROM {rows}) AND allocated > 0",
-        orders,
-    )
-    if lines.shape[1]:
-        tx.run(
+    _, first = np.unique(np.stack([order, number, proposal.claim_node[at], coded]), axis=1, return_index=True)
+    lines, row = np.unique(np.stack([order[first], number[first]]), axis=1, return_inverse=True)
+    units = np.bincount(row.ravel(), weights=proposal.claim_line_units[at][first]).astype(np.int64)
+    return [
+        Ask(
+            "INSERT INTO claim (order_no, number, sku_no, node_no, service, units, line_units) "
+            "SELECT order_no, number, sku, node, service, units, line_units FROM {rows}",
+            Rows(
+                order_no=order,
+                number=number,
+                sku=proposal.claim_sku[at],
+                node=proposal.claim_node[at],
+                service=service,
+                units=proposal.claim_units[at],
+                line_units=proposal.claim_line_units[at],
+            ),
+        ),
+        Ask(
             "UPDATE order_line SET open = open - units, allocated = units FROM {rows} "
             "WHERE order_line.order_no = rows.order_no AND order_line.number = rows.number",
-            Rows(order_no=lines[0], number=lines[1], units=allocated.astype(np.int64)),
+            Rows(order_no=lines[0], number=lines[1], units=units),
+        ),
+    ]
+
+
+def _new_parcels(proposal: Proposal, moved: Bools) -> list[Ask]:
+    at = np.flatnonzero(moved[proposal.parcel_order])
+    if not len(at):
+        return []
+    columns = Rows(
+        order_no=proposal.order_no[proposal.parcel_order[at]],
+        node=proposal.parcel_node[at],
+        service=[proposal.parcel_service[i] for i in at.tolist()],
+        collect=[None if node < 0 else node for node in proposal.parcel_collect[at].tolist()],
+        work_day=proposal.parcel_work_day[at],
+        arrives_day=proposal.parcel_arrives_day[at],
+        cents=proposal.parcel_cents[at],
+    )
+    return [
+        Ask(
+            "INSERT INTO parcel (order_no, node_no, service, collect_no, work_day, arrives_day, cents) "
+            "SELECT order_no, node, service, collect, work_day, arrives_day, cents FROM {rows}",
+            columns,
         )
-    tx.run(
+    ]
+
+
+def _counted_work(tx: Tx, proposal: Proposal, had: _Had, moved: Bools) -> list[Ask]:
+    """Count the parcels and units of each node's day."""
+    order, node, day, parcels, units = _work(proposal, had)
+    keep = moved[order]
+    keys, row = np.unique(np.stack([node[keep], day[keep]]), axis=1, return_inverse=True)
+    counts = [
+        np.bincount(row.ravel(), weights=w[keep], minlength=keys.shape[1]).astype(np.int64) for w in (parcels, units)
+    ]
+    some = np.flatnonzero(counts[0] | counts[1])
+    if not len(some):
+        return []
+    days = Rows(node=keys[0][some], day=keys[1][some], parcels=counts[0][some], units=counts[1][some])
+    lock = Ask(
+        "SELECT 1 FROM {rows} JOIN node_day ON node_no = rows.node AND node_day.day = rows.day "
+        "ORDER BY node_no, node_day.day FOR UPDATE OF node_day",
+        days,
+    )
+    return [
+        Ask(_MAKE_DAYS, days),
+        *([lock] if tx.dialect == "postgresql" else []),
+        Ask(
+            "UPDATE node_day SET parcels = node_day.parcels + rows.parcels, units = node_day.units + rows.units "
+            "FROM {rows} WHERE node_no = rows.node AND node_day.day = rows.day",
+            days,
+        ),
+    ]
+
+
+def _counted_orders(proposal: Proposal, moved: Bools) -> Ask:
+    """Bring the orders in step with their lines; end their leases, and promise what they have."""
+    return Ask(
         "UPDATE orders SET open = sums.open, allocated = sums.allocated, version = version + 1, leased_by = NULL, "
         "leased_until = NULL, promised = promised OR sums.allocated > 0, "
         "promise_day = CASE WHEN sums.allocated > 0 THEN sums.day ELSE promise_day END, "
         "failures = CASE WHEN sums.open > 0 THEN failures + 1 ELSE 0 END "
-        "FROM (SELECT order_no, day, SUM(open) AS open, SUM(allocated) AS allocated FROM order_line "
-        "JOIN {rows} ON order_no = no GROUP BY order_no, day) AS sums WHERE orders.no = sums.order_no",
-        orders,
+        "FROM (SELECT order_no, day, SUM(open) AS open, SUM(allocated) AS allocated FROM {rows} "
+        "JOIN order_line ON order_no = no GROUP BY order_no, day) AS sums WHERE orders.no = sums.order_no",
+        Rows(no=proposal.order_no[moved], day=proposal.order_promise_day[moved]),
     )
 
 
-def _write_down(tx: Tx, proposal: Proposal, moved: Bools, at: int) -> None:
-    """The decision of each order, and the fact that it was taken."""
-    at_order = np.flatnonzero(moved)
-    number = proposal.order_no[at_order]
-    body = [proposal.body[i] for i in at_order.tolist()]
-    tx.run(
+def _decisions(proposal: Proposal, moved: Bools, at: int) -> Ask:
+    """The record of each decision."""
+    orders = np.flatnonzero(moved)
+    return Ask(
         "INSERT INTO decision (order_no, wave, at, policy, version, seed, cost_cents, bound_cents, body) "
         "SELECT order_no, :wave, :at, :policy, :version, :seed, cost, bound, body FROM {rows}",
-        Rows(order_no=number, cost=proposal.cost_cents[at_order], bound=proposal.bound_cents[at_order], body=body),
+        Rows(
+            order_no=proposal.order_no[orders],
+            cost=proposal.cost_cents[orders],
+            bound=proposal.bound_cents[orders],
+            body=[proposal.body[i] for i in orders.tolist()],
+        ),
         wave=proposal.ref,
         at=at,
         policy=proposal.policy,
         version=proposal.version,
         seed=proposal.seed,
     )
-    write_facts(tx, [proposal.fact[i] for i in at_order.tolist()])
 
 
 def _let_go(tx: Tx, order_no: Ints) -> None:

@@ -94,8 +94,7 @@ class Tx:
 
     def ints(self, width: int, sql: str, rows: "Rows | None" = None, **values: Any) -> NDArray[np.int64]:
         """(width, n) a query of whole numbers as columns."""
-        found = self.all(sql, rows, **values)
-        return np.array(found, dtype=np.int64).reshape(len(found), width).T
+        return ints_of(self.all(sql, rows, **values), width)
 
     def _execute(self, sql: str, rows: "Rows | None", values: dict[str, Any]) -> None:
         self._cursor.execute(*self._spelt(sql, rows, values))
@@ -324,6 +323,11 @@ def _in_savepoint(cursor: Any, act: Callable[[Tx], Any]) -> tuple[Any, BaseExcep
         return None, refused
     cursor.execute("RELEASE act")
     return result, None
+
+
+def ints_of(found: Sequence[tuple[Any, ...]], width: int) -> NDArray[np.int64]:
+    """(width, n) rows of whole numbers as columns."""
+    return np.array(found, dtype=np.int64).reshape(len(found), width).T
 
 
 def engine_of(url: str, connections: int = 8) -> Engine:

@@ -122,6 +122,7 @@ class Outcome:
             order_no=snapshot.order_no[orders],
             order_version=snapshot.order_version[orders],
             order_promise_day=self._promise_day[orders],
+            limited=snapshot.limited,
             claim_order=place[claims.order[claim]],
             claim_number=snapshot.line_number[claims.line[claim]],
             claim_sku=catalogue.sku_no[claims.sku[claim]],

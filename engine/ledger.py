@@ -6,10 +6,11 @@ transaction.
 
 from collections.abc import Sequence
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.database import Column, Rows, Tx
+from engine.database import Ask, Column, Rows, Tx
 from engine.facts import Fact, checked, content
 from solver.refusal import Refusal
 
@@ -136,11 +137,8 @@ def write_facts(tx: Tx, facts: Sequence[Fact], by: str = "") -> list[bool]:
         if contents[first.setdefault(fact.id, i)] != contents[i]:
             raise _conflict(facts, i)
     n = list(first.values())
-    running = "pg_current_xact_id()::text::bigint" if tx.dialect == "postgresql" else "0"
     inserted = tx.all(
-        "INSERT INTO fact (id, kind, at, subject, by, content, payload, tx) "
-        f"SELECT id, kind, at, subject, :by, content, payload, {running} FROM {{rows}} "
-        "WHERE true ORDER BY n ON CONFLICT (id) DO NOTHING RETURNING id",
+        _insertion(tx) + " ON CONFLICT (id) DO NOTHING RETURNING id",
         Rows(
             n=n,
             id=[facts[i].id for i in n],
@@ -164,6 +162,51 @@ def write_facts(tx: Tx, facts: Sequence[Fact], by: str = "") -> list[bool]:
             if known[facts[i].id] != contents[i]:
                 raise _conflict(facts, i)
     return [fact.id in new and first[fact.id] == i for i, fact in enumerate(facts)]
+
+
+def reserve(at: int, cause: str, ref: str, sku_no: Column, node_no: Column, units: Column) -> tuple[Ask, Ask]:
+    """Claim units (or give them back) in rows of stock that are locked, have them, and miss none: `move` without a look."""
+    rows = Rows(sku=sku_no, node=node_no, units=units)
+    return (
+        Ask(
+            "UPDATE stock SET reserved = stock.reserved + rows.units FROM {rows} "
+            "WHERE stock.sku_no = rows.sku AND stock.node_no = rows.node",
+            rows,
+        ),
+        Ask(
+            "INSERT INTO movement (at, sku_no, node_no, reserved, cause, ref) "
+            "SELECT :at, sku, node, units, :cause, :ref FROM {rows}",
+            rows,
+            at=at,
+            cause=cause,
+            ref=ref,
+        ),
+    )
+
+
+def new_facts(tx: Tx, facts: Sequence[Fact]) -> Ask:
+    """Add facts of the engine's own to the log, whose ids nobody else can have."""
+    return Ask(
+        _insertion(tx),
+        Rows(
+            n=range(len(facts)),
+            id=[fact.id for fact in facts],
+            kind=[fact.kind for fact in facts],
+            at=[fact.at for fact in facts],
+            subject=[fact.subject for fact in facts],
+            content=[content(fact) for fact in facts],
+            payload=[msgspec.json.encode(fact).decode() for fact in facts],
+        ),
+        by="",
+    )
+
+
+def _insertion(tx: Tx) -> str:
+    running = "pg_current_xact_id()::text::bigint" if tx.dialect == "postgresql" else "0"
+    return (
+        "INSERT INTO fact (id, kind, at, subject, by, content, payload, tx) "
+        f"SELECT id, kind, at, subject, :by, content, payload, {running} FROM {{rows}} WHERE true ORDER BY n"
+    )
 
 
 def _conflict(facts: Sequence[Fact], i: int) -> Refusal:

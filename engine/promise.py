@@ -15,7 +15,7 @@ from engine.catalogue import Catalogue
 from engine.database import Tx
 from engine.facts import OrderedLine, Place
 from engine.rules import no_rejections, restrict
-from engine.snapshot import MS_PER_MINUTE, free_stock, left_today
+from engine.snapshot import MS_PER_MINUTE, free_stock, read_left_today
 from engine.sourcing import OpenOrders, build_problem, working_days
 from solver.bill import bill, days_late
 from solver.distance import km
@@ -181,7 +181,7 @@ def _problem(
         line_must_fill=np.zeros(count * len(sku), dtype=np.bool_),
     )
     working = working_days(catalogue.columns, minute)
-    parcels_left, units_left = left_today(tx, catalogue, working)
+    parcels_left, units_left = read_left_today(tx, catalogue, working)
     problem = build_problem(
         catalogue.columns, free_stock(tx, catalogue, sku), orders, at=minute,
         parcels_left=parcels_left, units_left=units_left, kits=catalogue.kits,

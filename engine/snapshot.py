@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from engine.catalogue import Catalogue
-from engine.database import Rows, Tx
+from engine.database import Ask, Rows, Tx, ints_of
 from engine.network import Stock, sorted_stock
 from engine.rules import Rejections, restrict
 from engine.sourcing import OpenOrders, build_problem, parts_of, working_days
-from solver.problem import DELIVERED, NO_LIMIT, Bools, Ints, Problem
+from solver.problem import DELIVERED, HARD, NO_LIMIT, Bools, Ints, Problem
 
 MS_PER_MINUTE = 60_000
 PROMISED_LATE_CENTS = 1_000_00
@@ -49,6 +49,10 @@ class Snapshot:
         (O,) the last day on which what an order holds now would arrive; -1 where it holds nothing.
     working_day
         (J,) the day whose work a decision joins.
+    limited
+        Numbers of the nodes that take no more than so much on that day.
+    left
+        (J,) parcels, and (J,) units, that each node can still make then.
     """
 
     catalogue: Catalogue
@@ -65,8 +69,8 @@ class Snapshot:
     held: Held
     stock: Stock
     working_day: Ints
-    parcels_left: Ints
-    units_left: Ints
+    limited: Ints
+    left: tuple[Ints, Ints]
     rejections: Rejections
 
     @property
@@ -86,7 +90,7 @@ class Snapshot:
             stock = Stock(stock.node, stock.sku, stock.units, np.zeros_like(stock.value_cents))
         problem = build_problem(
             self.catalogue.columns, stock, self.orders, at=self.minute,
-            parcels_left=self.parcels_left, units_left=self.units_left, kits=self.catalogue.kits,
+            parcels_left=self.left[0], units_left=self.left[1], kits=self.catalogue.kits,
         )  # fmt: skip
         return restrict(problem, self.catalogue, self.order_channel, self.order_region, self.rejections)
 
@@ -102,43 +106,30 @@ def read_snapshot(tx: Tx, catalogue: Catalogue, order_no: Ints, at: int) -> Snap
         Milliseconds.
     """
     wanted = Rows(rank=np.arange(len(order_no)), no=order_no)
-    rows = tx.all(
-        "SELECT rank, o.no, o.id, o.version, o.channel, o.region, o.promised, o.promise_day, o.late_cents, o.max_parcels, "
-        "o.ship_complete, o.lat, o.lon, o.pickup FROM {rows} JOIN orders o ON o.no = rows.no "
-        "WHERE o.open + o.allocated > 0 AND NOT o.review ORDER BY rank",
-        wanted,
-    )
-    lines = tx.ints(
-        7,
-        "SELECT rank, number, sku_no, open, allocated, unfilled_cents, l.released + l.shipped + l.delivered > 0 "
-        "FROM {rows} JOIN order_line l ON l.order_no = rows.no WHERE l.open + l.allocated > 0 ORDER BY rank, number",
-        wanted,
+    working = working_days(catalogue.columns, at // MS_PER_MINUTE)
+    rows, of_lines, claims, of_parcels, refused, work = tx.together(
+        Ask(_ORDERS, wanted),
+        Ask(_LINES, wanted),
+        Ask(_CLAIMS, wanted),
+        Ask(_PARCELS, wanted),
+        Ask(_REJECTIONS, wanted, at=at),
+        Ask(_WORK, Rows(no=catalogue.node_no, day=working)),
     )
     index = np.full(len(order_no), -1, dtype=np.int64)
     index[[row[0] for row in rows]] = np.arange(len(rows))
+    lines, parcels, rejected = (
+        ints_of(found, width) for found, width in ((of_lines, 6), (of_parcels, 4), (refused, 3))
+    )
     lines = lines[:, index[lines[0]] >= 0]
     line_order = index[lines[0]]
-    claims = tx.all(
-        "SELECT rank, number, c.sku_no, c.node_no, c.units, c.line_units, c.service FROM {rows} "
-        "JOIN claim c ON c.order_no = rows.no",
-        wanted,
-    )
-    parcels = tx.ints(
-        5,
-        "SELECT rank, p.node_no, p.work_day, p.arrives_day, COALESCE((SELECT SUM(d.units) FROM "
-        "(SELECT number, MAX(line_units) AS units FROM claim c WHERE c.order_no = p.order_no AND c.node_no = p.node_no "
-        "AND c.service = p.service GROUP BY number) AS d), 0) FROM {rows} JOIN parcel p ON p.order_no = rows.no",
-        wanted,
-    )
-    claim = np.array([row[:6] for row in claims], dtype=np.int64).reshape(-1, 6).T
+    claim = ints_of([row[:6] for row in claims], 6)
     line_sku = catalogue.skus_of(lines[2])
-    orders = _orders(tx, catalogue, rows, line_order, line_sku, lines, at)
-    working = working_days(catalogue.columns, at // MS_PER_MINUTE)
-    parcels_left, units_left = _left(tx, catalogue, working, parcels)
+    held = _held(catalogue, index, claim, tuple(row[6] for row in claims), line_order, lines[1])
+    capacity = left_today(catalogue, work)
     return Snapshot(
         catalogue=catalogue,
         at=at,
-        orders=orders,
+        orders=_orders(tx, catalogue, rows, line_order, line_sku, lines),
         order_no=np.array([row[1] for row in rows], dtype=np.int64),
         order_version=np.array([row[3] for row in rows], dtype=np.int64),
         order_channel=np.array([catalogue.channel_at[row[4]] for row in rows], dtype=np.int64),
@@ -147,17 +138,38 @@ def read_snapshot(tx: Tx, catalogue: Catalogue, order_no: Ints, at: int) -> Snap
         line_number=lines[1],
         line_allocated=lines[4],
         arrives_day=_arrivals(index, parcels, len(rows)),
-        held=_held(catalogue, index, claim, tuple(row[6] for row in claims), line_order, lines[1]),
+        held=held,
         stock=_with_own(catalogue, free_stock(tx, catalogue, line_sku), claim),
         working_day=working,
-        parcels_left=parcels_left,
-        units_left=units_left,
-        rejections=_rejections(tx, catalogue, wanted, index, at),
+        limited=_limited(catalogue, work),
+        left=_left(catalogue, capacity, working, parcels, held, index),
+        rejections=_rejected(catalogue, index, rejected),
     )
 
 
+_ORDERS = (
+    "SELECT rank, o.no, o.id, o.version, o.channel, o.region, o.promised, o.promise_day, o.late_cents, o.max_parcels, "
+    "o.ship_complete, o.lat, o.lon, o.pickup FROM {rows} JOIN orders o ON o.no = rows.no "
+    "WHERE o.open + o.allocated > 0 AND NOT o.review ORDER BY rank"
+)
+_LINES = (
+    "SELECT rank, number, sku_no, open, allocated, unfilled_cents FROM {rows} "
+    "JOIN order_line l ON l.order_no = rows.no WHERE l.open + l.allocated > 0 ORDER BY rank, number"
+)
+_CLAIMS = (
+    "SELECT rank, number, c.sku_no, c.node_no, c.units, c.line_units, c.service FROM {rows} "
+    "JOIN claim c ON c.order_no = rows.no"
+)
+_PARCELS = "SELECT rank, p.node_no, p.work_day, p.arrives_day FROM {rows} JOIN parcel p ON p.order_no = rows.no"
+_REJECTIONS = "SELECT rank, r.node_no, r.times FROM {rows} JOIN rejection r ON r.order_no = rows.no WHERE r.until > :at"
+_WORK = (
+    "SELECT d.node_no, d.parcels, d.units, d.capacity_parcels, d.capacity_units FROM node_day d "
+    "JOIN {rows} ON d.node_no = rows.no AND d.day = rows.day"
+)
+
+
 def _orders(
-    tx: Tx, catalogue: Catalogue, rows: list[tuple[Any, ...]], line_order: Ints, line_sku: Ints, lines: Ints, at: int
+    tx: Tx, catalogue: Catalogue, rows: list[tuple[Any, ...]], line_order: Ints, line_sku: Ints, lines: Ints
 ) -> OpenOrders:
     """The orders as columns; parcels that have left an order count against what it may still make."""
     made = _parcels_made(tx, rows)
@@ -251,20 +263,29 @@ def free_stock(tx: Tx, catalogue: Catalogue, sku: Ints) -> Stock:
     return sorted_stock(catalogue.nodes_of(found[1]), catalogue.skus_of(found[0]), np.maximum(0, found[2]), found[3])
 
 
-def left_today(tx: Tx, catalogue: Catalogue, working: Ints) -> tuple[Ints, Ints]:
-    """(J,) parcels and units that each node can still make on a day."""
+def read_left_today(tx: Tx, catalogue: Catalogue, working: Ints) -> tuple[Ints, Ints]:
+    """(J,) parcels and units that each node can still make on its working day."""
+    return left_today(catalogue, tx.all(_WORK, Rows(no=catalogue.node_no, day=working)))
+
+
+def left_today(catalogue: Catalogue, work: list[tuple[Any, ...]]) -> tuple[Ints, Ints]:
+    """(J,) the same, from the rows of those days."""
     parcels = catalogue.columns.empty.node_capacity_parcels.copy()
     units = catalogue.columns.node_capacity_units.copy()
-    found = tx.all(
-        "SELECT d.node_no, d.parcels, d.units, d.capacity_parcels, d.capacity_units FROM node_day d "
-        "JOIN {rows} ON d.node_no = rows.no AND d.day = rows.day",
-        Rows(no=catalogue.node_no, day=working),
-    )
-    for no, made, picked, most_parcels, most_units in found:
-        j = int(catalogue.nodes_of(np.array([no]))[0])
+    for no, made, picked, most_parcels, most_units in work:
+        j = int(np.searchsorted(catalogue.node_no, no))
         parcels[j] = _less(parcels[j] if most_parcels is None else most_parcels, made)
         units[j] = _less(units[j] if most_units is None else most_units, picked)
     return parcels, units
+
+
+def _limited(catalogue: Catalogue, work: list[tuple[Any, ...]]) -> Ints:
+    """Numbers of the nodes that take no more than so much on a day."""
+    columns = catalogue.columns
+    hard = (columns.empty.node_capacity_parcels < NO_LIMIT) & (columns.empty.node_overtime_cents == HARD)
+    hard |= columns.node_capacity_units < NO_LIMIT
+    days = [row[0] for row in work if row[3] is not None or row[4] is not None]
+    return np.union1d(catalogue.node_no[hard], np.array(days, dtype=np.int64))
 
 
 def _less(capacity: int, used: int) -> int:
@@ -284,26 +305,32 @@ def _with_own(catalogue: Catalogue, stock: Stock, claim: Ints) -> Stock:
     return replace(stock, units=free)
 
 
-def _left(tx: Tx, catalogue: Catalogue, working: Ints, parcels: Ints) -> tuple[Ints, Ints]:
-    """The same as `left_today`, with the parcels that these orders hold on that day counted as free."""
-    capacity, units = left_today(tx, catalogue, working)
+def _left(
+    catalogue: Catalogue, left: tuple[Ints, Ints], working: Ints, parcels: Ints, held: Held, index: Ints
+) -> tuple[Ints, Ints]:
+    """(J,) parcels and units that nodes can still make, with what these orders have them make that day counted as free."""
     node = catalogue.nodes_of(parcels[1])
-    today = parcels[2] == working[node]
-    for column, own in ((capacity, np.ones_like(node)), (units, parcels[4])):
-        more = np.bincount(node[today], weights=own[today], minlength=len(column)).astype(np.int64)
-        column += np.where(column < NO_LIMIT, more, 0)
-    return np.maximum(0, capacity), np.maximum(0, units)
-
-
-def _rejections(tx: Tx, catalogue: Catalogue, wanted: Rows, index: Ints, at: int) -> Rejections:
-    found = tx.ints(
-        3,
-        "SELECT rank, r.node_no, r.times FROM {rows} JOIN rejection r ON r.order_no = rows.no WHERE r.until > :at",
-        wanted,
-        at=at,
+    today = (parcels[2] == working[node]) & (index[parcels[0]] >= 0)
+    own_parcels = np.bincount(node[today], minlength=len(working))
+    works_today = np.isin(held.order * len(working) + held.node, index[parcels[0][today]] * len(working) + node[today])
+    own_units = np.bincount(held.node[works_today], weights=held.units[works_today], minlength=len(working))
+    return (
+        np.maximum(0, left[0] + np.where(left[0] < NO_LIMIT, own_parcels, 0).astype(np.int64)),
+        np.maximum(0, left[1] + np.where(left[1] < NO_LIMIT, own_units, 0).astype(np.int64)),
     )
+
+
+def _rejected(catalogue: Catalogue, index: Ints, found: Ints) -> Rejections:
     own = index[found[0]] >= 0
     return Rejections(index[found[0][own]], catalogue.nodes_of(found[1][own]), found[2][own])
 
 
-__all__ = ["MS_PER_MINUTE", "PROMISED_LATE_CENTS", "Held", "Snapshot", "free_stock", "left_today", "read_snapshot"]
+__all__ = [
+    "MS_PER_MINUTE",
+    "PROMISED_LATE_CENTS",
+    "Held",
+    "Snapshot",
+    "free_stock",
+    "read_left_today",
+    "read_snapshot",
+]
