@@ -70,7 +70,9 @@ def settle(tx: Tx, order_id: str, *claims: tuple[int, int, int], service: str = 
         for part, each in parts:
             tx.run(
                 "INSERT INTO claim (order_no, number, sku_no, node_no, service, units, line_units) "
-                "VALUES (:no, :number, :part, :node, :service, :units, :line_units)",
+                "VALUES (:no, :number, :part, :node, :service, :units, :line_units) "
+                "ON CONFLICT (order_no, number, sku_no, node_no, service) DO UPDATE "
+                "SET units = claim.units + :units, line_units = claim.line_units + :line_units",
                 no=no, number=number, part=part, node=node, service=service, units=units * each, line_units=units,
             )  # fmt: skip
         move(tx, NOON, "allocated", "test", [part for part, _ in parts], [node] * len(parts),

@@ -1,0 +1,336 @@
+"""Whatever happens in a shop, in whatever order: after every step the books balance, and the same again changes nothing."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from engine.facts import (
+    ChannelStockSet,
+    ConsignmentFact,
+    ConsignmentRejected,
+    Delivered,
+    HeldUnits,
+    HoldPlaced,
+    HoldReleased,
+    LineQuantity,
+    LineUnits,
+    MissingUnits,
+    OrderCancelled,
+    OrderEdited,
+    OrderedLine,
+    OrderPlaced,
+    OrderReleased,
+    OrderReviewed,
+    Packed,
+    Picked,
+    Place,
+    ReadyForPickup,
+    ReturnedUnits,
+    ReturnReceived,
+    SafetySet,
+    Shipped,
+    ShortPicked,
+    StockAdjusted,
+    StockCounted,
+    StockPutBack,
+    StockReceived,
+    StockReported,
+    StockSetAside,
+    StockTransferred,
+)
+from engine.store import Store
+from solver.refusal import Refusal
+from tests.engine.shop import MINUTE, NOON, open_shop, settle
+
+SKUS = ("tee", "cap", "mug")
+NODES = ("warehouse", "store", "far")
+skus, nodes = st.sampled_from(SKUS), st.sampled_from(NODES)
+few = st.integers(1, 6)
+levels = st.integers(0, 12)
+which = st.integers(0, 50)
+wanted = st.lists(st.tuples(st.sampled_from((*SKUS, "set")), few), min_size=1, max_size=3)
+
+
+STOCK = (StockReceived, StockAdjusted, StockSetAside, StockPutBack, StockTransferred, SafetySet)
+STEPS = (
+    Picked, Packed, Shipped, ReadyForPickup, Delivered, Delivered, ConsignmentRejected, ShortPicked, ShortPicked,
+    ReturnReceived, ReturnReceived,
+)  # fmt: skip
+
+
+class Shop(RuleBasedStateMachine):
+    """A shop to which anything may happen."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__()
+        self.store = Store(url)
+        open_shop(self.store.database)
+        self.now, self.count = NOON, 0
+        self.orders: list[str] = []
+        self.holds: list[str] = []
+        self.consignments: list[str] = []
+        self.last: Callable[[], Any] | None = None
+
+    def teardown(self) -> None:
+        self.store.close()
+
+    def new_id(self) -> str:
+        self.count += 1
+        self.now += MINUTE
+        return f"f{self.count}"
+
+    def about(self) -> dict[str, Any]:
+        return {"id": self.new_id(), "at": self.now}
+
+    def do(self, act: Callable[[], Any]) -> Any:
+        """Do something that may be refused; what was done can be done again."""
+        try:
+            done = act()
+        except Refusal:
+            return None
+        self.last = act
+        return done
+
+    def order(self, lines: list[tuple[str, int]], channel: str, **more: Any) -> OrderPlaced:
+        external_id = self.new_id()
+        return OrderPlaced(
+            at=self.now,
+            channel=channel,
+            external_id=external_id,
+            lines=tuple(OrderedLine(sku=sku, qty=qty) for sku, qty in lines),
+            place=Place(lat=52.0, lon=5.0),
+            **more,
+        )
+
+    def of(self, things: list[str], index: int) -> str:
+        return things[index % len(things)]
+
+    def movements(self) -> int:
+        with self.store.database.read() as tx:
+            return int(tx.value("SELECT COUNT(*) FROM movement"))
+
+    @initialize(
+        units=st.lists(st.integers(3, 12), min_size=9, max_size=9), allotment=st.one_of(st.none(), levels), limit=levels
+    )
+    def stock(self, units: list[int], allotment: int | None, limit: int) -> None:
+        places = [(sku, node) for sku in SKUS for node in NODES]
+        self.store.record([
+            StockCounted(**self.about(), sku=sku, node=node, units=n) for (sku, node), n in zip(places, units, strict=True)
+        ])  # fmt: skip
+        self.store.record([ChannelStockSet(**self.about(), channel="market", sku="tee", allotment=allotment)])
+        self.store.database.write(
+            lambda tx: tx.run("UPDATE sku SET presale_limit = :limit WHERE id = 'mug'", limit=limit)
+        )
+        self.store.database.write(lambda tx: tx.run("UPDATE sku SET backorder = false WHERE id IN ('cap', 'set')"))
+        for far in range(4):  # open, allocated, released and shipped, so that there is something to go on with
+            (order,) = self.store.place([self.order([("tee", 2), ("mug", 1)], "web")])
+            if order.outcome == "new":
+                self.orders.append(order.id)
+                self.go_far(order.id, "post", None, far)
+
+    # --- stock --------------------------------------------------------------------------------------------------
+
+    @rule(kind=st.sampled_from(STOCK), sku=skus, node=nodes, to_node=nodes, units=few, change=st.integers(-6, 6))
+    def move_stock(self, kind: Any, sku: str, node: str, to_node: str, units: int, change: int) -> None:
+        more: dict[str, Any] = {"units": units}
+        if kind is StockAdjusted:
+            more = {"change": change, "reason": "audit"}
+        elif kind is StockTransferred:
+            more["to_node"] = to_node
+        elif kind is SafetySet:
+            more = {"sell": units // 2, "route": 0}
+        elif kind in (StockSetAside, StockPutBack):
+            more["state"] = "damaged"
+        fact = kind(**self.about(), sku=sku, node=node, **more)
+        self.do(lambda: self.store.record([fact]))
+
+    @rule(sku=skus, node=nodes, units=levels, sequence=st.one_of(st.none(), st.integers(0, 20)))
+    def count_units(self, sku: str, node: str, units: int, sequence: int | None) -> None:
+        """By hand, or by a feed whose messages come in any order."""
+        outcome = ["applied"]
+        if sequence is None:
+            count = StockCounted(**self.about(), sku=sku, node=node, units=units)
+            self.do(lambda: self.store.record([count]))
+        else:
+            said = StockReported(**self.about(), source="erp", sequence=sequence, sku=sku, node=node, units=units)
+            outcome = self.do(lambda: self.store.report([said]))
+        with self.store.database.read() as tx:
+            there = tx.value(
+                "SELECT k.on_hand - k.missing FROM stock k JOIN sku s ON s.no = k.sku_no JOIN node n ON n.no = k.node_no "
+                "WHERE s.id = :sku AND n.id = :node", sku=sku, node=node,
+            )  # fmt: skip
+        assert there == units or outcome == ["late"], "a count is never lost"
+
+    # --- holds and orders ---------------------------------------------------------------------------------------
+
+    @rule(units=wanted, minutes=st.integers(1, 20), give_up=st.booleans(), index=which)
+    def hold(self, units: list[tuple[str, int]], minutes: int, give_up: bool, index: int) -> None:
+        about = self.about()
+        fact = HoldPlaced(
+            **about, channel="web", until=self.now + minutes * MINUTE,
+            units=tuple(HeldUnits(sku=sku, units=count) for sku, count in units),
+        )  # fmt: skip
+        if self.do(lambda: self.store.hold([fact]))[0].outcome == "new":
+            self.holds.append(fact.id)
+        if give_up and self.holds:
+            ended = HoldReleased(**self.about(), hold=self.of(self.holds, index))
+            self.do(lambda: self.store.give_up(ended))
+
+    @rule(minutes=st.integers(0, 10))
+    def expire(self, minutes: int) -> None:
+        self.now += minutes * MINUTE
+        now = self.now
+        self.do(lambda: self.store.expire(now))
+
+    @rule(
+        lines=wanted, channel=st.sampled_from(("web", "market")), use_hold=st.booleans(), index=which,
+        review=st.integers(0, 5), cancel_in=st.one_of(st.none(), st.integers(1, 15)), pickup=st.booleans(),
+        far=st.integers(0, 3),
+    )  # fmt: skip
+    def place(
+        self, lines: list[tuple[str, int]], channel: str, use_hold: bool, index: int, review: int,
+        cancel_in: int | None, pickup: bool, far: int,
+    ) -> None:  # fmt: skip
+        fact = self.order(
+            lines, channel, pickup=("store",) if pickup else (), review=review == 0,
+            cancel_at=None if cancel_in is None else self.now + cancel_in * MINUTE,
+            hold=self.of(self.holds, index) if use_hold and self.holds else None,
+        )  # fmt: skip
+        (answer,) = self.do(lambda: self.store.place([fact]))
+        if answer.outcome == "new":
+            self.orders.append(answer.id)
+            self.go_far(answer.id, "post", None, far)
+
+    @precondition(lambda self: self.orders)
+    @rule(
+        index=which, kind=st.sampled_from((OrderEdited, OrderCancelled, OrderReviewed)), yes=st.booleans(),
+        lines=st.lists(st.tuples(st.integers(1, 3), few), max_size=2), added=st.booleans(), pickup=st.booleans(),
+    )  # fmt: skip
+    def change(self, index: int, kind: Any, yes: bool, lines: list[tuple[int, int]], added: bool, pickup: bool) -> None:
+        more: dict[str, Any] = {"accepted": yes}
+        if kind is OrderCancelled:
+            more = {"lines": tuple(LineUnits(line=line, units=units) for line, units in lines)}
+        elif kind is OrderEdited:
+            more = {
+                "lines": tuple(LineQuantity(line=line, qty=units) for line, units in lines),
+                "added": (OrderedLine(sku="tee", qty=1),) if added else (),
+                "pickup": ("store",) if pickup else None,
+            }
+        fact = kind(**self.about(), order=self.of(self.orders, index), **more)
+        self.do(lambda: self.store.change(fact))
+
+    @precondition(lambda self: self.orders)
+    @rule(
+        index=which, service=st.sampled_from(("post", "van")), node=st.one_of(st.none(), nodes), far=st.integers(1, 3)
+    )
+    def serve(self, index: int, service: str, node: str | None, far: int) -> None:
+        self.go_far(self.of(self.orders, index), service, node, far)
+
+    def go_far(self, order: str, service: str, node: str | None, far: int) -> None:
+        """Decide about an order, release it, ship it: as far as said."""
+        if far >= 1:
+            self.decide_order(order, service, None if node is None else NODES.index(node) + 1)
+        if far >= 2:
+            fact = OrderReleased(**self.about(), order=order, node=node)
+            made = self.do(lambda: self.store.release([fact])) or [[]]
+            self.consignments += made[0]
+            self.store.database.write(
+                lambda tx: tx.run("UPDATE consignment SET collect_no = node_no WHERE node_no = 2 AND service = 'van'")
+            )
+            if far >= 3 and made[0]:
+                self.handle(Shipped(**self.about(), consignment=made[0][0]))
+
+    def decide_order(self, order: str, service: str, only: int | None) -> None:
+        """Tie what is open to nodes, as far as stock is free."""
+        with self.store.database.read() as tx:
+            lines = tx.all(
+                "SELECT l.number, l.sku_no, l.open FROM order_line l JOIN orders o ON o.no = l.order_no "
+                "WHERE o.id = :id AND l.open > 0 AND NOT o.review ORDER BY l.number", id=order,
+            )  # fmt: skip
+            stock = tx.all("SELECT sku_no, node_no, on_hand - reserved FROM stock")
+            kits = tx.all("SELECT kit_no, part_no, units FROM kit_part")
+        free = {(sku, node): units for sku, node, units in stock}
+        for number, sku, left in lines:
+            parts = [(part, each) for kit, part, each in kits if kit == sku] or [(sku, 1)]
+            for node in (1, 2, 3) if only is None else (only,):
+                units = min([left, *(free.get((part, node), 0) // each for part, each in parts)])
+                if units > 0:
+                    left -= units
+                    for part, each in parts:
+                        free[part, node] -= units * each
+                    entry = (number, node, units)
+                    self.store.database.write(lambda tx, e=entry: settle(tx, order, e, service=service))
+
+    # --- consignments -------------------------------------------------------------------------------------------
+
+    def handle(self, fact: ConsignmentFact) -> None:
+        self.do(lambda: self.store.handle(fact))
+
+    @precondition(lambda self: self.consignments)
+    @rule(
+        index=which, kind=st.sampled_from(STEPS), pick=which, units=st.integers(1, 3),
+        node=st.one_of(st.none(), nodes), to=st.sampled_from(("stock", "damaged")),
+    )  # fmt: skip
+    def go_on(self, index: int, kind: Any, pick: int, units: int, node: str | None, to: Any) -> None:
+        consignment = self.of(self.consignments, index)
+        with self.store.database.read() as tx:
+            held = tx.all(
+                "SELECT c.number, s.id FROM consignment_line c JOIN sku s ON s.no = c.sku_no "
+                "JOIN consignment k ON k.no = c.consignment_no WHERE k.id = :id ORDER BY c.number, s.id",
+                id=consignment,
+            )
+        line, sku = held[pick % len(held)]
+        more: dict[str, Any] = {}
+        if kind is ShortPicked:
+            more = {"missing": (MissingUnits(line=line, sku=sku, units=units),)}
+        elif kind is ReturnReceived:
+            more = {"units": (ReturnedUnits(line=line, sku=sku, units=units, to=to),), "node": node}
+        self.handle(kind(**self.about(), consignment=consignment, **more))
+
+    # --- what holds all the time --------------------------------------------------------------------------------
+
+    @precondition(lambda self: self.last is not None)
+    @rule()
+    def again(self) -> None:
+        """The same fact again has no second effect."""
+        assert self.last is not None
+        before = self.movements()
+        self.last()
+        assert self.movements() == before
+
+    @invariant()
+    def books_balance(self) -> None:
+        assert self.store.fsck() == []
+
+
+def run(make_url: Callable[[], str], examples: int, steps: int) -> None:
+    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+        lambda: Shop(make_url()),
+        settings=settings(
+            max_examples=examples,
+            stateful_step_count=steps,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+
+
+def test_the_books_balance_whatever_happens(make_url_of_empty: Callable[[], str]) -> None:
+    run(make_url_of_empty, examples=6, steps=30)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_the_books_balance_whatever_happens_for_long(make_url_of_empty: Callable[[], str]) -> None:
+    run(make_url_of_empty, examples=150, steps=60)
