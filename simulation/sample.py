@@ -216,6 +216,8 @@ def _network(network: Network, today: int, orders: int, skus: int, generator: np
     christmas = tuple(f"{year + more}-12-25" for more in range(-1, 3))
     return msgspec.structs.replace(
         network,
+        # dear enough that an order of one cheap thing is worth its carriage
+        terms=msgspec.structs.replace(network.terms, unfilled_cents=2500),
         calendars=tuple(msgspec.structs.replace(c, closed=christmas) for c in network.calendars),
         nodes=tuple(
             msgspec.structs.replace(
