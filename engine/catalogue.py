@@ -33,6 +33,7 @@ from engine.entries import (
 from engine.facts import Fact, Name, short_id
 from engine.ledger import move, write_facts
 from engine.network import Hours, Network, NetworkColumns, Node, Terms, columns_of
+from engine.placing import TERMS
 from engine.rulebook import AnyRule, rules_of
 from engine.sourcing import Kits
 from solver.problem import NO_LIMIT, Bools, Ints
@@ -42,11 +43,6 @@ from solver.wave import Service, Sku
 DAY_MS = 86_400_000
 KEPT = 4
 """Catalogues that a process keeps."""
-TERMS = Terms(
-    promise_days=5, late_cents=200, unfilled_cents=1500, unfilled_percent=0, wait_cents_per_day=50,
-    cancel_after_days=30, restock_days=3,
-)  # fmt: skip
-"""What holds until somebody says something else."""
 CURRENCY = "EUR"
 
 

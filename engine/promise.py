@@ -173,7 +173,10 @@ def _problem(
         line_qty=np.tile(np.array([line.qty for line in lines], dtype=np.int64), count),
         line_unfilled_cents=np.tile(
             np.array(
-                [_unfilled_cents(catalogue, int(k), line) for k, line in zip(sku, lines, strict=True)],
+                [
+                    catalogue.unfilled_cents(int(k), line.unfilled_cents, line.price_cents)
+                    for k, line in zip(sku, lines, strict=True)
+                ],
                 dtype=np.int64,
             ),
             count,
@@ -195,16 +198,6 @@ def _problem(
             others = np.arange(problem.services) != service
             lane[i][:, others] = NO_SERVICE
     return replace(problem, lane_zone=lane)
-
-
-def _unfilled_cents(catalogue: Catalogue, sku: int, line: OrderedLine) -> int:
-    """What a unit costs that is never shipped: as said, as for the SKU, or by the terms."""
-    if line.unfilled_cents is not None:
-        return line.unfilled_cents
-    own = int(catalogue.sku_unfilled_cents[sku])
-    if own >= 0:
-        return own
-    return catalogue.terms.unfilled_cents + (line.price_cents or 0) * catalogue.terms.unfilled_percent // 100
 
 
 def _offer(
