@@ -7,13 +7,14 @@ capture from then on.
 """
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from engine.capture import note_shadow
 from engine.catalogue import read_catalogue
-from engine.commit import commit
+from engine.commit import Committed, Proposal, commit
 from engine.database import Database, Rows, Tx
 from engine.decisions import VERSION, Decided, Outcome, breaks_promise, decide
 from engine.facts import short_id
@@ -221,21 +222,21 @@ def _commit(database: Database, outcome: Outcome, orders: Ints, at: int) -> tupl
         Orders that changed, and that could not.
     """
     changed, late = 0, []
-    for first in range(0, len(orders), TOGETHER):
-        count, missed = _commit_some(database, outcome, orders[first : first + TOGETHER], at)
-        changed += count
-        late.append(missed)
+    pieces = [orders[first : first + TOGETHER] for first in range(0, len(orders), TOGETHER)]
+    with ThreadPoolExecutor(1) as ahead:  # the next one is written out while the database works on this one
+        for piece, proposal in zip(pieces, ahead.map(outcome.proposal, pieces), strict=True):
+            committed = _commit_some(database, proposal, at)
+            changed += committed.changed
+            late.append(piece[~committed.done])
     rest = np.concatenate([np.zeros(0, dtype=np.int64), *late])
     if len(late) > 1 and len(rest):
-        count, rest = _commit_some(database, outcome, rest, at)
-        changed += count
+        committed = _commit_some(database, outcome.proposal(rest), at)
+        changed, rest = changed + committed.changed, rest[~committed.done]
     return changed, len(rest)
 
 
-def _commit_some(database: Database, outcome: Outcome, orders: Ints, at: int) -> tuple[int, Ints]:
-    proposal = outcome.proposal(orders)
-    committed = database.write(lambda tx: commit(tx, proposal, at))
-    return committed.changed, orders[~committed.done]
+def _commit_some(database: Database, proposal: Proposal, at: int) -> Committed:
+    return database.write(lambda tx: commit(tx, proposal, at))
 
 
 def _note_shadow(tx: Tx, wave: WaveDone, beside: Decided, at: int) -> None:
