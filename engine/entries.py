@@ -384,7 +384,7 @@ def _check_parts(tx: Tx, other: dict[str, dict[str, int]], place: dict[str, str]
          "JOIN kit_part p ON p.part_no = sku.no"),
         ("has stock of its own, so it cannot be a kit", "kit_has_stock",
          "JOIN stock s ON s.sku_no = sku.no AND s.on_hand + s.damaged + s.quarantined > 0"),
-        ("is in orders that are not shipped yet, or in a hold; its parts stay as they are until then", "kit_in_use",
+        ("is in orders that are not shipped yet; its parts stay as they are until then", "kit_in_use",
          "JOIN order_line l ON l.sku_no = sku.no AND l.open + l.allocated + l.released > 0"),
     ):  # fmt: skip
         found = tx.first(f"SELECT sku.id FROM {{rows}} JOIN sku ON sku.id = rows.id {sql} LIMIT 1", ids)

@@ -22,7 +22,9 @@ from engine.entries import (
     read_entry,
 )
 from engine.network import Network, columns_of, read_network
+from engine.placing import place
 from solver.refusal import Refusal
+from tests.engine.shop import open_shop, ordered
 
 EXAMPLE = read_network(Path(__file__).parents[2] / "simulation" / "examples" / "network.json")
 NOON = 1_714_564_800_000  # 2024-05-01T12:00Z
@@ -205,6 +207,14 @@ def test_what_has_stock_does_not_become_a_kit(loaded: Database) -> None:
     with pytest.raises(Refusal) as refusal:
         loaded.write(lambda tx: change_entry(tx, "sku", first, {"parts": {second: 1}}, NOON))
     assert refusal.value.code == "kit_has_stock"
+
+
+def test_the_parts_of_a_kit_stay_while_orders_wait_for_it(database: Database) -> None:
+    open_shop(database)
+    database.write(lambda tx: place(tx, [ordered("A", ("set", 1))]))
+    with pytest.raises(Refusal) as refusal:
+        database.write(lambda tx: change_entry(tx, "sku", "set", {"parts": {"tee": 3}}, NOON))
+    assert (refusal.value.place, refusal.value.code) == ("parts", "kit_in_use")
 
 
 def test_channels_come_with_their_rules(loaded: Database) -> None:
