@@ -115,7 +115,14 @@ class Price(Shown):
     currency: str
 
 
-def _moment(value: Any) -> Any:
+def read_moment(value: Any) -> int:
+    """Read RFC 3339.
+
+    Raises
+    ------
+    ValueError
+        It is no moment of our time.
+    """
     if not isinstance(value, str):
         raise ValueError("is no RFC 3339 time, as 2026-11-25T10:00:00Z is")
     try:
@@ -124,10 +131,17 @@ def _moment(value: Any) -> Any:
         raise ValueError("is no RFC 3339 time, as 2026-11-25T10:00:00Z is") from error
     if read.tzinfo is None or len(value) < 20:
         raise ValueError("has no time zone; 2026-11-25T10:00:00Z has one")
-    return (read - _EPOCH) // timedelta(milliseconds=1)
+    return int((read - _EPOCH) // timedelta(milliseconds=1))
 
 
-def _day(value: Any) -> Any:
+def read_day(value: Any) -> int:
+    """Read an ISO 8601 day.
+
+    Raises
+    ------
+    ValueError
+        It is no day of our time.
+    """
     try:
         if not isinstance(value, str) or len(value) != 10:
             raise ValueError
@@ -139,14 +153,14 @@ def _day(value: Any) -> Any:
 Moment = Annotated[
     int,
     Field(ge=0, le=LAST_MOMENT),
-    BeforeValidator(_moment),
+    BeforeValidator(read_moment),
     WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-11-25T10:00:00Z"]}),
 ]
 """Milliseconds inside, RFC 3339 outside."""
 Day = Annotated[
     int,
     Field(ge=0, le=LAST_DAY),
-    BeforeValidator(_day),
+    BeforeValidator(read_day),
     WithJsonSchema({"type": "string", "format": "date", "examples": ["2026-11-27"]}),
 ]
 """Days since 1970-01-01 inside, ISO 8601 outside."""
