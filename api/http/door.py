@@ -66,13 +66,14 @@ class Route(APIRoute):
         handle = super().get_route_handler()
         said = access_of(self.endpoint)
         takes_json = self.body_field is not None
+        may_be_empty = self.body_field is not None and not self.body_field.field_info.is_required()
         takes_body = takes_json or said.media != ("application/json",)
 
         async def enter(request: Request) -> Response:
             service: Service = request.app.state.service
             try:
                 request.state.route = self.path_format
-                return await _enter(service, request, said, takes_body, takes_json, handle)
+                return await _enter(service, request, said, (takes_body, takes_json, may_be_empty), handle)
             except Exception as error:
                 answer = problems.told(error, request.state.id, request.path_params)
                 if answer is None:
@@ -86,10 +87,10 @@ async def _enter(
     service: Service,
     request: Request,
     said: Access,
-    takes_body: bool,
-    takes_json: bool,
+    takes: tuple[bool, bool, bool],
     handle: Callable[[Request], Coroutine[Any, Any, Response]],
 ) -> Response:
+    takes_body, takes_json, may_be_empty = takes
     key = await _key_of(service, request)
     request.state.key = key.id
     if not key.may(said.scopes):
@@ -98,7 +99,7 @@ async def _enter(
     body = await _body(request, _most(service, said.size)) if takes_body else b""
     if takes_body:
         _check_media(request, said, body)
-    if takes_json:
+    if takes_json and not (may_be_empty and not body):
         request._json = values.decode(body)
     once = request.headers.get("idempotency-key") if said.once != "no" else None
     _check_once(once, said.once)

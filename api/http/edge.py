@@ -6,6 +6,7 @@ inside milliseconds are RFC 3339 outside, days are ISO 8601, and cents are money
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
+from math import floor
 from typing import Annotated, Any, TypeVar
 
 import msgspec
@@ -30,19 +31,27 @@ MONEY_SCHEMA = {
     "required": ["amount", "currency"],
     "additionalProperties": False,
 }
+_PRICE_SCHEMA = {
+    "type": "object",
+    "properties": {"amount": {"type": "integer"}, "currency": {"type": "string"}},
+    "required": ["amount", "currency"],
+    "additionalProperties": False,
+}
 _MOMENT = {"type": "string", "format": "date-time"}
 _DAY = {"type": "string", "format": "date"}
 
 
-def read(kind: type[S], body: Mapping[str, Any], currency: str, **given: Any) -> S:
+def read(kind: type[S], body: Mapping[str, Any], currency: str, usual: Mapping[str, Any], **given: Any) -> S:
     """Read a body as a struct.
 
     Parameters
     ----------
     currency
         The one of all money here.
+    usual
+        What holds where the body does not say it.
     given
-        Fields that the path or the key says, not the body.
+        Fields that the address or a header says, not the body.
 
     Raises
     ------
@@ -50,16 +59,29 @@ def read(kind: type[S], body: Mapping[str, Any], currency: str, **given: Any) ->
         Naming the field and what is allowed.
     """
     for name in body:
-        if name in given and not (name in ("id", "at") and given[name] is None):
-            raise Refusal(name, "is said by the address already", "unknown_field")
-        if name == "kind":
+        if name in given or name == "kind":
             raise Refusal(name, "is no field here", "unknown_field")
-    inside = {**_inside(body, "", currency), **{name: value for name, value in given.items() if value is not None}}
+    inside = {**usual, **_inside(body, "", currency), **given}
     try:
         return msgspec.convert(inside, kind)
     except (msgspec.ValidationError, ValueError) as error:
-        problem, _, path = str(error).partition(" - at `$.")
-        raise Refusal(_outside(path.rstrip("`")), problem, "bad_input") from None
+        raise _refusal(str(error)) from None
+
+
+def _refusal(said: str) -> Refusal:
+    """What msgspec says, at the field that it means."""
+    problem, _, path = said.partition(" - at `$")
+    place = path.rstrip("`").removeprefix(".")
+    for beginning, code, told in (
+        ("Object contains unknown field `", "unknown_field", "is no field here"),
+        ("Object missing required field `", "missing", "is needed"),
+    ):
+        if problem.startswith(beginning):
+            name = problem.removeprefix(beginning).rstrip("`")
+            return Refusal(_outside(f"{place}.{name}" if place else name), told, code)
+    if " matching regex " in problem:
+        problem = "has characters that are not allowed here, or none"
+    return Refusal(_outside(place), problem.replace("`", ""), "bad_input")
 
 
 def _inside(value: Any, place: str, currency: str) -> Any:
@@ -134,62 +156,111 @@ def _shown(name: str, value: Any, currency: str) -> Any:
     if name in DAYS or name.endswith("_day"):
         return values.day(value)
     if name.endswith("_cents"):
-        return values.money(value, currency)
+        return values.money(floor(value), currency)
     return show(value, currency)
 
 
 @cache
 def schema_of(kind: type[msgspec.Struct], *given: str) -> dict[str, Any]:
     """The JSON schema of a body, with nothing to look up elsewhere."""
-    (schema,), parts = msgspec.json.schema_components([kind], ref_template="{name}")
-    found = _schema(_looked_up(schema, parts), parts)
-    for name in (*given, "kind"):
+    found = _schema_of(kind, shown=False)
+    for name in given:
         found["properties"].pop(name, None)
-    if issubclass(kind, Fact):
-        found["properties"].setdefault("at", _MOMENT) if "at" not in given else None
-    optional = {*given, "kind", "id" if issubclass(kind, Fact) else "kind", "at"}
-    found["required"] = [name for name in found.get("required", []) if name not in optional]
-    if not found["required"]:
-        del found["required"]
+    needless = {*given, *(("id", "at") if issubclass(kind, Fact) else ())}
+    found["required"] = [name for name in found["required"] if name not in needless]
     return found
 
 
-def _looked_up(schema: Mapping[str, Any], parts: Mapping[str, Any]) -> dict[str, Any]:
-    return dict(parts[schema["$ref"]]) if "$ref" in schema else dict(schema)
+@cache
+def entry_schema(kind: type[msgspec.Struct], *given: str) -> dict[str, Any]:
+    """The JSON schema of an entry of the catalogue, which is the same outside as inside."""
+    (schema,), parts = msgspec.json.schema_components([kind], ref_template="{name}")
+    found: dict[str, Any] = _Schemas(parts, shown=False, plain=True).of(schema)
+    for name in given:
+        found["properties"].pop(name, None)
+    found["required"] = [name for name in found["required"] if name not in given]
+    return found
 
 
-def _schema(schema: Any, parts: Mapping[str, Any]) -> Any:
-    if isinstance(schema, list):
-        return [_schema(one, parts) for one in schema]
-    if not isinstance(schema, dict):
-        return schema
-    if "$ref" in schema:
-        return _schema(_looked_up(schema, parts), parts)
-    made = {
-        name: _properties(value, parts) if name == "properties" else _schema(value, parts)
-        for name, value in schema.items()
-        if name not in ("title", "default")
+@cache
+def shown_schema(kind: type[msgspec.Struct]) -> dict[str, Any]:
+    """The JSON schema of a struct in an answer."""
+    return _schema_of(kind, shown=True)
+
+
+def page_schema(kind: type[msgspec.Struct]) -> dict[str, Any]:
+    """The JSON schema of a page of them."""
+    return {
+        "type": "object",
+        "properties": {
+            "data": {"type": "array", "items": shown_schema(kind)},
+            "next": {"type": ["string", "null"], "description": "Cursor of the next page, for `after`"},
+        },
+        "required": ["data", "next"],
     }
-    if "pattern" in made:
-        made["pattern"] = made["pattern"].replace(r"\Z", "$")
-    if made.get("type") == "object" and "properties" in made:
-        made["required"] = [MONEY.get(name, name) for name in made.get("required", []) if name != "kind"]
-        made["additionalProperties"] = False
+
+
+def answers(schema: Mapping[str, Any], status: int = 200, said: str = "Done") -> dict[int | str, dict[str, Any]]:
+    """The answer of a route, for its description."""
+    return {status: {"description": said, "content": {"application/json": {"schema": dict(schema)}}}}
+
+
+def _schema_of(kind: type[msgspec.Struct], *, shown: bool) -> dict[str, Any]:
+    (schema,), parts = msgspec.json.schema_components([kind], ref_template="{name}")
+    made: dict[str, Any] = _Schemas(parts, shown).of(schema)
     return made
 
 
-def _properties(properties: Mapping[str, Any], parts: Mapping[str, Any]) -> dict[str, Any]:
-    made: dict[str, Any] = {}
-    for name, schema in properties.items():
-        if name == "kind" and "enum" in schema and len(schema["enum"]) == 1:
-            continue  # what a tagged struct is called
-        plain = _schema(schema, parts)
-        special = _MOMENT if name in MOMENTS else _DAY if name in DAYS else MONEY_SCHEMA if name in MONEY else None
-        may_be_null = {"type": "null"} in plain.get("anyOf", [])
-        if special is not None:
-            plain = {"anyOf": [special, {"type": "null"}]} if may_be_null else special
-        made[MONEY.get(name, name)] = plain
-    return made
+class _Schemas:
+    """Schemas of msgspec as the API shows them."""
+
+    def __init__(self, parts: Mapping[str, Any], shown: bool, plain: bool = False) -> None:
+        self._parts, self._shown, self._plain = parts, shown, plain
+
+    def of(self, schema: Any) -> Any:
+        """The same schema with names and values of the edge, looked up throughout."""
+        if isinstance(schema, list):
+            return [self.of(one) for one in schema]
+        if not isinstance(schema, Mapping):
+            return schema
+        if "$ref" in schema:
+            return self.of(self._parts[schema["$ref"]])
+        made = {name: self.of(value) for name, value in schema.items() if name not in ("title", "default", "properties")}
+        if "pattern" in made:
+            made["pattern"] = made["pattern"].replace(r"\Z", "$")
+        if "properties" in schema:
+            made |= self._object(schema)
+        return made
+
+    def _object(self, schema: Mapping[str, Any]) -> dict[str, Any]:
+        properties: dict[str, Any] = {}
+        for name, inner in schema["properties"].items():
+            if name == "kind" and len(inner.get("enum", "..")) == 1:
+                continue  # what a tagged struct is called
+            plain, special = self.of(inner), self._special(name)
+            if special is not None:
+                nullable = {"type": "null"} in plain.get("anyOf", [])
+                plain = {"anyOf": [special, {"type": "null"}]} if nullable else special
+            properties[self._name(name)] = plain
+        needed = list(schema["properties"]) if self._shown else schema.get("required", [])
+        required = [self._name(name) for name in needed if self._name(name) in properties]
+        return {"properties": properties, "required": required, "additionalProperties": False}
+
+    def _name(self, name: str) -> str:
+        if self._plain:
+            return name
+        return _name(name) if self._shown else MONEY.get(name, name)
+
+    def _special(self, name: str) -> dict[str, Any] | None:
+        if self._plain:
+            return None
+        if name in MOMENTS or (self._shown and name.endswith("_at")):
+            return _MOMENT
+        if name in DAYS or (self._shown and name.endswith("_day")):
+            return _DAY
+        if self._shown and name.endswith("_cents"):
+            return _PRICE_SCHEMA
+        return MONEY_SCHEMA if name in MONEY else None
 
 
 def body_of(kind: type[msgspec.Struct], *given: str, example: Mapping[str, Any]) -> Any:
@@ -198,6 +269,6 @@ def body_of(kind: type[msgspec.Struct], *given: str, example: Mapping[str, Any])
     Parameters
     ----------
     given
-        Fields that the path says.
+        Fields that the address says.
     """
     return Annotated[dict[str, Any], WithJsonSchema({**schema_of(kind, *given), "examples": [dict(example)]})]

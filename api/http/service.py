@@ -2,8 +2,9 @@
 
 import asyncio
 import hashlib
+import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated, Any, TypeVar, cast
 
@@ -13,15 +14,23 @@ from limits.storage import MemoryStorage
 from limits.strategies import FixedWindowRateLimiter
 
 from api import keys
-from api.http import idempotency
+from api.http import edge, idempotency
 from api.http.batcher import Batcher
 from api.http.idempotency import Answered, Asked, Taken
 from api.http.problems import Refused
 from api.keys import Key
 from api.settings import Settings
+from engine import reads
+from engine.capture import Captured, capture
+from engine.catalogue import CURRENCY
 from engine.database import Database, Tx
+from engine.facts import Fact, OrderPlaced
+from solver.refusal import Refusal
 
 T = TypeVar("T")
+F = TypeVar("F", bound=Fact)
+LATEST = 300_000
+"""Milliseconds that a fact may be ahead of our clock."""
 MOST_KEYS = 10_000
 """Keys remembered at once."""
 TOGETHER = 64
@@ -47,8 +56,12 @@ class Service:
         self._finishes: Batcher[tuple[Asked, Answered], None] = Batcher(
             "finish", lambda done: idempotency.finish_all(database, done), TOGETHER, waiting
         )
-        self.batchers: list[Batcher[Any, Any]] = [self._takes, self._finishes]
+        self._captures: Batcher[tuple[OrderPlaced, str], Captured] = Batcher(
+            "capture", self._capture_gathered, TOGETHER, waiting
+        )
+        self.batchers: list[Batcher[Any, Any]] = [self._takes, self._finishes, self._captures]
         self._keys: dict[str, tuple[Key | None, float]] = {}
+        self._currency: str | None = None
         self._limiter = FixedWindowRateLimiter(MemoryStorage())
         self.rate, self.failed_rate = parse(settings.rate), parse(settings.failed_rate)
 
@@ -101,6 +114,34 @@ class Service:
                 self._keys[name] = known
         return known[0] if known[0] and known[0].holds(self.clock()) else None
 
+    async def capture(self, order: OrderPlaced, by: str) -> Captured:
+        """Take an order in, together with whatever others come at the same time."""
+        return await self._captures.do((order, by))
+
+    async def capture_all(self, orders: Sequence[OrderPlaced], by: str) -> list[Captured]:
+        """Take orders in that came together."""
+        return await self.run(lambda: capture(self.database, orders, self.clock(), by=by))
+
+    def _capture_gathered(self, asked: Sequence[tuple[OrderPlaced, str]]) -> list[Captured | BaseException]:
+        """Take in what has gathered, each key's orders together; what fails for one key fails for it alone."""
+        answers: list[Captured | BaseException] = [AssertionError("no answer")] * len(asked)
+        for by in dict.fromkeys(by for _, by in asked):
+            mine = [i for i, (_, other) in enumerate(asked) if other == by]
+            done: Sequence[Captured | BaseException]
+            try:
+                done = capture(self.database, [asked[i][0] for i in mine], self.clock(), by=by)
+            except Exception as error:
+                done = [error] * len(mine)
+            for i, answer in zip(mine, done, strict=True):
+                answers[i] = answer
+        return answers
+
+    async def currency(self) -> str:
+        """The currency of all money here; once said, it stays."""
+        if self._currency is None:
+            self._currency = await self.read(reads.currency)
+        return self._currency or CURRENCY
+
     def forget_keys(self) -> None:
         """Look every key up again: one was revoked here."""
         self._keys.clear()
@@ -133,18 +174,32 @@ class Call:
         self.service, self.key, self.at, self.idempotency_key = service, key, at, idempotency_key
         self._if_match = if_match
 
-    def fact(self, given: str | None = None) -> str:
-        """The id of the fact that this request makes: the one that is given, or the same for the same key every time."""
-        if given is not None:
-            return given
+    def fact(self) -> str:
+        """The id of the fact that this request makes: the same for the same key every time."""
         if self.idempotency_key is None:
-            raise Refused("missing_idempotency_key", "an Idempotency-Key header is needed", pointer="Idempotency-Key")
+            return f"req_{secrets.token_hex(16)}"
         return f"req_{hashlib.sha256(f'{self.key.id} {self.idempotency_key}'.encode()).hexdigest()[:32]}"
 
     @property
     def version(self) -> int | None:
         """The version that If-Match names; any where there is none."""
         return None if self._if_match is None else version_of(self._if_match)
+
+    def fact_of(self, kind: type[F], body: Mapping[str, Any], currency: str, **given: Any) -> F:
+        """A body as a fact: of an id of its own or one made from the key, now or when it says.
+
+        Raises
+        ------
+        Refusal
+            A field is not what is allowed, or it has not happened yet.
+        """
+        usual: dict[str, Any] = {"at": self.at}
+        if "id" not in given and "id" not in body:
+            usual["id"] = self.fact()
+        fact = edge.read(kind, body, currency, usual, **given)
+        if fact.at > self.at + LATEST:
+            raise Refusal("at", "has not happened yet", "bad_input")
+        return fact
 
     def node(self, id: str) -> str:
         """A node that this key may touch.

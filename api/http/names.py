@@ -1,0 +1,18 @@
+"""Ids in paths, with examples that are there in the example network."""
+
+from typing import Annotated
+
+from fastapi import Path
+
+from api.http.values import PLAIN
+
+CalendarId = Annotated[str, Path(min_length=1, max_length=200, pattern=PLAIN, examples=["daily"])]
+ChannelId = Annotated[str, Path(min_length=1, max_length=200, pattern=PLAIN, examples=["web"])]
+ConsignmentId = Annotated[str, Path(min_length=1, max_length=200, pattern=PLAIN, examples=["con_example"])]
+HoldId = Annotated[str, Path(min_length=1, max_length=200, pattern=PLAIN, examples=["hold-example"])]
+NodeId = Annotated[str, Path(min_length=1, max_length=200, pattern=PLAIN, examples=["near"])]
+OrderId = Annotated[str, Path(min_length=1, max_length=200, pattern=PLAIN, examples=["ord_example"])]
+RecipientId = Annotated[str, Path(min_length=1, max_length=200, pattern=PLAIN, examples=["cus-example"])]
+ServiceId = Annotated[str, Path(min_length=1, max_length=200, pattern=PLAIN, examples=["ground"])]
+SkuId = Annotated[str, Path(min_length=1, max_length=200, pattern=PLAIN, examples=["kettle"])]
+WaveId = Annotated[str, Path(min_length=1, max_length=200, pattern=PLAIN, examples=["wav_example"])]
