@@ -1,7 +1,232 @@
-"""What kinds of jobs there are, and what does them."""
+"""What kinds of jobs there are, and what does them: large waves, and imports of many lines.
 
-from engine.jobs import Kind
+An import goes through its input in pieces. A piece that was done, and not yet said to be, is done again by whoever goes on: orders
+and messages of feeds know themselves again.
+"""
 
-KINDS: dict[str, Kind] = {}
+import csv
+import io
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
-__all__ = ["KINDS"]
+import msgspec
+
+from api import compare
+from api.http import edge, values
+from api.http.problems import Refused
+from engine.capture import capture
+from engine.facts import OrderPlaced, StockReported
+from engine.feed import report
+from engine.jobs import MOST_ERRORS, Kind, Work
+from solver.effort import Effort
+from solver.files import refusal_of
+from solver.planfile import plan_bytes
+from solver.refusal import Refusal
+from solver.wave import Wave, problem_of
+
+PIECE = 200
+"""Lines of a step."""
+CSV_ORDER = ("channel", "external_id", "region", "recipient")
+CSV_WHOLE = ("priority", "max_parcels")
+Read = tuple[int, Any]
+"""A line's number, and what it says, or why it cannot be read (a `Refusal`)."""
+
+
+def wave_of(given: bytes) -> Wave:
+    """Read a wave; raises a refusal that names the place of the fault."""
+    try:
+        return msgspec.json.decode(given, type=Wave)
+    except msgspec.ValidationError as error:
+        raise refusal_of(error, "wave") from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Refusal("wave", f"is no JSON: {str(error)[:200]}", "not_json") from None
+
+
+def solve_wave(wave: Wave, policy: str, effort: Effort, seed: int) -> bytes:
+    """Decide a wave, have the checker read the plan, and give its file."""
+    problem = problem_of(wave)
+    return plan_bytes(problem, compare.solve(problem, policy, effort, seed))
+
+
+def _solve(work: Work) -> bytes:
+    wave = wave_of(work.given)
+    total = len(wave.orders)
+    work.advance(0, total)
+    effort = Effort(seconds=float(work.settings["seconds"]))
+    with work.beating(effort.stop):
+        plan = solve_wave(wave, work.settings["policy"], effort, int(work.settings["seed"]))
+    work.advance(total, total)
+    return plan
+
+
+def _import_orders(work: Work) -> None:
+    currency = work.settings["currency"]
+    lines = _csv_orders(work.given, currency) if work.settings["format"] == "csv" else _json_lines(work.given)
+
+    def place(read: list[Read]) -> list[Mapping[str, Any]]:
+        orders, numbers, refused = [], [], []
+        for number, said in read:
+            try:
+                orders.append(_order(said, currency, work.job.created_at))
+                numbers.append(number)
+            except Refusal as refusal:
+                refused.append(_no(number, refusal))
+        for number, one in zip(numbers, capture(work.database, orders, work.clock(), by=work.job.by), strict=True):
+            if one.placed.outcome in ("refused", "conflict"):
+                code = one.placed.code or "order_conflict"
+                refused.append(_no(number, Refusal(one.placed.place, one.placed.problem, code)))
+        return sorted(refused, key=lambda one: int(one["line"]))
+
+    _in_pieces(work, list(lines), place)
+
+
+def _order(said: Any, currency: str, at: int) -> OrderPlaced:
+    if isinstance(said, Refusal):
+        raise said
+    if not isinstance(said, dict) or "id" in said:
+        raise Refusal("", "is no order", "bad_input")
+    order = edge.read(OrderPlaced, said, currency, {"at": at})
+    if order.at > at + 300_000:
+        raise Refusal("at", "has not happened yet", "bad_input")
+    return order
+
+
+def _import_stock(work: Work) -> None:
+    from api.http.routes.stock import messages_of
+
+    source, currency = work.settings["source"], work.settings["currency"]
+    lines = _csv_stock(work.given) if work.settings["format"] == "csv" else _json_lines(work.given)
+
+    def tell(read: list[Read]) -> list[Mapping[str, Any]]:
+        facts, refused = [], []
+        for number, said in read:
+            try:
+                if isinstance(said, Refusal):
+                    raise said
+                facts += [(number, fact) for fact in messages_of(work.job.created_at, source, [said], currency)]
+            except Refusal as refusal:
+                refused.append(_no(number, refusal))
+        return sorted(refused + _reported(work, facts), key=lambda one: int(one["line"]))
+
+    _in_pieces(work, list(lines), tell)
+
+
+def _reported(work: Work, facts: list[tuple[int, StockReported]]) -> list[Mapping[str, Any]]:
+    """Take messages together; where one of them is refused, one by one, so that it alone is."""
+    try:
+        if facts:
+            work.database.write(lambda tx: report(tx, [fact for _, fact in facts], work.job.by))
+        return []
+    except Refusal as refusal:
+        if len(facts) == 1:
+            return [_no(facts[0][0], refusal)]
+    return [no for one in facts for no in _reported(work, [one])]
+
+
+def _in_pieces(work: Work, lines: list[Read], act: Callable[[list[Read]], list[Mapping[str, Any]]]) -> None:
+    failed = work.job.failed
+    for start in range(work.job.done, len(lines), PIECE):
+        refused = act(lines[start : start + PIECE])
+        failed += len(refused)
+        work.advance(min(start + PIECE, len(lines)), len(lines), refused)
+        if failed > MOST_ERRORS:
+            raise Refusal("lines", f"more than {MOST_ERRORS:,} of them are refused", "too_many_errors")
+    if not lines:
+        raise Refusal("lines", "there are none", "empty")
+
+
+def _no(line: int, refusal: Refusal) -> dict[str, Any]:
+    return {"line": line, "field": refusal.place, "code": refusal.code, "detail": refusal.problem}
+
+
+def _json_lines(given: bytes) -> Iterator[Read]:
+    for number, line in enumerate(given.split(b"\n"), start=1):
+        if line.strip():
+            try:
+                yield number, values.decode(line)
+            except Refused as refused:
+                yield number, Refusal("", refused.detail, refused.code)
+
+
+def _rows(given: bytes, needed: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str] | Refusal]]:
+    """Rows of CSV with the number of the line on which each ends."""
+    try:
+        text = given.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise Refusal("lines", "are no UTF-8", "bad_csv") from None
+    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+    try:
+        names = reader.fieldnames or []
+        if missing := [name for name in needed if name not in names]:
+            raise Refusal("lines[1]", f"has no column {missing[0]!r}", "bad_csv")
+        for row in reader:
+            short = None in row or any(value is None for value in row.values())
+            bad = Refusal("", "has not as many fields as the first line", "bad_csv")
+            yield reader.line_num, bad if short else {name: value for name, value in row.items() if value != ""}
+    except csv.Error as error:
+        raise Refusal(f"lines[{reader.line_num}]", f"is no CSV: {error}", "bad_csv") from None
+
+
+def _csv_orders(given: bytes, currency: str) -> Iterator[Read]:
+    """Orders of CSV: rows of one order follow each other, and each is a line of it."""
+    order: dict[str, Any] = {}
+    first = 0
+    for number, row in _rows(given, ("channel", "external_id", "sku", "qty")):
+        try:
+            if isinstance(row, Refusal):
+                raise row
+            said, line = _csv_order(row, currency)
+        except Refusal as refusal:
+            yield number, refusal
+            continue
+        key = (said.get("channel"), said.get("external_id"))
+        if order and key == (order.get("channel"), order.get("external_id")):
+            order["lines"].append(line)
+            continue
+        if order:
+            yield first, order
+        order, first = {**said, "lines": [line]}, number
+    if order:
+        yield first, order
+
+
+def _csv_order(row: Mapping[str, str], currency: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    said: dict[str, Any] = {name: row[name] for name in CSV_ORDER if name in row and name != "region"}
+    said |= {name: row[name] for name in ("at", "promise_day", "cancel_at") if name in row}
+    said |= {name: _whole(row, name) for name in CSV_WHOLE if name in row}
+    if "lat" in row or "lon" in row:
+        said["place"] = {"lat": _number(row, "lat"), "lon": _number(row, "lon"), "region": row.get("region", "")}
+    if "pickup" in row:
+        said["pickup"] = row["pickup"].split(";")
+    line: dict[str, Any] = {"sku": row.get("sku"), "qty": _whole(row, "qty")}
+    if "price" in row:
+        line["price"] = {"amount": _whole(row, "price"), "currency": currency}
+    return said, line
+
+
+def _csv_stock(given: bytes) -> Iterator[Read]:
+    for number, row in _rows(given, ("sku", "node", "sequence", "units")):
+        try:
+            if isinstance(row, Refusal):
+                raise row
+            numbers = {name: _whole(row, name) for name in ("sequence", "units")}
+            yield number, {"sku": row.get("sku"), "node": row.get("node"), **numbers}
+        except Refusal as refusal:
+            yield number, refusal
+
+
+def _whole(row: Mapping[str, str], name: str) -> int:
+    text = row.get(name, "")
+    if not (text.isascii() and text.removeprefix("-").isdigit() and len(text) < 20):
+        raise Refusal(name, f"{text[:40]!r} is no whole number", "bad_input")
+    return int(text)
+
+
+def _number(row: Mapping[str, str], name: str) -> float:
+    try:
+        return float(row.get(name, ""))
+    except ValueError:
+        raise Refusal(name, f"{row.get(name, '')[:40]!r} is no number", "bad_input") from None
+
+
+KINDS: dict[str, Kind] = {"solve": _solve, "import_orders": _import_orders, "import_stock": _import_stock}

@@ -90,7 +90,7 @@ class Server(uvicorn.Server):
             self._listening(f"http://{f'[{host}]' if ':' in host else host}:{port}")
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        self._service.draining = True
+        self._service.drain()
         super().handle_exit(sig, frame)
 
     @contextmanager

@@ -4,6 +4,7 @@ import os
 import secrets
 import socket
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -15,6 +16,9 @@ from api.kinds import KINDS
 from api.settings import Settings
 from engine import jobs
 from engine.database import Database, Unavailable
+from engine.store import Store
+from engine.waves import run_wave
+from solver.effort import Effort
 
 IDLE = 0.3
 """Seconds between looks for a job where there was none."""
@@ -40,6 +44,7 @@ class Working:
         self._threads: list[threading.Thread] = []
         self._name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         self._doing: dict[str, jobs.Work] = {}
+        self._efforts: list[threading.Event] = []
 
     def start(self, workers: int) -> None:
         """Begin, with so many workers for jobs."""
@@ -55,6 +60,8 @@ class Working:
     def stop(self) -> None:
         """End soon: jobs are given back at their next step."""
         self._over.set()
+        for stop in list(self._efforts):
+            stop.set()
         for work in list(self._doing.values()):
             work.stop.set()
         for thread in self._threads:
@@ -62,7 +69,13 @@ class Working:
 
     def tasks(self) -> list[Task]:
         """What the clock asks for."""
-        return [Task("forget", 3600.0, self._forget)]
+        tasks = [
+            Task("forget", 3600.0, self._forget),
+            Task("expire", self._settings.sweep_every, self._expire),
+        ]
+        if self._settings.wave_every:
+            tasks.append(Task("wave", self._settings.wave_every, self._wave))
+        return tasks
 
     def _work(self, worker: str) -> None:
         while not self._over.is_set():
@@ -98,6 +111,30 @@ class Working:
                 log.warning("database away", task=task.name)
             except Exception:
                 log.exception("bug", task=task.name)
+
+    def _expire(self, at: int) -> None:
+        """End holds and orders whose time is up."""
+        Store(self._database).expire(at)
+
+    def _wave(self, at: int) -> None:
+        """Decide all that is not released anew."""
+        effort = Effort(seconds=self._settings.wave_seconds)
+        self._efforts.append(effort.stop)
+        try:
+            if self._over.is_set():
+                return
+            done = run_wave(self._database, at, worker=self._name, effort=effort, timer=time.perf_counter)
+        except Exception:
+            self._count_wave("failed")
+            raise
+        finally:
+            self._efforts.remove(effort.stop)
+        self._count_wave("done")
+        log.info("wave", wave=done.id, orders=done.orders, changed=done.changed, gap=round(done.gap, 5))
+
+    def _count_wave(self, state: str) -> None:
+        if self._metrics:
+            self._metrics.waves.labels(state).inc()
 
     def _forget(self, at: int) -> None:
         """Forget answers that were kept long enough."""

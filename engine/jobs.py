@@ -123,15 +123,19 @@ class Work:
             raise Lost(self.job.id)
 
     @contextmanager
-    def beating(self) -> Iterator[None]:
-        """Keep the lease while one long step is done."""
+    def beating(self, stop: threading.Event | None = None) -> Iterator[None]:
+        """Keep the lease while one long step is done; `stop` is set where the job is not to be done any more."""
         over = threading.Event()
 
         def beat() -> None:
-            while not over.wait(LEASE / 3000):
+            while not over.wait(min(1.0, LEASE / 3000)):
+                if stop is not None and self.stop.is_set():
+                    stop.set()
                 try:
                     self.beat()
                 except Lost:
+                    if stop is not None:
+                        stop.set()
                     return
                 except Unavailable:
                     continue

@@ -264,10 +264,12 @@ def orders(
                              "placed_from": placed_from, "placed_until": placed_until}  # fmt: skip
     tests = {"state": "o.state = :state", "channel": "o.channel = :channel", "external_id": "o.external_id = :external_id",
              "placed_from": "o.placed_at >= :placed_from", "placed_until": "o.placed_at < :placed_until"}  # fmt: skip
-    given = {name: value for name, value in asked.items() if value is not None}
+    given: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
     where = " AND ".join(["o.no < :before", *(tests[name] for name in given)])
     sql = f"SELECT {_ORDER} FROM orders o WHERE {where} ORDER BY o.no DESC LIMIT :limit"
-    return [_order(row, OrderSeen) for row in tx.all(sql, before=LAST if before is None else before, limit=limit, **given)]
+    return [
+        _order(row, OrderSeen) for row in tx.all(sql, before=LAST if before is None else before, limit=limit, **given)
+    ]
 
 
 def order(tx: Tx, id: str) -> OrderWhole:
@@ -332,7 +334,7 @@ def consignments(
     tx: Tx, before: int | None, limit: int, *, node: str = "", state: str = ""
 ) -> list[Numbered[ConsignmentSeen]]:
     """Consignments, the newest first."""
-    given = {name: value for name, value in (("node", node), ("state", state)) if value}
+    given: dict[str, Any] = {name: value for name, value in (("node", node), ("state", state)) if value}
     tests = {"node": "n.id = :node", "state": "k.state = :state"}
     where = " AND ".join(["k.no < :before", *(tests[name] for name in given)])
     sql = f"SELECT {_CONSIGNMENT} WHERE {where} ORDER BY k.no DESC LIMIT :limit"
@@ -376,15 +378,17 @@ def timeline(tx: Tx, order_id: str) -> list[FactSeen]:
     return [_fact(row)[1] for row in rows]
 
 
-def facts(tx: Tx, after: int, limit: int, *, kind: str = "", subject: str = "") -> list[Numbered[FactSeen]]:
-    """The log from a place on, in its order; it ends before what may still get a neighbour with a smaller number."""
-    given = {name: value for name, value in (("kind", kind), ("subject", subject)) if value}
-    tests = [f"{name} = :{name}" for name in given]
+def facts(
+    tx: Tx, after: tuple[int, int] | None, limit: int, *, kind: str = "", subject: str = ""
+) -> list[tuple[tuple[int, int], FactSeen]]:
+    """The log from a place on, in the order of `engine.log`, perhaps only of a kind or about one subject."""
+    given: dict[str, Any] = {name: value for name, value in (("kind", kind), ("subject", subject)) if value}
+    tests = ["(tx, no) > (:tx, :no)", *(f"{name} = :{name}" for name in given)]
     if tx.dialect == "postgresql":
         tests.append("tx < pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
-    where = " AND ".join(["no > :after", *tests])
-    sql = f"SELECT no, id, kind, at, subject, by, payload FROM fact WHERE {where} ORDER BY no LIMIT :limit"
-    return [_fact(row) for row in tx.all(sql, after=after, limit=limit, **given)]
+    sql = f"SELECT tx, no, id, kind, at, subject, by, payload FROM fact WHERE {' AND '.join(tests)} ORDER BY tx, no LIMIT :limit"
+    rows = tx.all(sql, tx=after[0] if after else -1, no=after[1] if after else 0, limit=limit, **given)
+    return [((row[0], row[1]), _fact(row[1:])[1]) for row in rows]
 
 
 def _fact(row: tuple[Any, ...]) -> Numbered[FactSeen]:
@@ -399,7 +403,7 @@ def stock(
     tx: Tx, after: tuple[int, int] | None, limit: int, *, sku: str = "", node: str = ""
 ) -> list[tuple[tuple[int, int], StockSeen]]:
     """Stock by SKU and node, each with its two numbers."""
-    given = {name: value for name, value in (("sku", sku), ("node", node)) if value}
+    given: dict[str, Any] = {name: value for name, value in (("sku", sku), ("node", node)) if value}
     tests = {"sku": "s.id = :sku", "node": "n.id = :node"}
     where = " AND ".join(
         ["(t.sku_no > :sku_no OR (t.sku_no = :sku_no AND t.node_no > :node_no))", *(tests[name] for name in given)]
@@ -440,7 +444,7 @@ def hold(tx: Tx, id: str) -> HoldSeen:
 
 def inbound(tx: Tx, after: str, limit: int, *, sku: str = "", node: str = "") -> list[InboundSeen]:
     """What is to come, by id."""
-    given = {name: value for name, value in (("sku", sku), ("node", node)) if value}
+    given: dict[str, Any] = {name: value for name, value in (("sku", sku), ("node", node)) if value}
     tests = {"sku": "s.id = :sku", "node": "n.id = :node"}
     where = " AND ".join(["i.id > :after", *(tests[name] for name in given)])
     rows = tx.all(

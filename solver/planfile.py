@@ -100,6 +100,11 @@ def read_prices(path: str | Path, problem: Problem) -> tuple[Floats, Floats]:
 
 def write_plan(path: str | Path, problem: Problem, plan: Plan) -> None:
     """Write a plan: parcels by order, node and service, lines by number, so that equal plans give equal files."""
+    write_bytes(path, plan_bytes(problem, plan))
+
+
+def plan_bytes(problem: Problem, plan: Plan) -> bytes:
+    """What the file of a plan holds."""
     file = PlanFile(
         format="plan/1",
         parcels=_write_parcels(problem, plan),
@@ -112,7 +117,7 @@ def write_plan(path: str | Path, problem: Problem, plan: Plan) -> None:
         seed=UNSET if plan.seed is None else plan.seed,
         prices=_write_prices(problem, plan),
     )
-    write_bytes(path, msgspec.json.encode(file))
+    return msgspec.json.encode(file)
 
 
 def _check_status(file: PlanFile) -> None:

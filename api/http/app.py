@@ -47,24 +47,10 @@ def make_app(settings: Settings, database: Database | None = None, clock: Callab
     clock
         Milliseconds since 1970-01-01 UTC.
     """
-    ours = database or Database(settings.database_url, settings.connections)
-    service = Service(settings, ours, clock)
-
-    @asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        service.start()
-        try:
-            yield
-        finally:
-            await service.stop()
-            if database is None:
-                ours.close()
-
     app = FastAPI(
-        title="allot", version=version(), lifespan=lifespan, openapi_url="/openapi.json", docs_url=None, redoc_url=None,
-        redirect_slashes=False,
+        title="allot", version=version(), lifespan=_lifespan, openapi_url="/openapi.json", docs_url=None,
+        redoc_url=None, redirect_slashes=False,
     )  # fmt: skip
-    app.state.service, app.state.metrics = service, Metrics()
     for router in ROUTERS:
         app.include_router(router, prefix="/v1")
     app.include_router(health.router)
@@ -72,7 +58,27 @@ def make_app(settings: Settings, database: Database | None = None, clock: Callab
         app.add_exception_handler(kind, _expected)
     app.add_middleware(Front)
     app.openapi = lambda: description.describe(app)  # type: ignore[method-assign]
+    furnish(app, settings, database, clock)
     return app
+
+
+def furnish(app: FastAPI, settings: Settings, database: Database | None, clock: Callable[[], int]) -> None:
+    """Give an application what it works with."""
+    ours = database or Database(settings.database_url, settings.connections)
+    app.state.service, app.state.metrics = Service(settings, ours, clock), Metrics()
+    app.state.closes = ours if database is None else None
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    service: Service = app.state.service
+    service.start()
+    try:
+        yield
+    finally:
+        await service.stop()
+        if app.state.closes is not None:
+            app.state.closes.close()
 
 
 async def _expected(request: Request, error: Exception) -> Response:

@@ -7,10 +7,9 @@ inside milliseconds are RFC 3339 outside, days are ISO 8601, and cents are money
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from math import floor
-from typing import Annotated, Any, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
-from pydantic import WithJsonSchema
 
 from api.http import values
 from engine.facts import Fact
@@ -145,7 +144,11 @@ def show(value: Any, currency: str) -> Any:
 
 
 def _name(inside: str) -> str:
-    return inside.removesuffix("_cents") if inside.endswith("_cents") and inside not in MONEY else MONEY.get(inside, inside)
+    return (
+        inside.removesuffix("_cents")
+        if inside.endswith("_cents") and inside not in MONEY
+        else MONEY.get(inside, inside)
+    )
 
 
 def _shown(name: str, value: Any, currency: str) -> Any:
@@ -225,7 +228,9 @@ class _Schemas:
             return schema
         if "$ref" in schema:
             return self.of(self._parts[schema["$ref"]])
-        made = {name: self.of(value) for name, value in schema.items() if name not in ("title", "default", "properties")}
+        made = {
+            name: self.of(value) for name, value in schema.items() if name not in ("title", "default", "properties")
+        }
         if "pattern" in made:
             made["pattern"] = made["pattern"].replace(r"\Z", "$")
         if "properties" in schema:
@@ -261,14 +266,3 @@ class _Schemas:
         if self._shown and name.endswith("_cents"):
             return _PRICE_SCHEMA
         return MONEY_SCHEMA if name in MONEY else None
-
-
-def body_of(kind: type[msgspec.Struct], *given: str, example: Mapping[str, Any]) -> Any:
-    """The type of a body: any object for FastAPI, the struct's own schema for the description.
-
-    Parameters
-    ----------
-    given
-        Fields that the address says.
-    """
-    return Annotated[dict[str, Any], WithJsonSchema({**schema_of(kind, *given), "examples": [dict(example)]})]

@@ -84,10 +84,11 @@ def _add(router: APIRouter, one: Recording) -> None:
 
     endpoint.__doc__ = one.kind.__doc__
     endpoint.__name__ = one.operation
-    body = edge.body_of(one.kind, *given, example=one.example)
+    schema = {**edge.schema_of(one.kind, *given), "examples": [dict(one.example)]}
+    body = Annotated[dict[str, Any], Body(json_schema_extra=schema)]
     parameters = [
         Parameter("call", Parameter.KEYWORD_ONLY, annotation=Called),
-        Parameter("body", Parameter.KEYWORD_ONLY, annotation=Annotated[body, Body()],
+        Parameter("body", Parameter.KEYWORD_ONLY, annotation=body,
                   default={} if optional else Parameter.empty),
         *(Parameter(name, Parameter.KEYWORD_ONLY, annotation=path_of(one.named[name])) for name in named),
     ]  # fmt: skip

@@ -6,7 +6,9 @@ import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 from typing import Annotated, Any, TypeVar, cast
+from weakref import WeakSet
 
 from fastapi import Depends, Request
 from limits import RateLimitItem, parse
@@ -25,6 +27,7 @@ from engine.capture import Captured, capture
 from engine.catalogue import CURRENCY
 from engine.database import Database, Tx
 from engine.facts import Fact, OrderPlaced
+from solver.effort import Effort
 from solver.refusal import Refusal
 
 T = TypeVar("T")
@@ -61,6 +64,7 @@ class Service:
         )
         self.batchers: list[Batcher[Any, Any]] = [self._takes, self._finishes, self._captures]
         self._keys: dict[str, tuple[Key | None, float]] = {}
+        self._efforts: WeakSet[Event] = WeakSet()
         self._currency: str | None = None
         self._limiter = FixedWindowRateLimiter(MemoryStorage())
         self.rate, self.failed_rate = parse(settings.rate), parse(settings.failed_rate)
@@ -141,6 +145,20 @@ class Service:
         if self._currency is None:
             self._currency = await self.read(reads.currency)
         return self._currency or CURRENCY
+
+    def effort(self, seconds: float) -> Effort:
+        """What deciding may spend: so long, or until the process is to end."""
+        effort = Effort(seconds=seconds)
+        self._efforts.add(effort.stop)
+        if self.draining:
+            effort.stop.set()
+        return effort
+
+    def drain(self) -> None:
+        """Be ready for nothing new, and let what is being decided come to its end."""
+        self.draining = True
+        for stop in list(self._efforts):
+            stop.set()
 
     def forget_keys(self) -> None:
         """Look every key up again: one was revoked here."""

@@ -1,7 +1,7 @@
 """The routes, by what they are about."""
 
-from api.http.routes import jobs, keys
+from api.http.routes import consignments, deciding, jobs, keys, network, orders, stock
 
-ROUTERS = (keys.router, jobs.router)
+ROUTERS = tuple(module.router for module in (orders, consignments, stock, deciding, network, jobs, keys))
 
 __all__ = ["ROUTERS"]

@@ -64,7 +64,9 @@ def _seen(tx: Tx, kind: _Kind, ids: Sequence[str]) -> list[dict[str, Any]]:
     if kind.table == "service":
         found = [
             {"id": id, **entries.decoded(card)}
-            for id, card in tx.all("SELECT t.id, t.card FROM {rows} JOIN service t ON t.id = rows.id", Rows(id=list(ids)))
+            for id, card in tx.all(
+                "SELECT t.id, t.card FROM {rows} JOIN service t ON t.id = rows.id", Rows(id=list(ids))
+            )
         ]
     else:
         found = [msgspec.to_builtins(entry) for entry in entries.read_entries(tx, kind.table, ids)]

@@ -15,13 +15,21 @@ from api.http.problems import Refused
 from api.http.recorded import Recording, record
 from api.http.routes import jobs as job_routes
 from api.http.service import Call, Called, etag
-from api.http.values import PLAIN, Body as Said
-from api.http.values import Json, Moment, Shown
+from api.http.values import PLAIN, Json, Moment, Shown, Text, example
+from api.http.values import Body as Said
 from api.keys import ENGINEER, OPERATOR, PLANNER
 from engine import consignments, jobs, orders, reads
 from engine.capture import Captured
 from engine.database import Tx
-from engine.facts import OrderCancelled, OrderEdited, OrderPlaced, OrderReleased, OrderReviewed, RecipientErased, short_id
+from engine.facts import (
+    OrderCancelled,
+    OrderEdited,
+    OrderPlaced,
+    OrderReleased,
+    OrderReviewed,
+    RecipientErased,
+    short_id,
+)
 from engine.orders import Person
 from engine.reads import DecisionSeen, FactSeen, OrderSeen, OrderWhole
 from solver.refusal import Refusal
@@ -38,6 +46,8 @@ EXAMPLE = {
     "lines": [{"sku": "kettle", "qty": 1, "price": {"amount": 2999, "currency": "EUR"}}],
     "place": {"lat": 52.1, "lon": 5.1, "region": "NL"},
 }
+
+_PLACED = {**edge.schema_of(OrderPlaced, "id"), "examples": [EXAMPLE]}
 
 
 class CapturedSeen(msgspec.Struct, kw_only=True):
@@ -58,7 +68,10 @@ class CapturedSeen(msgspec.Struct, kw_only=True):
     | edge.answers(edge.shown_schema(CapturedSeen), 200, "Seen before"),
 )  # fmt: skip
 @access(*WRITERS, once="may")
-async def place_order(call: Called, body: Annotated[edge.body_of(OrderPlaced, "id", example=EXAMPLE), Body()]) -> Response:  # type: ignore[valid-type, misc]
+async def place_order(
+    call: Called,
+    body: Annotated[dict[str, Any], Body(json_schema_extra=_PLACED)],
+) -> Response:
     """Take an order in, allocate it at once, and promise a day. The same order twice is one order."""
     currency = await call.service.currency()
     captured = await call.service.capture(_order(call, body, currency), call.key.id)
@@ -197,7 +210,9 @@ async def make_job(call: Call, kind: str, given: bytes, settings: Mapping[str, A
     )
 
 
-@router.get("/orders", operation_id="list_orders", response_class=Json, responses=edge.answers(edge.page_schema(OrderSeen)))
+@router.get(
+    "/orders", operation_id="list_orders", response_class=Json, responses=edge.answers(edge.page_schema(OrderSeen))
+)
 @access(*READERS)
 async def list_orders(
     call: Called, request: Request, limit: Limit = 50, after: After = None,
@@ -271,10 +286,10 @@ record(
 class Recipient(Said):
     """A recipient: all that is personal, in one place that can be erased."""
 
-    name: str | None = None
-    address: str | None = None
-    contact: str | None = None
-    model_config = {"json_schema_extra": {"examples": [{"name": "Ann Example", "address": "1 High Street"}]}}
+    name: Text | None = None
+    address: Text | None = None
+    contact: Text | None = None
+    model_config = example(name="Ann Example", address="1 High Street")
 
 
 class Remembered(Shown):
@@ -290,5 +305,3 @@ async def put_recipient(call: Called, recipient: RecipientId, body: Recipient) -
     person = Person(recipient, body.name, body.address, body.contact)
     await call.service.write(lambda tx: orders.remember(tx, [person]))
     return Json({"id": recipient})
-
-

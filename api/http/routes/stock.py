@@ -12,6 +12,8 @@ from api.http.names import NodeId, SkuId
 from api.http.pages import After, Limit, page, read_cursor
 from api.http.problems import Refused
 from api.http.recorded import Recording, record
+from api.http.routes import jobs as job_routes
+from api.http.routes.orders import make_job
 from api.http.service import Called
 from api.http.values import PLAIN, Day, Json, Shown, ShownDay, day
 from api.keys import ENGINEER, NODE, OPERATOR, PLANNER
@@ -114,13 +116,37 @@ _FEED_SCHEMA: dict[str, Any] = {
 
 @router.post("/stock/feed", operation_id="feed_stock", response_model=Feed)
 @access(ENGINEER, size="batch", once="must")
-async def feed_stock(
-    call: Called, body: Annotated[dict[str, Any], Body(json_schema_extra=_FEED_SCHEMA)]
-) -> Response:
+async def feed_stock(call: Called, body: Annotated[dict[str, Any], Body(json_schema_extra=_FEED_SCHEMA)]) -> Response:
     """Take levels of stock from another system. Messages may come twice, late, and in any order: the newest number counts."""
     source, messages = feed_body(body)
     facts = messages_of(call.at, source, messages, await call.service.currency())
     return Json({"data": await call.service.write(lambda tx: feed.report(tx, facts, call.key.id))})
+
+
+@router.post(
+    "/stock/feed/import", operation_id="import_stock", status_code=202, response_model=job_routes.ShownJob,
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/x-ndjson": {
+                    "schema": {"type": "string"},
+                    "example": '{"sku": "kettle", "node": "near", "sequence": 8, "units": 41}\n',
+                },
+                "text/csv": {"schema": {"type": "string"}, "example": "sku,node,sequence,units\nkettle,near,9,42\n"},
+            },
+        }
+    },
+)  # fmt: skip
+@access(ENGINEER, size="import", once="must", media=("application/x-ndjson", "text/csv"))
+async def import_stock(
+    call: Called, request: Request,
+    source: Annotated[str, Query(min_length=1, max_length=100, pattern=PLAIN, examples=["wms"])],
+) -> Response:  # fmt: skip
+    """Take many levels of stock as a job: one message a line."""
+    form = "csv" if request.headers.get("content-type", "").startswith("text/csv") else "ndjson"
+    settings = {"format": form, "source": source, "currency": await call.service.currency()}
+    return await make_job(call, "import_stock", await request.body(), settings)
 
 
 def feed_body(body: dict[str, Any]) -> tuple[str, list[Any]]:
@@ -136,7 +162,9 @@ def feed_body(body: dict[str, Any]) -> tuple[str, list[Any]]:
     return source, messages
 
 
-@router.get("/stock", operation_id="list_stock", response_class=Json, responses=edge.answers(edge.page_schema(StockSeen)))
+@router.get(
+    "/stock", operation_id="list_stock", response_class=Json, responses=edge.answers(edge.page_schema(StockSeen))
+)
 @access(*READERS)
 async def list_stock(
     call: Called, request: Request, limit: Limit = 100, after: After = None, sku: SomeId | None = None,
@@ -229,7 +257,9 @@ async def get_availability(
             raise Refusal("channel", f"there is no channel {channel!r}", "unknown_channel")
         days = None if by is None else [max(by, call.at // 86_400_000)]
         wanted = np.array([catalogue.sku_at[sku]], dtype=np.int64)
-        return _available(catalogue, available_to_promise(tx, catalogue, wanted, call.at, channel=channel, days=days), sku)
+        return _available(
+            catalogue, available_to_promise(tx, catalogue, wanted, call.at, channel=channel, days=days), sku
+        )
 
     return Json(await call.service.read(read))
 

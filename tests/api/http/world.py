@@ -1,0 +1,92 @@
+"""The example network of the API's description, made over the API itself: nodes, kettles, and orders in every state."""
+
+from typing import Any
+
+from engine.facts import order_id
+from tests.api.http.conftest import Desk
+
+WEEK = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+GROUND = {
+    "zone_km": [300.0, 6000.0], "steps_g": [2000, 30000], "cents": [[600, 900], [1400, 2600]],
+    "over_cents_per_kg": [10, 20], "transit_days": [1, 4],
+}  # fmt: skip
+
+
+def node(kind: str, lat: float, lon: float, **more: Any) -> dict[str, Any]:
+    costs = {"parcel_cents": 150, "line_cents": 20, "unit_cents": 5}
+    return {"kind": kind, "lat": lat, "lon": lon, "calendar": "daily", "cut_off_minute": 900, **costs, **more}
+
+
+def done(answer: Any, *statuses: int) -> Any:
+    assert answer.status_code in (statuses or (200, 201)), (answer.request.url, answer.text)
+    return answer.json()
+
+
+def put(desk: Desk, path: str, body: dict[str, Any]) -> None:
+    done(desk.ask("PUT", f"/v1/{path}", json=body))
+
+
+def order(external_id: str, qty: int = 1, **more: Any) -> dict[str, Any]:
+    place = {} if "pickup" in more else {"place": {"lat": 52.1, "lon": 5.1, "region": "NL"}}
+    return {"channel": "web", "external_id": external_id, "lines": [{"sku": "kettle", "qty": qty}], **place, **more}
+
+
+def furnish(desk: Desk, kettles: int = 200) -> None:
+    """The network and its stock."""
+    put(desk, "calendars/daily", {"open_weekdays": WEEK})
+    put(desk, "services/ground", GROUND)
+    put(desk, "nodes/near", node("warehouse", 52.0, 5.0))
+    put(desk, "nodes/far", node("warehouse", 48.1, 11.5))
+    put(desk, "nodes/shop", node("store", 52.3, 4.9, collects=True))
+    put(desk, "skus/kettle", {"weight_g": 1100})
+    put(desk, "skus/cup", {"weight_g": 300})
+    put(desk, "skus/tea-set", {"weight_g": 1900, "parts": {"kettle": 1, "cup": 2}})
+    put(desk, "channels/web", {"safety": 0})
+    for name in ("near", "far", "shop"):
+        received = {"sku": "kettle", "node": name, "units": kettles}
+        done(desk.post("/v1/stock/receipts", received, once=f"receive {name}"))
+
+
+def release(desk: Desk, external_id: str, **more: Any) -> str:
+    """Place and release an order of one kettle; gives its consignment."""
+    placed = done(desk.post("/v1/orders", order(external_id, **more)))
+    done(desk.post(f"/v1/orders/{placed['id']}/release", {}, once=f"release {external_id}"))
+    (consignment,) = done(desk.get(f"/v1/orders/{placed['id']}"))["consignments"]
+    return str(consignment["id"])
+
+
+def step(desk: Desk, consignment: str, what: str) -> None:
+    done(desk.post(f"/v1/consignments/{consignment}/{what}", {}, once=f"{what} {consignment}"))
+
+
+def fill(desk: Desk) -> dict[str, str]:
+    """Everything that the examples name; gives the real ids of those that cannot be chosen."""
+    furnish(desk)
+    done(desk.post("/v1/orders", order("W-1000")))
+    done(desk.post("/v1/orders", order("W-1000-review", review=True)))
+    released, picked, shipped = (release(desk, f"W-con-{n}") for n in range(3))
+    pickup = release(desk, "W-con-pickup", pickup=["shop"])
+    step(desk, picked, "pick")
+    step(desk, shipped, "ship")
+    held = {
+        "id": "hold-example",
+        "channel": "web",
+        "until": "2030-01-01T00:00:00Z",
+        "units": [{"sku": "kettle", "units": 1}],
+    }
+    done(desk.post("/v1/holds", held, once="hold"))
+    inbound = {"sku": "kettle", "node": "near", "inbound": "po-example", "units": 50, "due_day": "2030-01-07"}
+    done(desk.post("/v1/inbound", inbound, once="inbound"))
+    aside = {"sku": "kettle", "node": "near", "units": 5, "state": "damaged"}
+    done(desk.post("/v1/stock/set-asides", aside, once="aside"))
+    put(desk, "recipients/cus-example", {"name": "Ann Example"})
+    key = done(desk.post("/v1/keys", {"name": "example", "scopes": ["operator"]}))["id"]
+    wave = done(desk.post("/v1/waves", {"policy": "cheapest", "seconds": 1.0}))["id"]
+    sent = {"Content-Type": "text/csv"}
+    lines = "channel,external_id,sku,qty,lat,lon\nweb,W-3001,kettle,1,52.1,5.1\n"
+    job = done(desk.ask("POST", "/v1/orders/import", content=lines, headers=sent), 202)["id"]
+    return {
+        "ord_example": order_id("web", "W-1000"), "ord_in_review": order_id("web", "W-1000-review"),
+        "con_example": released, "con_picked": picked, "con_shipped": shipped, "con_pickup": pickup,
+        "key_example": key, "wav_example": wave, "job_example": job,
+    }  # fmt: skip
