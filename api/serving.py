@@ -65,6 +65,15 @@ def reached(act: Callable[[], Any], settings: Settings) -> Any:
         raise Refusal(settings.shown_url, f"cannot be reached: {why}", "unreachable") from error
 
 
+def warm_up() -> None:
+    """Have what decides in memory before anybody asks: compiled, which takes a minute or two the first time."""
+    from api.progress import following
+    from solver import kernels
+
+    with following("getting ready (a minute or two the first time)"):
+        kernels.warm_up()
+
+
 def first_key(database: Database) -> str | None:
     """An admin key where there is no key yet: shown once, to whoever starts the first."""
 
@@ -106,6 +115,7 @@ class Server(uvicorn.Server):
 
 def serve(settings: Settings, listening: Callable[[str], None]) -> None:
     """Serve until SIGTERM or Ctrl-C; then finish what was begun."""
+    warm_up()
     set_up_logs(settings.log_level)
     with Database(settings.database_url, settings.connections) as database:
         app = make_app(settings, database)
@@ -126,6 +136,7 @@ def serve(settings: Settings, listening: Callable[[str], None]) -> None:
 
 def work(settings: Settings, workers: int, began: Callable[[], None]) -> None:
     """Do jobs and what the clock asks for, until SIGTERM or Ctrl-C."""
+    warm_up()
     set_up_logs(settings.log_level)
     over = threading.Event()
     before = {
