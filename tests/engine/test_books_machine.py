@@ -15,6 +15,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from engine.capture import capture
+from engine.entries import ServiceEntry, put_services
 from engine.facts import (
     ChannelStockSet,
     ConsignmentFact,
@@ -50,6 +52,8 @@ from engine.facts import (
     StockTransferred,
 )
 from engine.store import Store
+from engine.waves import run_wave
+from solver.effort import Effort
 from solver.refusal import Refusal
 from tests.engine.shop import MINUTE, NOON, open_shop, settle
 
@@ -67,6 +71,10 @@ STEPS = (
     Picked, Packed, Shipped, ReadyForPickup, Delivered, Delivered, ConsignmentRejected, ShortPicked, ShortPicked,
     ReturnReceived, ReturnReceived,
 )  # fmt: skip
+SERVICES = [
+    ServiceEntry(id=name, zone_km=[500.0], steps_g=[5000], cents=[[cents]], over_cents_per_kg=[10], transit_days=[days])
+    for name, cents, days in (("post", 300, 2), ("van", 700, 1))
+]
 
 
 class Shop(RuleBasedStateMachine):
@@ -76,6 +84,7 @@ class Shop(RuleBasedStateMachine):
         super().__init__()
         self.store = Store(url)
         open_shop(self.store.database)
+        self.store.database.write(lambda tx: put_services(tx, SERVICES, NOON))
         self.now, self.count = NOON, 0
         self.orders: list[str] = []
         self.holds: list[str] = []
@@ -196,18 +205,21 @@ class Shop(RuleBasedStateMachine):
     @rule(
         lines=wanted, channel=st.sampled_from(("web", "market")), use_hold=st.booleans(), index=which,
         review=st.integers(0, 5), cancel_in=st.one_of(st.none(), st.integers(1, 15)), pickup=st.booleans(),
-        far=st.integers(0, 3),
+        far=st.integers(0, 3), captured=st.booleans(),
     )  # fmt: skip
     def place(
         self, lines: list[tuple[str, int]], channel: str, use_hold: bool, index: int, review: int,
-        cancel_in: int | None, pickup: bool, far: int,
+        cancel_in: int | None, pickup: bool, far: int, captured: bool,
     ) -> None:  # fmt: skip
         fact = self.order(
             lines, channel, pickup=("store",) if pickup else (), review=review == 0,
             cancel_at=None if cancel_in is None else self.now + cancel_in * MINUTE,
             hold=self.of(self.holds, index) if use_hold and self.holds else None,
         )  # fmt: skip
-        (answer,) = self.do(lambda: self.store.place([fact]))
+        if captured:
+            (answer,) = [one.placed for one in self.do(lambda: capture(self.store.database, [fact], fact.at))]
+        else:
+            (answer,) = self.do(lambda: self.store.place([fact]))
         if answer.outcome == "new":
             self.orders.append(answer.id)
             self.go_far(answer.id, "post", None, far)
@@ -271,6 +283,13 @@ class Shop(RuleBasedStateMachine):
                         free[part, node] -= units * each
                     entry = (number, node, units)
                     self.store.database.write(lambda tx, e=entry: settle(tx, order, e, service=service))
+
+    @rule(policy=st.sampled_from(("joint", "cheapest")))
+    def wave(self, policy: str) -> None:
+        """Decide everything anew that is not released."""
+        worker = self.new_id()
+        self.last = None
+        run_wave(self.store.database, self.now, worker=worker, policy=policy, effort=Effort(seconds=1))
 
     # --- consignments -------------------------------------------------------------------------------------------
 
