@@ -104,7 +104,7 @@ def _lock_stock_of(tx: Tx, snapshot: Snapshot) -> None:
     """Lock all that these orders could take, in the order that everybody keeps: what is read now is there at the commit."""
     if tx.dialect == "postgresql" and len(snapshot.stock.sku):
         tx.all(
-            "SELECT 1 FROM stock WHERE sku_no IN (SELECT no FROM {rows}) ORDER BY sku_no, node_no FOR UPDATE",
+            "SELECT 1 FROM stock WHERE sku_no IN (SELECT no FROM {rows}) ORDER BY sku_no, node_no FOR NO KEY UPDATE",
             Rows(no=snapshot.catalogue.sku_no[np.unique(snapshot.stock.sku)]),
         )
 

@@ -33,7 +33,7 @@ def lock_orders(tx: Tx, order_no: Iterable[int]) -> list[int]:
         return []
     found = tx.all(
         "SELECT o.no FROM {rows} JOIN orders o ON o.no = rows.no ORDER BY o.no"
-        + (" FOR UPDATE OF o" if tx.locking else ""),
+        + (" FOR NO KEY UPDATE OF o" if tx.locking else ""),
         Rows(no=numbers),
     )
     return [no for (no,) in found]
@@ -130,7 +130,7 @@ def plan_work(tx: Tx, node_no: Column, day: Column, parcels: Column, units: Colu
     if tx.locking:
         tx.all(
             "SELECT d.day FROM {rows} JOIN node_day d ON d.node_no = rows.node_no AND d.day = rows.day "
-            "ORDER BY d.node_no, d.day FOR UPDATE OF d",
+            "ORDER BY d.node_no, d.day FOR NO KEY UPDATE OF d",
             Rows(node_no=[node for node, _ in keys], day=[day for _, day in keys]),
         )
     tx.run(

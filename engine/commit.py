@@ -145,7 +145,7 @@ def commit(tx: Tx, proposal: Proposal, at: int) -> Committed:
 
 def _read(tx: Tx, proposal: Proposal) -> tuple[Bools, _Had]:
     """Lock the orders, say which are as they were when the decision was made, and what those have."""
-    of = " FOR UPDATE OF orders" if tx.dialect == "postgresql" else ""
+    of = " FOR NO KEY UPDATE OF orders" if tx.dialect == "postgresql" else ""
     rows = Rows(i=np.arange(len(proposal.order_no)), no=proposal.order_no)
     versions, claims, parcels = tx.together(
         Ask(
@@ -215,7 +215,7 @@ def _lock_stock(tx: Tx, proposal: Proposal, had: _Had, active: Bools) -> _Locked
     keys, row = np.unique(np.stack([sku, node]), axis=1, return_inverse=True)
     free, missing = np.zeros(keys.shape[1], dtype=np.int64), False
     if len(sku):
-        of = " FOR UPDATE OF stock" if tx.dialect == "postgresql" else ""
+        of = " FOR NO KEY UPDATE OF stock" if tx.dialect == "postgresql" else ""
         found = tx.ints(
             4,
             "SELECT i, on_hand - reserved - safety_route, missing, sku_no FROM {rows} "
@@ -237,7 +237,7 @@ def _drop_where_nodes_are_full(tx: Tx, proposal: Proposal, had: _Had, active: Bo
     keys, row = np.unique(np.stack([node, day]), axis=1, return_inverse=True)
     row = row.ravel()
     wanted = Rows(i=np.arange(keys.shape[1]), node=keys[0], day=keys[1])
-    of = " FOR UPDATE OF d" if tx.dialect == "postgresql" else ""
+    of = " FOR NO KEY UPDATE OF d" if tx.dialect == "postgresql" else ""
     _, left = tx.together(
         Ask(_MAKE_DAYS, wanted),
         Ask(
@@ -405,7 +405,7 @@ def _counted_work(tx: Tx, proposal: Proposal, had: _Had, moved: Bools) -> list[A
     days = Rows(node=keys[0][some], day=keys[1][some], parcels=counts[0][some], units=counts[1][some])
     lock = Ask(
         "SELECT 1 FROM {rows} JOIN node_day ON node_no = rows.node AND node_day.day = rows.day "
-        "ORDER BY node_no, node_day.day FOR UPDATE OF node_day",
+        "ORDER BY node_no, node_day.day FOR NO KEY UPDATE OF node_day",
         days,
     )
     return [

@@ -49,8 +49,8 @@ class Tx:
 
     @property
     def locking(self) -> str:
-        """` FOR UPDATE` where rows are locked one by one; SQLite has locked everything already."""
-        return " FOR UPDATE" if self.dialect == "postgresql" else ""
+        """` FOR NO KEY UPDATE` where rows are locked one by one; SQLite has locked everything already."""
+        return " FOR NO KEY UPDATE" if self.dialect == "postgresql" else ""
 
     def run(self, sql: str, rows: "Rows | None" = None, **values: Any) -> int:
         """Execute a statement and say how many rows it changed."""

@@ -129,7 +129,7 @@ def expire_holds(tx: Tx, now: int, limit: int = 1000) -> int:
         hold
         for (hold,) in tx.all(
             "SELECT id FROM hold WHERE state = 'held' AND until <= :now ORDER BY id LIMIT :limit"
-            + (" FOR UPDATE SKIP LOCKED" if tx.locking else ""),
+            + (" FOR NO KEY UPDATE SKIP LOCKED" if tx.locking else ""),
             now=now,
             limit=limit,
         )
@@ -180,7 +180,7 @@ def _lock_free(tx: Tx, skus: list[int]) -> _Free:
         "SELECT s.sku_no, s.node_no, s.on_hand - s.reserved - s.safety_sell FROM {rows} "
         "JOIN stock s ON s.sku_no = rows.no JOIN node n ON n.no = s.node_no "
         "WHERE s.on_hand - s.reserved - s.safety_sell > 0 AND NOT n.paused ORDER BY s.sku_no, s.node_no"
-        + (" FOR UPDATE OF s" if tx.locking else ""),
+        + (" FOR NO KEY UPDATE OF s" if tx.locking else ""),
         Rows(no=skus),
     )
     return _Free({(sku, node): units for sku, node, units in found})

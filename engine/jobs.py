@@ -222,7 +222,7 @@ def claim(database: Database, clock: Callable[[], int], worker: str, kinds: Sequ
     """The oldest job that waits for one of these kinds of work, if there is one."""
     at = clock()
     names = ", ".join(f"'{kind}'" for kind in sorted(kinds))
-    skip = " FOR UPDATE SKIP LOCKED" if database.dialect == "postgresql" else ""
+    skip = " FOR NO KEY UPDATE SKIP LOCKED" if database.dialect == "postgresql" else ""
     # nobody looks for work in a transaction that writes unless there is some
     waits = f"(state = 'waiting' OR (state = 'running' AND leased_until < :at)) AND kind IN ({names})"
     with database.read() as tx:

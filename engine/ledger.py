@@ -95,7 +95,7 @@ def lock_stock(
     found = tx.all(
         "SELECT s.sku_no, s.node_no, s.on_hand, s.reserved, s.damaged, s.quarantined FROM {rows} "
         "JOIN stock s ON s.sku_no = rows.sku_no AND s.node_no = rows.node_no ORDER BY s.sku_no, s.node_no"
-        + (" FOR UPDATE OF s" if tx.locking else ""),
+        + (" FOR NO KEY UPDATE OF s" if tx.locking else ""),
         Rows(sku_no=[s for s, _ in pairs], node_no=[n for _, n in pairs]),
     )
     there = {(s, n): (on_hand, reserved, damaged, aside) for s, n, on_hand, reserved, damaged, aside in found}

@@ -195,7 +195,7 @@ def lease_orders(tx: Tx, by: str, now: int, until: int, limit: int, *, unserved_
         Numbers, the most urgent first: by priority, then by when they were placed.
     """
     wanted = "open > 0" if unserved_only else "open + allocated > 0"
-    skip = " FOR UPDATE SKIP LOCKED" if tx.locking else ""
+    skip = " FOR NO KEY UPDATE SKIP LOCKED" if tx.locking else ""
     found = tx.all(
         f"SELECT no FROM orders WHERE {wanted} AND NOT review AND (leased_until IS NULL OR leased_until <= :now) "
         f"AND (cancel_at IS NULL OR cancel_at > :now) ORDER BY priority, placed_at, no LIMIT :limit{skip}",

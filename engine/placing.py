@@ -183,7 +183,7 @@ def _lock_holds(tx: Tx, holds: list[str]) -> dict[str, _Hold]:
         hold: _Hold(hold, channel, state, until, {})
         for hold, channel, state, until in tx.all(
             "SELECT h.id, h.channel, h.state, h.until FROM {rows} JOIN hold h ON h.id = rows.id ORDER BY h.id"
-            + (" FOR UPDATE OF h" if tx.locking else ""),
+            + (" FOR NO KEY UPDATE OF h" if tx.locking else ""),
             Rows(id=holds),
         )
     }

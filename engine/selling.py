@@ -175,7 +175,7 @@ def _lock_skus(tx: Tx, skus: list[int]) -> dict[int, int]:
         return {}
     found = tx.all(
         "SELECT s.no, s.presold FROM {rows} JOIN sku s ON s.no = rows.no ORDER BY s.no"
-        + (" FOR UPDATE OF s" if tx.locking else ""),
+        + (" FOR NO KEY UPDATE OF s" if tx.locking else ""),
         Rows(no=skus),
     )
     return dict(found)
@@ -196,7 +196,7 @@ def _lock_channel_stock(
             (channel, sku): units
             for channel, sku, units in tx.all(
                 "SELECT c.channel, c.sku_no, c.allotment - c.sold " + wanted + "WHERE c.allotment IS NOT NULL "
-                "ORDER BY c.channel, c.sku_no" + (" FOR UPDATE OF c" if tx.locking else ""),
+                "ORDER BY c.channel, c.sku_no" + (" FOR NO KEY UPDATE OF c" if tx.locking else ""),
                 pairs,
             )
         }

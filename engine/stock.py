@@ -382,7 +382,7 @@ def _free_victims(tx: Tx, at: int, ref: str, victims: Sequence[_Victim]) -> None
 
 def _lock_holds(tx: Tx, holds: set[str]) -> None:
     if holds and tx.locking:
-        tx.all("SELECT h.id FROM {rows} JOIN hold h ON h.id = rows.id ORDER BY h.id FOR UPDATE OF h",
+        tx.all("SELECT h.id FROM {rows} JOIN hold h ON h.id = rows.id ORDER BY h.id FOR NO KEY UPDATE OF h",
                Rows(id=sorted(holds)))  # fmt: skip
 
 

@@ -278,7 +278,7 @@ def _set_values(tx: Tx, sku: Ints, node: Ints, worth: Ints) -> None:
     if tx.dialect == "postgresql":
         tx.all(
             "SELECT 1 FROM stock JOIN {rows} ON sku_no = sku AND node_no = node WHERE value_cents <> worth "
-            "ORDER BY sku_no, node_no FOR UPDATE OF stock",
+            "ORDER BY sku_no, node_no FOR NO KEY UPDATE OF stock",
             rows,
         )
     tx.run(
