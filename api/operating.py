@@ -18,14 +18,17 @@ Url = Annotated[
         show_default=False,
     ),
 ]
+export_app = typer.Typer(name="export", help="Write out what happened.", no_args_is_help=True)
 keys_app = typer.Typer(name="keys", help="Make, list and revoke API keys.", no_args_is_help=True)
 
 
 def register(app: typer.Typer) -> None:
     """Add these commands to the command line."""
-    for command in (serve, worker, migrate, backup, restore):
+    for command in (serve, worker, migrate, fsck, backup, restore):
         app.command()(command)
+    app.command("load-sample")(load_a_sample)
     app.add_typer(keys_app)
+    app.add_typer(export_app)
 
 
 def _settings(**given: Any) -> "Settings":
@@ -121,10 +124,115 @@ def restore(
     if not settings.embedded:
         serving.check_current(settings)
     rows = backups.restore(settings, file)
+    found = _findings(settings)
     if json:
-        show.as_json({"file": str(file), "rows": rows})
+        show.as_json({"file": str(file), "rows": rows, "ok": not found, "findings": found})
     else:
         _say(f"{sum(rows.values()):,} rows restored into {settings.shown_url}")
+    _end_by(found, json)
+
+
+def fsck(database: Url = None, json: Json = False) -> None:
+    """Check that all books balance: stock is its movements, claims are reserved, every unit is somewhere. Exit 1 if not."""
+    from api import serving, show
+
+    settings = _settings(database_url=database)
+    serving.check_current(settings)
+    found = _findings(settings)
+    if json:
+        show.as_json({"ok": not found, "findings": found})
+    elif not found:
+        show.line("all books balance")
+    _end_by(found, json)
+
+
+def _findings(settings: "Settings") -> list[str]:
+    from engine.books import fsck as proven
+    from engine.database import Database
+
+    with Database(settings.database_url, settings.connections) as opened, opened.read() as tx:
+        return [str(finding) for finding in proven(tx)]
+
+
+def _end_by(found: list[str], json: bool) -> None:
+    """Name what does not balance, and end with the exit code that says so."""
+    from api import show
+
+    if not json:
+        for finding in found:
+            show.line(finding)
+    if found:
+        raise typer.Exit(1)
+
+
+def load_a_sample(
+    database: Url = None,
+    orders: Annotated[int, typer.Option(min=1, max=1_000_000, help="Orders.")] = 3000,
+    skus: Annotated[int, typer.Option(min=10, max=100_000, help="SKUs.")] = 1000,
+    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="The same seed makes the same shop.")] = 0,
+    json: Json = False,
+) -> None:
+    """Put a made-up shop into the database: nodes, catalogue, stock, and orders that wait for a wave. Twice is once."""
+    from dataclasses import asdict
+
+    from api import serving, show
+    from api.http.service import now
+    from api.progress import counting
+    from engine.database import Database
+    from simulation.sample import load_sample
+
+    settings = _settings(database_url=database)
+    serving.prepare(settings)
+    with (
+        Database(settings.database_url, settings.connections) as opened,
+        counting("loading") as progress,
+    ):
+        loaded = load_sample(
+            opened, now(), seed=seed, orders=orders, skus=skus,
+            told=lambda done, total: progress("loading orders", done, total),
+        )  # fmt: skip
+    if json:
+        show.as_json(asdict(loaded))
+    else:
+        _say(
+            f"{loaded.nodes} nodes, {loaded.skus:,} SKUs, {loaded.stock_units:,} units and {loaded.orders:,} orders "
+            f"({loaded.new:,} new, {loaded.refused:,} refused) are in {settings.shown_url}"
+        )
+
+
+@export_app.command("history")
+def export_past(
+    out: Annotated[Path, typer.Option(metavar="HISTORY", help="Folder to write.", show_default=False)],
+    database: Url = None,
+    form: Annotated[str, typer.Option("--format", metavar="FORMAT", help="csv or parquet.")] = "csv",
+    json: Json = False,
+) -> None:
+    """Write what happened as a history that `allot replay` reads. Nothing personal is in it."""
+    from api import outputs, serving, show
+    from api.http.service import now
+    from api.progress import counting
+    from engine.database import Database
+    from simulation.export import export_history
+    from solver.refusal import Refusal
+
+    if form not in ("csv", "parquet"):
+        raise Refusal("--format", f"{form!r} is neither csv nor parquet", "bad_option")
+    settings = _settings(database_url=database)
+    serving.check_current(settings)
+    folder = outputs.make_folder(out)
+    with (
+        Database(settings.database_url, settings.connections) as opened,
+        opened.read() as tx,
+        counting("exporting") as progress,
+    ):
+        history = export_history(
+            tx, folder, now(), tables="parquet" if form == "parquet" else "csv",
+            told=lambda orders: progress("exporting orders", orders, 0),
+        )  # fmt: skip
+    if json:
+        show.as_json({"folder": str(folder), "orders": history.orders})
+    else:
+        _say(f"{history.orders:,} orders written to {folder}")
 
 
 @keys_app.command("create")

@@ -68,7 +68,9 @@ class Batcher(Generic[Asked, Answer]):
             try:
                 answers = await loop.run_in_executor(self._thread, self._work, [asked for asked, _ in gathered])
                 assert len(answers) == len(gathered), "an answer for each"
-            except Exception as error:
+            except asyncio.CancelledError:
+                raise
+            except BaseException as error:  # nobody may wait for ever, whatever it was
                 answers = [error] * len(gathered)
             for (_, waiting), answer in zip(gathered, answers, strict=True):
                 self._asked.task_done()

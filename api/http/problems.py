@@ -127,7 +127,7 @@ def told(error: Exception, request_id: str | None, named: Container[str] = ()) -
         errors = [] if error.pointer is None else [_fault(error.pointer, error.code, error.detail)]
         return problem(STATUSES.get(error.code, 422), error.code, error.detail, request_id, errors, error.headers)
     if isinstance(error, Refusal):
-        missing = error.code.startswith("unknown_") and error.place in named
+        missing = error.place in named and error.code.startswith("unknown_") and error.code != "unknown_field"
         status = 404 if missing else status_of(error.code)
         return problem(status, error.code, str(error), request_id, [refusal(error)])
     if isinstance(error, RequestValidationError):

@@ -1,10 +1,17 @@
 """One effect and one answer for a request, however often it is sent."""
 
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
 import pytest
 
 from api.http import idempotency
+from api.http.door import REPLAYED
 from api.http.idempotency import Answered, Asked, Taken
-from engine.database import Database
+from engine.database import Database, Unavailable
+from tests.api.http.conftest import Desk, opened
+from tests.api.http.world import furnish
 
 
 def asked(key: str = "k", request: str = "r", at: int = 1_000, owner: str = "o") -> Asked:
@@ -70,3 +77,68 @@ def test_an_answer_is_kept_once(database: Database) -> None:
 def test_answers_are_forgotten_when_they_are_old(database: Database, before: int) -> None:
     take(database, asked(at=1_000))
     assert database.write(lambda tx: idempotency.forget(tx, before)) == before - 1_000
+
+
+RECEIVED = {"sku": "kettle", "node": "near", "units": 5}
+
+
+@pytest.fixture
+def shop(database: Database) -> Iterator[Desk]:
+    with opened(database) as desk:
+        furnish(desk)
+        yield desk
+
+
+def on_hand(desk: Desk) -> int:
+    return int(desk.get("/v1/stock/kettle/near").json()["on_hand"])
+
+
+def test_ten_at_once_have_one_effect_and_one_answer(shop: Desk) -> None:
+    def send(client: httpx.AsyncClient) -> Any:
+        return client.post("/v1/stock/receipts", json=RECEIVED, headers=shop.headers("admin", {"Idempotency-Key": "k"}))
+
+    answers = shop.together(*[send] * 10)
+    later = shop.post("/v1/stock/receipts", RECEIVED, once="k")
+    assert {answer.status_code for answer in answers} <= {200, 409}
+    assert len({answer.content for answer in [*answers, later] if answer.status_code == 200}) == 1
+    assert {answer.json()["code"] for answer in answers if answer.status_code == 409} <= {"in_flight"}
+    assert later.headers[REPLAYED] == "true"
+    assert on_hand(shop) == 205
+
+
+def test_a_refusal_is_an_answer_too(shop: Desk) -> None:
+    lost = {"sku": "kettle", "node": "near", "change": -900, "reason": "flood"}
+    first = shop.post("/v1/stock/adjustments", lost, once="k")
+    shop.post("/v1/stock/receipts", {**RECEIVED, "units": 1000}, once="other")
+    again = shop.post("/v1/stock/adjustments", lost, once="k")
+    assert first.status_code == again.status_code == 409
+    assert first.content == again.content
+    assert shop.post("/v1/stock/adjustments", {**lost, "change": -1}, once="k").status_code == 422
+
+
+def test_a_crash_after_the_effect_and_before_the_answer_has_no_second_effect(
+    shop: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def crash(*_: Any) -> Any:
+        raise Unavailable("nothing is written any more")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(idempotency, "finish_all", crash)
+        assert shop.post("/v1/stock/receipts", RECEIVED, once="k").status_code == 503
+    assert on_hand(shop) == 205
+    assert shop.post("/v1/stock/receipts", RECEIVED, once="k").json()["code"] == "in_flight"
+    shop.clock.at += 31_000
+    again = shop.post("/v1/stock/receipts", RECEIVED, once="k")
+    assert (again.status_code, again.json()["seen"], on_hand(shop)) == (200, True, 205)
+    assert shop.post("/v1/stock/receipts", RECEIVED, once="k").content == again.content
+
+
+def test_what_failed_may_be_tried_again_at_once(shop: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*_: Any) -> Any:
+        raise Unavailable("gone")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("engine.stock.write_facts", away)
+        assert shop.post("/v1/stock/receipts", RECEIVED, once="k").status_code == 503
+    assert shop.post("/v1/stock/receipts", RECEIVED, once="k").status_code == 200
+    assert on_hand(shop) == 205

@@ -1,0 +1,266 @@
+"""The routes at work, on both databases: an order's life, stock, holds, waves, promises, what staff may do, lists."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from api.http.pages import cursor
+from engine.books import fsck
+from engine.database import Database
+from tests.api.http.conftest import Desk, opened
+from tests.api.http.test_conventions import problem
+from tests.api.http.world import done, furnish, order, put, release, step
+
+
+@pytest.fixture
+def shop(database: Database) -> Iterator[Desk]:
+    """The example network; the books balance when all is done."""
+    with opened(database) as desk:
+        furnish(desk)
+        yield desk
+        with database.read() as tx:
+            assert fsck(tx) == []
+
+
+def stock(desk: Desk, sku: str = "kettle", node: str = "near") -> dict[str, Any]:
+    found: dict[str, Any] = done(desk.get(f"/v1/stock/{sku}/{node}"))
+    return found
+
+
+def test_an_order_is_allocated_promised_released_shipped_delivered_and_returned(shop: Desk) -> None:
+    answer = shop.post("/v1/orders", order("1"))
+    placed = done(answer, 201)
+    assert (placed["outcome"], placed["state"], placed["allocated"]) == ("new", "allocated", 1)
+    assert answer.headers["location"] == f"/v1/orders/{placed['id']}"
+    seen = done(shop.get(answer.headers["location"]))
+    assert [(parcel["node"], parcel["service"], parcel["cost"]["currency"]) for parcel in seen["parcels"]] == [
+        ("near", "ground", "EUR")
+    ]
+    decision = done(shop.get(f"/v1/orders/{placed['id']}/decision"))
+    assert decision["gap"] == 0
+    assert decision["cost"]["amount"] == 600 + 150 + 20 + 5
+    assert decision["record"]["lines"][0]["candidates"][0]["node"] == "near"
+    done(shop.post(f"/v1/orders/{placed['id']}/release", {}, once="release"))
+    (consignment,) = done(shop.get("/v1/consignments?node=near&state=released"))["data"]
+    for what in ("pick", "pack", "ship", "deliver"):
+        step(shop, consignment["id"], what)
+    back = {"units": [{"line": 1, "sku": "kettle", "units": 1}]}
+    done(shop.post(f"/v1/consignments/{consignment['id']}/return", back, once="return"))
+    whole = done(shop.get(f"/v1/orders/{placed['id']}"))
+    assert (whole["state"], whole["returned"]) == ("returned", 1)
+    kinds = [fact["kind"] for fact in done(shop.get(f"/v1/orders/{placed['id']}/timeline"))["data"]]
+    assert kinds == [
+        "OrderPlaced",
+        "Allocated",
+        "OrderReleased",
+        "Picked",
+        "Packed",
+        "Shipped",
+        "Delivered",
+        "ReturnReceived",
+    ]
+    assert stock(shop)["on_hand"] == 200
+
+
+def test_the_same_order_twice_is_one_and_with_other_content_a_conflict(shop: Desk) -> None:
+    first = done(shop.post("/v1/orders", order("1")), 201)
+    again = done(shop.post("/v1/orders", order("1")), 200)
+    assert (again["id"], again["outcome"]) == (first["id"], "seen")
+    problem(shop.post("/v1/orders", order("1", qty=2)), 409, "order_conflict")
+    assert shop.rows("orders") == 1
+
+
+def test_a_batch_answers_each_order_by_itself(shop: Desk) -> None:
+    bad = {**order("2"), "lines": [{"sku": "nothing", "qty": 1}]}
+    wrong = {**order("3"), "colour": "red"}
+    sent = {"orders": [order("1"), bad, wrong, order("1"), order("1", qty=9), "no order"]}
+    data = done(shop.post("/v1/orders:batch", sent), 200)["data"]
+    assert [one["outcome"] for one in data] == ["new", "refused", "refused", "seen", "refused", "refused"]
+    assert [(one["status"], one["error"]["pointer"], one["error"]["code"]) for one in data if "error" in one] == [
+        (422, "/orders/1/lines/0/sku", "unknown_sku"),
+        (422, "/orders/2/colour", "unknown_field"),
+        (409, "/orders/4/external_id", "order_conflict"),
+        (422, "/orders/5", "bad_input"),
+    ]
+    assert shop.rows("orders") == 1
+    problem(shop.post("/v1/orders:batch", {"orders": [order("1")] * 501}), 422, "bad_input")
+
+
+def test_an_edit_and_a_cancellation_give_stock_back_and_heed_the_version(shop: Desk) -> None:
+    placed = done(shop.post("/v1/orders", order("1", qty=5)), 201)
+    path = f"/v1/orders/{placed['id']}"
+    version = shop.get(path).headers["etag"]
+    problem(
+        shop.post(f"{path}/edit", {"lines": [{"line": 1, "qty": 2}]}, headers={"If-Match": '"99"'}),
+        412,
+        "version_conflict",
+    )
+    done(shop.post(f"{path}/edit", {"lines": [{"line": 1, "qty": 2}]}, headers={"If-Match": version}))
+    assert stock(shop)["reserved"] == 2
+    problem(shop.post(f"{path}/cancel", {}, headers={"If-Match": version}), 412, "version_conflict")
+    done(shop.post(f"{path}/cancel", {}))
+    assert stock(shop)["reserved"] == 0
+    problem(shop.post(f"{path}/cancel", {}), 409, "not_cancellable")
+    problem(shop.post("/v1/orders/ord_none/cancel", {}), 404, "unknown_order")
+
+
+@pytest.mark.parametrize("path", ["stock/receipts", "stock/adjustments", "consignments/con_x/ship", "stock/feed"])
+def test_writes_of_stock_and_shipments_need_a_key(shop: Desk, path: str) -> None:
+    problem(shop.post(f"/v1/{path}", {}), 400, "missing_idempotency_key")
+    problem(shop.post(f"/v1/{path}", {}, once="x" * 256), 422, "bad_idempotency_key")
+
+
+def test_a_count_heeds_what_was_expected(shop: Desk) -> None:
+    counted = {"sku": "kettle", "node": "near", "units": 7, "expected": 200}
+    done(shop.post("/v1/stock/counts", counted, once="1"))
+    assert stock(shop)["on_hand"] == 7
+    problem(shop.post("/v1/stock/counts", counted, once="2"), 409, "count_conflict")
+    problem(shop.post("/v1/stock/adjustments", {"sku": "kettle", "node": "near", "change": -8, "reason": "x"}, once="3"),
+            409, "not_enough_stock")  # fmt: skip
+
+
+def test_a_fact_that_brings_its_id_has_one_effect_whatever_the_key(shop: Desk) -> None:
+    received = {"id": "delivery-7", "sku": "kettle", "node": "near", "units": 3}
+    assert done(shop.post("/v1/stock/receipts", received, once="a"))["seen"] is False
+    assert done(shop.post("/v1/stock/receipts", received, once="b"))["seen"] is True
+    problem(shop.post("/v1/stock/receipts", {**received, "units": 4}, once="c"), 409, "fact_conflict")
+    assert stock(shop)["on_hand"] == 203
+    problem(shop.post("/v1/stock/receipts", {**received, "at": "2099-01-01T00:00:00Z"}, once="d"), 422, "bad_input")
+
+
+def test_a_feed_may_be_late_and_come_twice(shop: Desk) -> None:
+    def feed(*messages: tuple[int, int]) -> Any:
+        said = [{"sku": "kettle", "node": "near", "sequence": n, "units": units} for n, units in messages]
+        return done(shop.post("/v1/stock/feed", {"source": "wms", "messages": said}, once=str(messages)))["data"]
+
+    assert feed((5, 50), (4, 40)) == ["applied", "late"]
+    assert feed((5, 50), (3, 30)) == ["seen", "late"]
+    assert stock(shop)["on_hand"] == 50
+
+
+def test_a_hold_is_kept_until_it_is_given_up(shop: Desk) -> None:
+    held = {"channel": "web", "until": "2025-11-25T10:15:00Z", "units": [{"sku": "kettle", "units": 600}]}
+    fact = done(shop.post("/v1/holds", held, once="1"))["fact"]
+    assert done(shop.get(f"/v1/holds/{fact}"))["state"] == "held"
+    problem(shop.post("/v1/holds", held, once="2"), 409, "not_enough_stock")
+    done(shop.post(f"/v1/holds/{fact}/release", {}, once="3"))
+    problem(shop.post(f"/v1/holds/{fact}/release", {}, once="4"), 409, "hold_ended")
+
+
+def test_staff_sees_and_touches_its_own_node_only(shop: Desk) -> None:
+    mine = release(shop, "pickup", pickup=["shop"])
+    other = release(shop, "sent")
+    shop.node = "shop"
+    for path in (f"consignments/{other}", "stock/kettle/near", "stock?node=near", "consignments?node=near",
+                 "nodes/near/capacity"):  # fmt: skip
+        problem(shop.get(f"/v1/{path}", scope="node"), 403, "forbidden")
+    assert {one["node"] for one in done(shop.get("/v1/stock", scope="node"))["data"]} == {"shop"}
+    assert [one["id"] for one in done(shop.get("/v1/consignments", scope="node"))["data"]] == [mine]
+    problem(shop.post(f"/v1/consignments/{other}/pick", {}, scope="node", once="1"), 403, "forbidden")
+    done(shop.post(f"/v1/consignments/{mine}/pick", {}, scope="node", once="2"))
+    counted = {"sku": "kettle", "node": "near", "units": 7}
+    problem(shop.post("/v1/stock/counts", counted, scope="node", once="3"), 403, "forbidden")
+    done(shop.post("/v1/stock/counts", {**counted, "node": "shop"}, scope="node", once="4"))
+    problem(shop.post("/v1/nodes/near/pause", {}, scope="node"), 403, "forbidden")
+
+
+def test_a_wave_tells_its_gap_and_a_dry_one_changes_nothing(shop: Desk) -> None:
+    for n in range(4):
+        done(shop.post("/v1/orders", order(str(n))), 201)
+    facts = shop.rows("fact")
+    dry = done(shop.post("/v1/waves", {"dry": True, "policy": "cheapest"}))
+    assert (dry["dry"], dry["orders"], shop.rows("fact"), shop.rows("wave")) == (True, 4, facts, 0)
+    wave = done(shop.post("/v1/waves", {"policy": "cheapest", "shadow": "nearest"}))
+    assert wave["orders"] == 4
+    assert done(shop.get(f"/v1/waves/{wave['id']}"))["cost"] == wave["cost"]
+    assert [one["id"] for one in done(shop.get("/v1/waves"))["data"]] == [wave["id"]]
+    assert done(shop.get(f"/v1/shadow?ref={wave['id']}"))["data"][0]["policy"] == "nearest"
+    problem(shop.post("/v1/waves", {"policy": "best"}), 422, "invalid")
+
+
+def test_a_promise_offers_services_and_stores_without_any_effect(shop: Desk) -> None:
+    asked = {"channel": "web", "lines": [{"sku": "kettle", "qty": 2}], "place": {"lat": 52.1, "lon": 5.1}}
+    facts = shop.rows("fact")
+    offers = done(shop.post("/v1/promise", asked))["data"]
+    assert {one["kind"] for one in offers} == {"delivery", "service", "pickup"}
+    assert all(one["complete"] and one["cost"]["currency"] == "EUR" for one in offers)
+    assert shop.rows("fact") == facts
+    problem(shop.post("/v1/promise", {**asked, "channel": "moon"}), 422, "unknown_channel")
+
+
+def test_what_may_be_sold_is_what_is_there_and_to_come(shop: Desk) -> None:
+    coming = {"sku": "kettle", "node": "near", "inbound": "po-1", "units": 50, "due_day": "2025-12-01"}
+    done(shop.post("/v1/inbound", coming, once="1"))
+    found = done(shop.get("/v1/availability/kettle?channel=web&by=2025-12-02"))
+    assert (found["units"], found["days"]) == (600, [{"day": "2025-12-02", "units": 650}])
+    problem(shop.get("/v1/availability/nothing"), 404, "unknown_sku")
+
+
+def test_money_is_of_the_one_currency_here(shop: Desk) -> None:
+    shop.database.write(
+        lambda tx: tx.run("INSERT INTO setting (name, value) VALUES ('currency', '{\"currency\": \"EUR\"}')")
+    )
+    priced = order("1")
+    for price, code in (({"amount": 1, "currency": "USD"}, "other_currency"), ({"amount": 1.5, "currency": "EUR"}, "bad_input"),
+                        ({"amount": -1, "currency": "EUR"}, "bad_input"), (100, "bad_input")):  # fmt: skip
+        priced["lines"][0]["price"] = price
+        assert shop.post("/v1/orders", priced).json()["code"] == code
+    assert shop.rows("orders") == 0
+
+
+def test_the_catalogue_is_written_by_whoever_read_it_last(shop: Desk) -> None:
+    answer = shop.get("/v1/nodes/near")
+    node = answer.json()
+    for name in ("id", "version", "paused"):
+        del node[name]
+    changed = {**node, "parcel_cents": 175}
+    kept = shop.ask("PUT", "/v1/nodes/near", json=changed, headers={"If-Match": answer.headers["etag"]})
+    assert kept.headers["etag"] != answer.headers["etag"]
+    late = shop.ask("PUT", "/v1/nodes/near", json=node, headers={"If-Match": answer.headers["etag"]})
+    problem(late, 412, "changed_meanwhile")
+    assert done(shop.get("/v1/nodes/near"))["parcel_cents"] == 175
+    wrong = shop.ask("PUT", "/v1/nodes/near", json={**node, "calendar": "none"})
+    assert problem(wrong, 422, "dangling_reference")["errors"][0]["pointer"] == "/calendar"
+    done(shop.post("/v1/nodes/near/pause", {}))
+    assert done(shop.get("/v1/nodes/near"))["paused"] is True
+    assert [one["id"] for one in done(shop.get("/v1/nodes?limit=2"))["data"]] == ["far", "near"]
+
+
+def test_lists_go_on_where_a_page_ended(shop: Desk) -> None:
+    for n in range(7):
+        done(shop.post("/v1/orders", order(str(n))), 201)
+    found, path = [], "/v1/orders?limit=3&channel=web"
+    while path:
+        answer = shop.get(path)
+        found += [one["external_id"] for one in answer.json()["data"]]
+        path = answer.headers["link"].partition("<")[2].partition(">")[0] if "link" in answer.headers else ""
+    assert found == ["6", "5", "4", "3", "2", "1", "0"]
+    log, after = [], ""
+    while True:
+        answer = done(shop.get(f"/v1/facts?limit=5&{after}"))
+        log += [fact["id"] for fact in answer["data"]]
+        if not answer["next"]:
+            break
+        after = f"after={answer['next']}"
+    assert len(log) == len(set(log)) == shop.rows("fact")
+    problem(shop.get(f"/v1/orders?after={cursor('x')}"), 422, "bad_cursor")
+
+
+def test_a_recipient_is_forgotten_and_the_orders_stay(shop: Desk) -> None:
+    put(
+        shop,
+        "recipients/cus-1",
+        {"name": "Ann Example", "address": "1 High Street\nTown", "contact": "ann@example.org"},
+    )
+    done(shop.post("/v1/orders", order("1", recipient="cus-1")), 201)
+    done(shop.post("/v1/recipients/cus-1/erase", {}))
+    with shop.database.read() as tx:
+        assert tx.all("SELECT name, address, contact, erased FROM recipient") == [(None, None, None, True)]
+        assert "Ann" not in str(tx.all("SELECT * FROM fact"))
+
+
+def test_a_path_cannot_say_what_the_body_says(shop: Desk) -> None:
+    wrong = shop.post("/v1/orders/ord_x/cancel", {"order": "ord_y"})
+    assert problem(wrong, 422, "unknown_field")["errors"][0]["pointer"] == "/order"
+    problem(shop.get("/v1/orders/%00"), 422, "invalid")
