@@ -235,7 +235,7 @@ class ShadowSeen(msgspec.Struct, kw_only=True):
     at: int
     policy: str
     cost_cents: int
-    live: str
+    live_policy: str
     live_cents: int
 
 

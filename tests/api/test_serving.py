@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from api.cli import app
+from engine import jobs
+from engine.database import Database
 from engine.migrations import is_current
 
 LONGEST_DRAIN = 10.0
@@ -185,3 +187,46 @@ def test_keys_are_made_listed_and_revoked(database_url: str) -> None:
     assert "revoked" in run("keys", "list", "--database", database_url).stdout
     assert "there is no key" in run("keys", "revoke", "key_none", "--database", database_url).stderr
     assert "must be some of" in run("keys", "create", "x", "--scope", "king", "--database", database_url).stderr
+
+
+def test_a_worker_does_jobs_and_ends_when_told(make_url_of_empty: Callable[[], str], tmp_path: Path) -> None:
+    url = make_url_of_empty()
+    if url.startswith("sqlite"):
+        pytest.skip("an embedded database has no other process")
+    with Database(url) as database:
+        database.write(lambda tx: jobs.create(tx, 1, "job_1", "solve", "", b"no wave", {"policy": "cheapest"}))
+        with (tmp_path / "log").open("w") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "api", "worker", "--database", url], cwd=tmp_path, stdout=log, stderr=log,
+                env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+            )  # fmt: skip
+            try:
+                ends = time.monotonic() + 60
+                while time.monotonic() < ends:
+                    with database.read() as tx:
+                        if jobs.get(tx, "job_1").state == "failed":
+                            break
+                    time.sleep(0.1)
+                else:
+                    pytest.fail((tmp_path / "log").read_text())
+                started = time.monotonic()
+                process.send_signal(signal.SIGTERM)
+                assert process.wait(30) == 0
+                assert time.monotonic() - started < LONGEST_DRAIN
+            finally:
+                process.kill()
+                process.wait()
+
+
+def test_a_sample_is_loaded_balances_and_is_exported(database_url: str, tmp_path: Path) -> None:
+    loaded = run("load-sample", "--orders", "40", "--skus", "20", "--database", database_url, "--json")
+    assert loaded.exit_code == 0, loaded.stderr
+    assert "all books balance" in run("fsck", "--database", database_url).stdout
+    exported = run("export", "history", "--out", str(tmp_path / "history"), "--database", database_url)
+    assert exported.exit_code == 0, exported.stderr
+    assert (tmp_path / "history" / "history.json").exists()
+    with Database(database_url) as database:
+        database.write(lambda tx: tx.run("UPDATE stock SET on_hand = on_hand + 1 WHERE sku_no = 1"))
+    broken = run("fsck", "--database", database_url)
+    assert broken.exit_code == 1
+    assert "on_hand_is_movements" in broken.stdout

@@ -175,7 +175,7 @@ def test_a_wave_tells_its_gap_and_a_dry_one_changes_nothing(shop: Desk) -> None:
     assert wave["orders"] == 4
     assert done(shop.get(f"/v1/waves/{wave['id']}"))["cost"] == wave["cost"]
     assert [one["id"] for one in done(shop.get("/v1/waves"))["data"]] == [wave["id"]]
-    assert done(shop.get(f"/v1/shadow?ref={wave['id']}"))["data"][0]["policy"] == "nearest"
+    assert done(shop.get(f"/v1/shadow?ref={wave['id']}"))["data"][0]["live_policy"] == "cheapest"
     problem(shop.post("/v1/waves", {"policy": "best"}), 422, "invalid")
 
 
