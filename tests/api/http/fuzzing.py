@@ -1,22 +1,30 @@
 """Requests that nobody would send, to every route: none may end in a bug, and what is refused may change nothing.
 
-`fuzz` is what the suite runs in a small edition, and `make faults` in a large one.
+`python -m tests.api.http.fuzzing CASES SEED` writes what came of it as JSON; the suite runs a small edition.
 """
 
 import hashlib
 import json
+import logging
+import sys
+import tempfile
 from collections import Counter
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import httpx
 import schemathesis
+import structlog
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from schemathesis import GenerationMode
 from sqlmodel import SQLModel
 
 from engine.books import fsck
-from tests.api.http.conftest import APP, Desk
+from engine.database import Database
+from engine.migrations import upgrade
+from tests.api.http.conftest import APP, Desk, opened
+from tests.api.http.world import fill
 
 APART = {"idempotency", "api_key"}
 """Tables that a refusal may change: that a request was refused is kept for its key."""
@@ -136,3 +144,28 @@ def digest(desk: Desk) -> str:
         for name in sorted(set(SQLModel.metadata.tables) - APART):
             total.update(repr((name, tx.all(f'SELECT * FROM "{name}"'))).encode(errors="replace"))
     return total.hexdigest()
+
+
+def fuzz_example(folder: Path, cases: int, number: int = 0) -> Fuzzed:
+    """Fuzz a service on the example network, in a new database in that folder."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    url = f"sqlite:///{folder}/fuzz.db"
+    upgrade(url)
+    unlimited = "10000000/minute"
+    with (
+        Database(url) as database,
+        opened(database, rate=unlimited, failed_rate=unlimited, wave_seconds=0.1) as desk,
+    ):
+        ids = fill(desk)
+        names = {
+            "order": [ids["ord_example"], ids["ord_in_review"]],
+            "consignment": [ids["con_example"], ids["con_picked"], ids["con_shipped"], ids["con_pickup"]],
+            "hold": ["hold-example"], "inbound": ["po-example"], "sku": ["kettle", "cup", "tea-set"], "channel": ["web"],
+            "node": ["near", "far", "shop"], "job": [ids["job_example"]], "wave": [ids["wav_example"]],
+        }  # fmt: skip
+        return fuzz(desk, names, cases, number)
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as made:
+        sys.stdout.write(json.dumps(vars(fuzz_example(Path(made), *map(int, sys.argv[1:])))) + "\n")
