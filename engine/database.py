@@ -45,6 +45,9 @@ class Tx:
 
     def __init__(self, dialect: Dialect, cursor: Any) -> None:
         self.dialect = dialect
+        self.spoiled = False
+        """Whether the connection should not be used again: an error among statements that travelled together leaves the driver
+        sure of prepared statements that the server has forgotten."""
         self._cursor = cursor
 
     @property
@@ -81,12 +84,16 @@ class Tx:
             return [self._rows_of(one) for one in asked]
         connection = self._cursor.connection
         cursors = []
-        with connection.pipeline():
-            for one in asked:
-                cursor = connection.cursor()
-                sql, values = self._spelt(one.sql, one.rows, one.values)
-                cursor.execute(sql, values)
-                cursors.append(cursor)
+        try:
+            with connection.pipeline():
+                for one in asked:
+                    cursor = connection.cursor()
+                    sql, values = self._spelt(one.sql, one.rows, one.values)
+                    cursor.execute(sql, values)
+                    cursors.append(cursor)
+        except psycopg.Error:
+            self.spoiled = True
+            raise
         return [cursor.fetchall() if cursor.description else [] for cursor in cursors]
 
     def _rows_of(self, one: "Ask") -> list[tuple[Any, ...]]:
@@ -170,10 +177,13 @@ class Database:
                 cursor.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
             else:
                 cursor.execute("BEGIN")
+            tx = Tx(self.dialect, cursor)
             try:
-                yield Tx(self.dialect, cursor)
+                yield tx
             finally:
-                if not _is_broken(connection):
+                if tx.spoiled:
+                    connection.invalidate()
+                elif not _is_broken(connection):
                     cursor.execute("ROLLBACK")
 
     def write(self, act: Callable[[Tx], T]) -> T:
@@ -202,11 +212,14 @@ class Database:
     def _attempt(self, act: Callable[[Tx], T]) -> T:
         with self._connection() as connection:
             cursor = connection.cursor()
+            tx = Tx("postgresql", cursor)
             try:
                 cursor.execute("BEGIN")
-                result = act(Tx("postgresql", cursor))
+                result = act(tx)
             except BaseException as error:
-                if not _is_broken(connection):
+                if tx.spoiled:
+                    connection.invalidate()
+                elif not _is_broken(connection):
                     cursor.execute("ROLLBACK")
                 if isinstance(error, psycopg.errors.DeadlockDetected | psycopg.errors.SerializationFailure):
                     raise _Again from error

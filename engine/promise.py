@@ -4,7 +4,7 @@ The question is put as so many orders as there are ways to get it (each service 
 decided by itself by what decides at capture, on the stock that is there now.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,7 +17,7 @@ from engine.facts import OrderedLine, Place
 from engine.rules import no_rejections, restrict
 from engine.snapshot import MS_PER_MINUTE, free_stock, read_left_today
 from engine.sourcing import OpenOrders, build_problem, working_days
-from solver.bill import bill, days_late
+from solver.bill import days_late, order_bills
 from solver.distance import km
 from solver.draft import new_draft, plan_of, serve_in_turn
 from solver.plan import Plan, units_by_line
@@ -110,12 +110,20 @@ def promise(
     if not ways:
         raise Refusal("place", "neither a place to deliver to nor a store to collect at is given", "no_destination")
     problem = _problem(tx, catalogue, channel, sku, lines, ways, place, at, max_parcels)
-    later = _later(tx, catalogue, channel, sku, lines, at)
-    offers = [_offer(problem, i, way, at // MS_PER_MINUTE, later) for i, way in enumerate(ways)]
-    found = [one for one in offers if one is not None and (day is None or (one.day is not None and one.day <= day))]
+    offers = _offers(problem, ways, at // MS_PER_MINUTE)
+    if any(one.missing for one in offers):
+        later = available(tx, catalogue, channel, sku, [line.qty for line in lines], at)
+        offers = [replace(one, missing_day=_last(later[line] for line in one.missing)) for one in offers]
+    found = [one for one in offers if day is None or (one.day is not None and one.day <= day)]
     return sorted(
         found, key=lambda one: (len(one.missing) > 0, one.cost_cents, one.day or 0, one.kind, one.service, one.store)
     )
+
+
+def _last(days: Iterable[int | None]) -> int | None:
+    """The last of some days; nobody knows where one is not known."""
+    found = [*days]
+    return None if None in found else max((day for day in found if day is not None), default=None)
 
 
 def _skus(catalogue: Catalogue, lines: Sequence[OrderedLine]) -> Ints:
@@ -200,43 +208,53 @@ def _problem(
     return replace(problem, lane_zone=lane)
 
 
-def _offer(
-    problem: Problem, i: int, way: tuple[str, int, int], minute: int, later: dict[int, int | None]
-) -> Offer | None:
-    """Decide one way by itself."""
-    draft = serve_in_turn(problem, new_draft(problem), np.array([i]))
-    nothing = np.zeros(problem.rows), np.zeros(problem.nodes)
-    plan: Plan = plan_of(problem, draft, 0.0, *nothing, 0.0, "cheapest", 0)
-    if not plan.parcels:
-        return None
-    first = problem.order_line_start[i]
-    lines = range(problem.order_line_start[i + 1] - first)
-    units = units_by_line(problem, plan)[first : first + len(lines)]
-    missing = {
-        n + 1: int(problem.line_qty[first + n] - units[n]) for n in lines if units[n] < problem.line_qty[first + n]
-    }
+def _offers(problem: Problem, ways: Sequence[tuple[str, int, int]], minute: int) -> list[Offer]:
+    """Decide each way by itself, as if the others were not there; those that get nothing are left out."""
+    plan = _side_by_side(problem)
+    bills = order_bills(problem, plan)
+    cents = (bills["carriage"] + bills["handling"]).tolist()
     arrives = days_late(problem, plan) + problem.order_promise_days[plan.parcel_order] + minute // MINUTES_PER_DAY
-    in_parcel = np.add.reduceat(plan.entry_units, plan.entry_start[:-1])
-    terms = bill(problem, plan)
-    days = [later[n] for n in missing]
-    kind, service, node = way
-    return Offer(
-        kind=kind,
-        service=problem.service_id[service] if kind == "service" else "",
-        store=problem.node_id[node] if node >= 0 else "",
-        day=int(arrives.max()),
-        cost_cents=terms["carriage"] + terms["handling"],
-        parcels=tuple(
-            PromisedParcel(problem.node_id[n], "" if s == NO_SERVICE else problem.service_id[s], int(day), int(count))
-            for n, s, day, count in zip(plan.parcel_node, plan.parcel_service, arrives, in_parcel, strict=True)
-        ),
-        missing=missing,
-        missing_day=max((day for day in days if day is not None), default=None) if None not in days else None,
+    in_parcel = np.add.reduceat(plan.entry_units, plan.entry_start[:-1]) if plan.parcels else plan.entry_units
+    parcels: list[list[PromisedParcel]] = [[] for _ in ways]
+    for of, node, service, day, units in zip(
+        plan.parcel_order.tolist(), plan.parcel_node.tolist(), plan.parcel_service.tolist(), arrives.tolist(),
+        in_parcel.tolist(), strict=True,
+    ):  # fmt: skip
+        name = "" if service == NO_SERVICE else problem.service_id[service]
+        parcels[of].append(PromisedParcel(problem.node_id[node], name, day, units))
+    short = (problem.line_qty - units_by_line(problem, plan)).reshape(len(ways), -1).tolist()
+    return [
+        Offer(
+            kind=kind,
+            service=problem.service_id[service] if kind == "service" else "",
+            store=problem.node_id[node] if node >= 0 else "",
+            day=max(parcel.arrives_day for parcel in parcels[i]),
+            cost_cents=cents[i],
+            parcels=tuple(parcels[i]),
+            missing={n: units for n, units in enumerate(short[i], start=1) if units},
+            missing_day=None,
+        )
+        for i, (kind, service, node) in enumerate(ways)
+        if parcels[i]
+    ]
+
+
+def _side_by_side(problem: Problem) -> Plan:
+    """The plan of every order, each decided on all the stock there is; together they take more than there is."""
+    nothing = np.zeros(problem.rows), np.zeros(problem.nodes)
+    plans = [
+        plan_of(problem, serve_in_turn(problem, new_draft(problem), np.array([i])), 0.0, *nothing, 0.0, "cheapest", 0)
+        for i in range(problem.orders)
+    ]
+    entries = np.concatenate([np.diff(plan.entry_start) for plan in plans])
+    return Plan(
+        parcel_order=np.concatenate([plan.parcel_order for plan in plans]),
+        parcel_node=np.concatenate([plan.parcel_node for plan in plans]),
+        parcel_service=np.concatenate([plan.parcel_service for plan in plans]),
+        parcel_dest=np.concatenate([plan.parcel_dest for plan in plans]),
+        entry_start=np.concatenate([[0], np.cumsum(entries)]).astype(np.int64),
+        entry_line=np.concatenate([plan.entry_line for plan in plans]),
+        entry_units=np.concatenate([plan.entry_units for plan in plans]),
+        cost_cents=0,
+        bound_cents=0.0,
     )
-
-
-def _later(
-    tx: Tx, catalogue: Catalogue, channel: str, sku: Ints, lines: Sequence[OrderedLine], at: int
-) -> dict[int, int | None]:
-    """By line: the first day by which as many as are asked for are to be had, by what is known to come in."""
-    return available(tx, catalogue, channel, sku, [line.qty for line in lines], at)

@@ -12,12 +12,12 @@ from weakref import WeakSet
 
 from fastapi import Depends, Request
 from limits import RateLimitItem, parse
-from limits.storage import MemoryStorage
 from limits.strategies import FixedWindowRateLimiter
 
 from api import keys
 from api.http import edge, idempotency
 from api.http.batcher import Batcher
+from api.http.counting import Counters
 from api.http.idempotency import Answered, Asked, Taken
 from api.http.problems import Refused
 from api.keys import Key
@@ -66,7 +66,7 @@ class Service:
         self._keys: dict[str, tuple[Key | None, float]] = {}
         self._efforts: WeakSet[Event] = WeakSet()
         self._currency: str | None = None
-        self._limiter = FixedWindowRateLimiter(MemoryStorage())
+        self._limiter = FixedWindowRateLimiter(Counters())
         self.rate, self.failed_rate = parse(settings.rate), parse(settings.failed_rate)
 
     def start(self) -> None:
