@@ -11,8 +11,9 @@ from solver.many import THOROUGH, UNBOUNDED, price_many
 from solver.offers import PAIRS_MAX, option_of, pairs_of
 from solver.parcel import travel_cents
 from solver.plan import Plan
-from solver.problem import HARD, NO_LIMIT, Columns, Floats, Ints, Problem
+from solver.problem import HARD, NO_LIMIT, Bools, Columns, Floats, Ints, Problem
 from solver.split import TABLE_MAX, split_few
+from solver.ways import THREADS
 
 MANY_LINES = 12
 """An order with more lines than this is not promised its own optimum."""
@@ -21,6 +22,7 @@ AT_ONCE = 0
 """No search for the way of an order of many lines; else `QUICK` or `THOROUGH`."""
 PORTION_LINES = 1_000
 """Lines served between two looks at the clock."""
+_HALVES = (0, 1)
 
 
 def never() -> bool:
@@ -50,6 +52,32 @@ class Draft(NamedTuple):
     room: Ints
     left: Ints
     node_left: Ints
+
+
+Served = tuple[int, Ints, Ints, Ints]
+"""How an order of n lines is served: its destination, (p,) nodes and services, (p, n) units."""
+
+
+class Foreseen(NamedTuple):
+    """How N orders are to be served: `known` of them, by P parcels.
+
+    Attributes
+    ----------
+    known, dest
+        (N,) whether it is known, and the destination.
+    parcel_start, node, service
+        (N + 1,), (P,) the parcels of an order are contiguous.
+    units_start, units
+        (P + 1,) where the units of a parcel start, one number for each line of its order.
+    """
+
+    known: Bools
+    dest: Ints
+    parcel_start: Ints
+    node: Ints
+    service: Ints
+    units_start: Ints
+    units: Ints
 
 
 def new_draft(problem: Problem) -> Draft:
@@ -182,7 +210,10 @@ def serve_in_turn(
     while at < len(sequence) and not over():
         before = lines[at - 1] if at else 0
         end = max(at + 1, int(np.searchsorted(lines, before + PORTION_LINES, side="right")))
-        at, why = _serve(c, sequence[:end], at, draft, *prices, parcel_extra, stop_at_hard is not None, improve, effort)
+        foreseen = _foresee(problem, draft, sequence[at:end], *prices, parcel_extra, stop_at_hard is not None, effort)
+        at, why = _serve(
+            c, sequence[:end], at, draft, *prices, parcel_extra, stop_at_hard is not None, improve, effort, foreseen
+        )
         if why == FULL:
             draft = roomier(problem, draft)
         elif why == HARD_ORDER and stop_at_hard is not None:
@@ -204,7 +235,9 @@ def _serve(
     stop_at_hard: bool,
     improve: bool,
     effort: int,
+    foreseen: Foreseen,
 ) -> tuple[int, int]:
+    foreseen_from = len(sequence) - len(foreseen.dest)
     for at in range(start, len(sequence)):
         order = sequence[at]
         n = c.order_line_start[order + 1] - c.order_line_start[order]
@@ -218,9 +251,23 @@ def _serve(
         )
         before = cost + overtime_of(c, draft, order)
         take_out(c, draft, order)
-        _, to, node, service, units, proven = serve_one(
-            c, order, draft.left, draft.node_left, row_price, node_price, open_cents, parcel_extra, effort
-        )
+        i = at - foreseen_from
+        if i >= 0 and foreseen.known[i]:
+            p, q = foreseen.parcel_start[i], foreseen.parcel_start[i + 1]
+            units = foreseen.units[foreseen.units_start[p] : foreseen.units_start[p] + (q - p) * n].reshape(q - p, n)
+            if not has_room(c, draft, n * max(1, q - p)):
+                put_back(c, draft, order, first, count, dest, cost)
+                return at, FULL
+            to, node, service, proven = foreseen.dest[i], foreseen.node[p:q], foreseen.service[p:q], False
+            put(c, draft, order, to, node, service, units)
+            held = holds(c, draft, order)
+            take_out(c, draft, order)
+        else:
+            held = False
+        if not held:
+            _, to, node, service, units, proven = serve_one(
+                c, order, draft.left, draft.node_left, row_price, node_price, open_cents, parcel_extra, effort
+            )
         if stop_at_hard and not proven and n <= MANY_LINES:
             return at, HARD_ORDER
         if len(node) and not has_room(c, draft, n * len(node)):
@@ -231,6 +278,99 @@ def _serve(
             take_out(c, draft, order)
             put_back(c, draft, order, first, count, dest, cost)
     return len(sequence), DONE
+
+
+def _foresee(
+    problem: Problem,
+    draft: Draft,
+    orders: Ints,
+    row_price: Floats,
+    node_price: Floats,
+    open_cents: Floats,
+    parcel_extra: float,
+    stop_at_hard: bool,
+    effort: int,
+) -> Foreseen:
+    """Serve orders of many lines side by side, each from what is left now and what it holds itself, where most of them are such.
+
+    They hardly ever want the same. Where one does not find what it was to take any more, it is served again in its turn.
+    """
+    lines = np.diff(problem.order_line_start)[orders]
+    many = np.array([pairs_of(problem.columns, order) > PAIRS_MAX for order in orders], dtype=np.bool_)
+    if stop_at_hard:
+        many &= lines > MANY_LINES
+    if effort == AT_ONCE or 2 * many.sum() <= len(orders) or many.sum() < len(_HALVES):
+        none = np.zeros(0, dtype=np.int64)
+        return Foreseen(np.zeros(0, dtype=np.bool_), none, none, none, none, none, none)
+    c = problem.columns
+
+    def serve(half: int) -> list[Served]:
+        left, node_left = draft.left.copy(), draft.node_left.copy()
+        served: list[Served] = []
+        for order in orders[many][half :: len(_HALVES)]:
+            shift_in(c, draft, order, 1, left, node_left)
+            served.append(
+                serve_many(c, order, left, node_left, row_price, node_price, open_cents, parcel_extra, effort)
+            )
+            shift_in(c, draft, order, -1, left, node_left)
+        return served
+
+    served: list[Served] = [nothing_served(n) for n in lines]
+    for half, found in zip(_HALVES, THREADS.map(serve, _HALVES), strict=True):
+        for i, one in zip(np.flatnonzero(many)[half :: len(_HALVES)], found, strict=True):
+            served[i] = one
+    parcels = np.array([len(node) for _, node, _, _ in served], dtype=np.int64)
+    width = np.repeat(lines, parcels)
+    return Foreseen(
+        many,
+        np.array([dest for dest, _, _, _ in served], dtype=np.int64),
+        np.concatenate([[0], np.cumsum(parcels)]).astype(np.int64),
+        np.concatenate([node for _, node, _, _ in served]),
+        np.concatenate([service for _, _, service, _ in served]),
+        np.concatenate([[0], np.cumsum(width)]).astype(np.int64),
+        np.concatenate([units.ravel() for _, _, _, units in served]),
+    )
+
+
+def nothing_served(lines: int) -> Served:
+    """Leave an order of so many lines open."""
+    none = np.zeros(0, dtype=np.int64)
+    return 0, none, none, np.zeros((0, lines), dtype=np.int64)
+
+
+@njit(cache=True, nogil=True)
+def serve_many(
+    c: Columns,
+    order: int,
+    left: Ints,
+    node_left: Ints,
+    row_price: Floats,
+    node_price: Floats,
+    open_cents: Floats,
+    parcel_extra: float,
+    effort: int,
+) -> Served:
+    """Serve one order of many lines from what is left: its destination, nodes, services and units."""
+    unknown = np.full(len(open_cents), -1.0)
+    _, _, dest, node, service, units = price_many(
+        c, order, left, node_left, row_price, node_price, open_cents, parcel_extra, unknown, effort, UNBOUNDED
+    )
+    return dest, node, service, units
+
+
+@njit(cache=True, nogil=True)
+def holds(c: Columns, draft: Draft, order: int) -> bool:
+    """Tell whether there is what an order draws, without overtime."""
+    for parcel in range(draft.order_first[order], draft.order_first[order] + draft.order_count[order]):
+        node = draft.parcel_node[parcel]
+        if draft.node_left[node] < 0:
+            return False
+        for entry in range(draft.parcel_start[parcel], draft.parcel_end[parcel]):
+            option = option_of(c, draft.entry_line[entry], node)
+            for w in range(c.option_row.shape[1]):
+                if c.option_row[option, w] >= 0 and draft.left[c.option_row[option, w]] < 0:
+                    return False
+    return True
 
 
 @njit(inline="always")

@@ -1,7 +1,7 @@
 """How long a policy may think: seconds, or a deterministic amount of work."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import Event
 from time import monotonic
 from typing import Protocol
@@ -67,6 +67,16 @@ class Meter:
     @property
     def spent(self) -> bool:
         return self.effort.stop.is_set() or self.seconds_left <= 0 or self.work_left <= 0
+
+    @property
+    def late(self) -> bool:
+        """Tell whether time is over, whatever work is left."""
+        return self.effort.stop.is_set() or self.seconds_left <= 0
+
+    def within(self, share: float) -> "Meter":
+        """A meter that began when this one did, for a share of its seconds."""
+        seconds = None if self.effort.seconds is None else share * self.effort.seconds
+        return Meter(replace(self.effort, seconds=seconds), self.watch, self.started, self.work)
 
     def tell(self, doing: str, cost: float, bound: float) -> None:
         self.watch(doing, self.seconds, cost, bound)

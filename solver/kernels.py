@@ -12,6 +12,7 @@ import numpy as np
 
 from solver.draft import new_draft, serve_in_turn
 from solver.many import QUICK, lane_bounds, price_many
+from solver.many_tree import close_in
 from solver.policies import make
 from solver.prices import Pricing
 from solver.problem import Problem
@@ -53,8 +54,10 @@ def compile_part(part: str) -> None:
         split_few(*state, TABLE_MAX)
     elif part == "many":
         price_many(*state, prices[2].copy(), QUICK, 2)
+        close_in(*state[:7], prices[2].copy(), 1e9, 1000)
     elif part == "draft":
         serve_in_turn(problem, draft, np.arange(problem.orders))
+        serve_in_turn(problem, draft, np.array([1, 1]))
     elif part == "price":
         pricing = Pricing(problem, np.arange(problem.orders), draft.left, draft.node_left)
         pricing.at(prices[0], prices[1], pricing.start_lines(), 2)

@@ -11,7 +11,7 @@ import numpy as np
 from numba import njit
 
 from solver.lanes import Lanes, keep_lanes, lanes_of, offered, openings
-from solver.many_bound import bound_by_prices, relaxed
+from solver.many_bound import FREE, bound_by_prices, relaxed
 from solver.many_sets import (
     LANES_MOST,
     Savings,
@@ -322,8 +322,8 @@ def lane_bounds(
         count = len(lanes.at)
         gain, weight, drawn = np.empty(count), np.zeros(count), np.empty(len(v))
         value = relaxed(
-            lanes, openings(lanes), v, c.order_max_parcels[order], np.arange(size), np.empty(size), np.empty(size), gain, weight,
-            drawn,
+            lanes, openings(lanes), v, c.order_max_parcels[order], np.full(count, FREE), np.arange(size), np.empty(size),
+            np.empty(size), gain, weight, drawn,
         )  # fmt: skip
         for i in range(count):
             key[made, 0], key[made, 1] = order, dest

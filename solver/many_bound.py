@@ -11,6 +11,8 @@ SHARE = 0.25
 """Weight of the newest answer in the running mean of the answers."""
 STAGE = 8
 """Ascent steps after which lanes are left out."""
+OUT, FREE, IN = -1, 0, 1
+"""Whether a way is to have a parcel on a lane."""
 
 
 @njit(cache=True, nogil=True)
@@ -19,6 +21,7 @@ def relaxed(
     opening: Floats,
     v: Floats,
     most: int,
+    state: Ints,
     rank: Ints,
     worth: Floats,
     density: Floats,
@@ -32,6 +35,8 @@ def relaxed(
     ----------
     opening
         (L,) what opening a parcel costs.
+    state
+        (L,) `IN`, where only ways with a parcel on the lane matter, `OUT`, where only those without one do, or `FREE`.
     rank, worth, density
         (E,) scratch; `rank` is kept from call to call.
     gain, weight
@@ -45,11 +50,14 @@ def relaxed(
     )  # fmt: skip
     at_of, service, zone, slope, pick = lanes.at, lanes.service, lanes.zone, lanes.slope, lanes.pick_cents
     steps, upper, tariffs, over = lanes.steps, lanes.upper, lanes.tariff, lanes.over
-    value, total, valued, ranked = 0.0, 0.0, -1, -1
+    value, total, valued, ranked, room = 0.0, 0.0, -1, -1, most
     for k in range(len(v)):
         value += qty[k] * v[k]
         drawn[k] = 0.0
     for i in range(count):
+        if state[i] == OUT:
+            gain[i] = -INF
+            continue
         at, s = at_of[i], service[i]
         first, last = start[at], start[at + 1]
         if at != valued:
@@ -65,7 +73,7 @@ def relaxed(
             for e in range(first, last):
                 bonus += max(0.0, worth[e] - rate * load[e])
             gain[i] = bonus - opening[i] - tariffs[s, zone[i], 0]
-        if gain[i] <= 0:
+        if gain[i] <= 0 and state[i] != IN:
             continue
         if at != ranked:
             rank_offers(first, last, worth, load, density, rank)
@@ -74,14 +82,14 @@ def relaxed(
             first, last, s, zone[i], line, load, services, worth, density, rank, steps, upper, tariffs, over
         )
         gain[i] = got - opening[i]
-    least, ties = 0.0, 0
-    if most < count:
-        least, ties = last_of_best(gain, most)
+        room -= state[i]
+    least, ties = last_of_best(gain, state, room) if room < count else (0.0, count)
     for i in range(count):
-        if gain[i] <= 0 or gain[i] < least or (gain[i] == least and ties == 0):
-            continue
-        if gain[i] == least:
-            ties -= 1
+        if state[i] != IN:
+            if gain[i] <= 0 or gain[i] < least or (gain[i] == least and ties == 0):
+                continue
+            if gain[i] == least:
+                ties -= 1
         value -= gain[i]
         at = at_of[i]
         draw_offers(start[at], start[at + 1], service[i], line, units, load, services, worth, rank, weight[i], drawn)
@@ -89,10 +97,13 @@ def relaxed(
 
 
 @njit(cache=True, nogil=True)
-def last_of_best(gain: Floats, most: int) -> tuple[float, int]:
-    """The least of the best so many gains, and how many of those are no better."""
-    least = np.partition(gain, len(gain) - most)[len(gain) - most]
-    return float(least), most - int((gain > least).sum())
+def last_of_best(gain: Floats, state: Ints, room: int) -> tuple[float, int]:
+    """The least of the best so many gains of lanes that are free, and how many of those are no better."""
+    free = np.where(state == IN, -INF, gain)
+    if room <= 0:
+        return INF, 0
+    least = np.partition(free, len(free) - room)[len(free) - room]
+    return float(least), room - int((free > least).sum())
 
 
 @njit(cache=True, nogil=True)
@@ -122,8 +133,9 @@ def bound_by_prices(lanes: Lanes, v: Floats, ceiling: Floats, most: int, target:
     opening, rank = openings(lanes), np.arange(len(lanes.line))
     worth, density = np.empty(len(rank)), np.empty(len(rank))
     gain, best_gain, weight = np.empty(len(opening)), np.empty(len(opening)), np.empty(len(opening))
+    state = np.zeros(len(opening), dtype=np.int64)
     for turn in range(rounds):
-        value = relaxed(lanes, opening, trial, most, rank, worth, density, gain, weight, drawn)
+        value = relaxed(lanes, opening, trial, most, state, rank, worth, density, gain, weight, drawn)
         mean += (1.0 if turn == 0 else SHARE) * (drawn - mean)
         if value > best + 1e-6 * abs(best):
             pace, stale = min(1.5, pace * (1.15 if turn else 1.0)), 0
@@ -146,7 +158,7 @@ def bound_by_prices(lanes: Lanes, v: Floats, ceiling: Floats, most: int, target:
                 lanes = keep_lanes(lanes, keep)
                 opening, rank, best_gain = openings(lanes), np.arange(len(lanes.line)), best_gain[keep]
                 worth, density = np.empty(len(rank)), np.empty(len(rank))
-                gain, weight = np.empty(len(opening)), np.empty(len(opening))
+                gain, weight, state = np.empty(len(opening)), np.empty(len(opening)), state[keep]
         norm = 0.0
         for k in range(n):
             slope[k] = 1.0 - mean[k] / qty[k]
@@ -161,4 +173,4 @@ def bound_by_prices(lanes: Lanes, v: Floats, ceiling: Floats, most: int, target:
     return best
 
 
-__all__ = ["bound_by_prices", "relaxed"]
+__all__ = ["FREE", "IN", "OUT", "bound_by_prices", "relaxed"]

@@ -92,6 +92,13 @@ class Pricing:
         self.ceiling = np.where(soft, problem.node_overtime_cents, np.inf)
         # a node that is full but works overtime stays open: what a parcel there costs is its price
         self.open_nodes = np.where(self.limited | (self.node_left > 0), NO_LIMIT, 0)
+        self.unpriced = np.zeros(problem.orders)
+
+    def _affected(self, rows: Bools, nodes: Bools) -> Bools:
+        """(O,) the orders with an option at any of these nodes, or that draws on any of these rows."""
+        problem = self.problem
+        touched = nodes[problem.option_node] | np.append(rows, False)[problem.option_row].any(axis=1)
+        return np.bincount(problem.line_order[problem.option_line[touched]], minlength=problem.orders) > 0
 
     def start_lines(self) -> Floats:
         """Line prices to start from: nothing yet known."""
@@ -110,14 +117,22 @@ class Pricing:
         ways: Ways | None,
         late: Callable[[], bool] = never,
         over: Callable[[], bool] = never,
+        before: Priced | None = None,
     ) -> tuple[Priced, list[Found]]:
         """Price every order, and note the ways that are better at these prices than those known.
 
         Once it is `late`, orders of many lines are priced hastily. Once it is `over`, orders that have not been priced count as
-        costing nothing: still a bound.
+        costing what they did without prices, if that is known, or nothing: still a bound. Orders of many lines for which nothing
+        has changed since `before` are left as they were.
         """
         problem = self.problem
         value = np.zeros(problem.orders)
+        wanted = np.ones(len(self.orders), dtype=np.bool_)
+        if before is not None and not self.few.all():
+            same = ~self._affected(row_price != before.row_price, node_price != before.node_price)
+            wanted = self.few | ~same[self.orders]
+            value[self.orders[~wanted]] = before.order_value[self.orders[~wanted]]
+        orders, few = self.orders[wanted], self.few[wanted]
         open_cents = problem.line_open_cents.astype(np.float64)
         chunks = self.chunks
         known = np.zeros(0) if ways is None else ways.least(np.concatenate([row_price, node_price]))
@@ -128,13 +143,13 @@ class Pricing:
                 none, nobody = np.zeros(0, dtype=np.int32), np.zeros(0, dtype=np.int64)
                 return Found(nobody, np.zeros(0), np.zeros(1, dtype=np.int64), none, none)
             hasty = late()
-            most = len(self.orders) // chunks + 1
+            most = len(orders) // chunks + 1
             found = (
                 np.empty(most, dtype=np.int64), np.empty(most), np.zeros(most + 1, dtype=np.int64),
                 np.empty(room, dtype=np.int32), np.empty(room, dtype=np.int32),
             )  # fmt: skip
             count = _price(
-                problem.columns, self.orders, self.few, self.left, self.open_nodes, row_price, node_price, open_cents,
+                problem.columns, orders, few, self.left, self.open_nodes, row_price, node_price, open_cents,
                 line_price, HASTY if hasty else QUICK, ROUNDS_LATE if hasty else rounds, value, chunk, chunks,
                 self.limited, known, *found,
             )  # fmt: skip
@@ -144,11 +159,23 @@ class Pricing:
 
         # which thread takes a chunk does not matter: each writes to its own columns
         found = [price(0)] if chunks == 1 else list(THREADS.map(price, range(chunks)))
+        many = self.orders[~self.few]
+        value[many] = np.maximum(value[many], self.unpriced[many])
+        self.note(Priced(row_price, node_price, 0.0, value, line_price))
+        return Priced(row_price, node_price, self.total(row_price, node_price, value), value, line_price), found
+
+    def note(self, priced: Priced) -> None:
+        """Remember what orders cost at least without prices, if that is what these are: no order costs less at any others."""
+        if not priced.row_price.any() and not priced.node_price.any():
+            self.unpriced = np.maximum(self.unpriced, priced.order_value)
+
+    def total(self, row_price: Floats, node_price: Floats, value: Floats) -> float:
+        """The bound that (O,) least costs of orders at the prices prove."""
         charged = float((row_price * self.left).sum() + (node_price * self.capacity).sum())
         total = float(value[self.orders].sum())
         # whatever rounding could have added to the sums is taken off again
-        slack = 1e-12 * (total + charged) * max(1.0, len(self.orders) ** 0.5)
-        return Priced(row_price, node_price, total - charged - slack, value, line_price), found
+        slack = 1e-12 * (total + charged) * max(1.0, float(np.sqrt(len(self.orders))))
+        return total - charged - slack
 
 
 class Ascent:
@@ -180,6 +207,8 @@ class Ascent:
         self.ceiling = np.concatenate([np.full(problem.rows, np.inf), np.where(pricing.limited, pricing.ceiling, 0.0)])
         self.floor = np.zeros_like(self.limit)
         node_price = np.where(pricing.limited, np.minimum(node_price, pricing.ceiling), 0.0)
+        # where most orders are of many lines, looking closely at each pays only later, and only at the best prices
+        self.roughly = 2 * int(pricing.few.sum()) < len(pricing.few)
         self.best = self._price(row_price, node_price, ROUNDS_FIRST, first=True)
         self.complete = not self.meter.spent
         self.unit = max(1.0, 0.5 * float(self.best.order_value.sum()) / max(1, problem.lines))
@@ -192,7 +221,8 @@ class Ascent:
         # the first pass may take all the time there is, hastily if need be: orders that it does not come to count as 0
         priced, found = self.pricing.look(
             np.array(row_price), np.array(node_price), self.line_price, rounds, self.ways,
-            self._late, (lambda: self.meter.spent) if first else self._late,
+            (lambda: self.roughly or self._late()) if first else self._late, (lambda: self.meter.spent) if first else self._late,
+            None if first else self.best,
         )  # fmt: skip
         self.ways = self.ways.joined(found)
         self.meter.work += 1
@@ -201,6 +231,11 @@ class Ascent:
     def _keep(self, priced: Priced) -> None:
         if priced.bound_cents > self.best.bound_cents:
             self.best = priced
+
+    def closer(self, priced: Priced) -> None:
+        """Take over what was proven beyond pricing at the best prices."""
+        self.best = priced
+        self.pricing.note(priced)
 
     def rounds(self, most: int, enough: float) -> None:
         """Go to where the ways found so far say that the best prices are, and price all orders there."""

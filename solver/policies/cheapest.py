@@ -13,12 +13,17 @@ from solver.draft import AT_ONCE, Draft, cost_of, new_draft, plan_of, serve_in_t
 from solver.effort import Effort, Meter, Watch, unwatched
 from solver.exact import decide_again, put_in_place
 from solver.many import THOROUGH
+from solver.offers import PAIRS_MAX
 from solver.plan import Plan
 from solver.prices import ROUNDS_FIRST, Priced, Pricing
 from solver.problem import Problem
 
 ORDER_NODES = 5_000
 ORDER_SECONDS = 20.0
+PROOF_SECONDS = 0.1
+"""Time for each order from which a wave of orders of many units has each of them proven."""
+SERVE_SHARE, CAREFUL_SHARE = 0.6, 0.8
+"""Of the time, to serve with care; and until the bound is no longer sought with care."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +37,8 @@ class Cheapest:
     def __call__(self, problem: Problem) -> Plan:
         """Decide the orders in the order in which they stand."""
         meter = Meter(self.effort, self.watch)
-        draft = serve_cheapest(problem, meter)
-        bound = own_bound(problem)
+        draft = serve_cheapest(problem, meter.within(SERVE_SHARE))
+        bound = own_bound(problem, meter)
         prices = np.zeros(problem.rows), np.zeros(problem.nodes)
         return plan_of(problem, draft, bound, *prices, meter.seconds, "cheapest", self.seed)
 
@@ -61,18 +66,30 @@ def serve_cheapest(problem: Problem, meter: Meter, effort: int = THOROUGH) -> Dr
         meter.work += 1 + outcome.work // 1000
         return put_in_place(problem, draft, outcome.ways)[0]
 
-    draft = serve_in_turn(problem, new_draft(problem), everyone, stop_at_hard=decide, effort=effort, over=late)
+    hard = decide if meter.seconds_left >= PROOF_SECONDS * problem.orders or few_units(problem) else None
+    draft = serve_in_turn(problem, new_draft(problem), everyone, stop_at_hard=hard, effort=effort, over=late)
     if late():
         draft = serve_in_turn(problem, draft, np.flatnonzero(draft.order_count == 0), effort=AT_ONCE)
     return draft
 
 
-def own_bound(problem: Problem) -> float:
-    """Bound the cost by what each order would cost if it were alone."""
+def few_units(problem: Problem) -> bool:
+    """Tell whether most orders are of few units, so that few need a proof."""
+    pairs = np.log2((problem.line_qty + 1.0) * (problem.line_qty + 2.0) / 2)
+    few = np.bincount(problem.line_order, pairs, minlength=problem.orders) <= np.log2(PAIRS_MAX)
+    return bool(2 * few.sum() >= problem.orders)
+
+
+def own_bound(problem: Problem, meter: Meter) -> float:
+    """Bound the cost by what each order would cost if it were alone; orders that time does not suffice for count as 0."""
     orders = np.arange(problem.orders)
     pricing = Pricing(problem, orders, problem.row_limit, problem.node_capacity_parcels)
     free = np.zeros(problem.rows), np.zeros(problem.nodes)
-    return max(0.0, pricing.at(*free, pricing.start_lines(), ROUNDS_FIRST).bound_cents)
+    careful = meter.within(CAREFUL_SHARE)
+    priced, _ = pricing.look(
+        *free, pricing.start_lines(), ROUNDS_FIRST, None, lambda: careful.late, lambda: meter.late
+    )  # fmt: skip
+    return max(0.0, priced.bound_cents)
 
 
 __all__ = ["Cheapest", "own_bound", "serve_cheapest"]

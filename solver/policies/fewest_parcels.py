@@ -31,7 +31,7 @@ class FewestParcels:
             parcel_extra=parcel_extra,
         )
         prices = np.zeros(problem.rows), np.zeros(problem.nodes)
-        return plan_of(problem, draft, own_bound(problem), *prices, meter.seconds, "fewest_parcels", self.seed)
+        return plan_of(problem, draft, own_bound(problem, meter), *prices, meter.seconds, "fewest_parcels", self.seed)
 
 
 def ranks(problem: Problem) -> tuple[float, float]:

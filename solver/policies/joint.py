@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from solver.closing import WORK, close_in_on
 from solver.draft import (
     Draft,
     copy_draft,
@@ -21,15 +22,22 @@ from solver.draft import (
 from solver.effort import Effort, Meter, Watch, unwatched
 from solver.eject import eject
 from solver.exact import Outcome, decide_again, decide_all, put_in_place
-from solver.many import QUICK
+from solver.many import QUICK, THOROUGH
 from solver.neighbours import Neighbours
 from solver.plan import Plan
-from solver.policies.cheapest import serve_cheapest
-from solver.prices import Priced, Pricing, ascend
+from solver.policies.cheapest import few_units, serve_cheapest
+from solver.prices import ROUNDS, Ascent, Priced, Pricing
 from solver.problem import Ints, Problem
+from solver.ways import Ways
 
-FIRST_SHARE, PRICES_SHARE = 0.25, 0.4
-"""Of the time, for the first plan; of what is then left, for the prices."""
+FIRST_SHARE, MANY_SHARE, PRICES_SHARE, CLOSE_SHARE = 0.25, 0.6, 0.4, 0.8
+"""Of the time, for the first plan of orders of few units, or of many; of what is then left, for the prices; of what is left after
+their plan, to close in on orders of many lines."""
+OWN_SHARE, REFINE_SHARE = 0.6, 0.4
+"""Where most orders are of many units: of what is left, to close in on them before prices are sought, and to serve them again one
+by one where there is no time for all of them anew."""
+AGAIN = 3
+"""All orders are served anew at the prices if there is so many times the time that serving them took at first."""
 EASED = (0.9, 0.8, 0.65, 0.5, 0.3)
 """Shares of the prices at which all orders choose again, one after the other."""
 LITTLE = 0.02
@@ -75,9 +83,12 @@ class Joint:
         meter = Meter(self.effort, self.watch)
         search = Search(problem, first_plan(problem, meter), meter, self.seed)
         search.price(PRICES_SHARE)
-        if search.priced_all:
+        if search.roughly and meter.seconds_left < AGAIN * search.first_seconds:
+            search.refine(QUICK, REFINE_SHARE)
+        elif search.priced_all:
             search.follow_prices()
-        search.refine()
+        search.close_in(CLOSE_SHARE)
+        search.refine(THOROUGH, 1.0)
         if search.priced_all:
             search.improve()
         return plan_of(
@@ -88,10 +99,9 @@ class Joint:
 
 def first_plan(problem: Problem, meter: Meter) -> Draft:
     """Serve all orders in turn, for a share of the time."""
-    seconds = None if meter.effort.seconds is None else FIRST_SHARE * meter.effort.seconds
-    first = Meter(replace(meter.effort, seconds=seconds), meter.watch, meter.started)
+    first = meter.within(FIRST_SHARE if few_units(problem) else MANY_SHARE)
     draft = serve_cheapest(problem, first, QUICK)
-    meter.work += first.work
+    meter.work = first.work
     return draft
 
 
@@ -104,6 +114,7 @@ class Search:
         self.seed = seed
         self.cost = cost_of(problem, draft)
         everyone = np.arange(problem.orders)
+        self.first_seconds = meter.seconds
         self.pricing = Pricing(problem, everyone, problem.row_limit, problem.node_capacity_parcels)
         self.bound = 0.0
         self.size = GROUP_FIRST
@@ -129,12 +140,22 @@ class Search:
     def price(self, share: float) -> None:
         """Seek prices and the bound that they prove, for a share of the time."""
         until = self.meter.seconds + share * self.meter.seconds_left
-        ascent = ascend(self.pricing, self.problem.row_price, self.problem.node_price, self.cost, self.meter, until)
-        self.priced: Priced = ascent.best
-        self.bound = max(self.bound, ascent.best.bound_cents)
-        self.priced_all = ascent.complete
-        self.neighbours = Neighbours(self.problem, ascent.best, ascent.ways)
-        self.by_value = np.argsort(-ascent.best.order_value, kind="stable").astype(np.int64)
+        ascent = Ascent(self.pricing, self.problem.row_price, self.problem.node_price, self.meter, until)
+        if ascent.roughly and ascent.complete:
+            self._take(ascent.best, ascent.ways)
+            self._close(WORK[:1], self.meter.seconds + OWN_SHARE * self.meter.seconds_left)
+            ascent.closer(self.priced)
+        ascent.rounds(ROUNDS, self.cost)
+        self._take(ascent.best, ascent.ways)
+        self.priced_all, self.roughly = ascent.complete, ascent.roughly
+
+    def _take(self, priced: Priced, ways: Ways) -> None:
+        """Go by these prices from now on."""
+        self.priced: Priced = priced
+        self.ways = ways
+        self.bound = max(self.bound, priced.bound_cents)
+        self.neighbours = Neighbours(self.problem, priced, ways)
+        self.by_value = np.argsort(-priced.order_value, kind="stable").astype(np.int64)
         self.contesting = self.by_value[self.neighbours.contests[self.by_value]]
 
     def follow_prices(self) -> None:
@@ -152,12 +173,42 @@ class Search:
             draft = serve_in_turn(self.problem, draft, self.contesting, improve=True, effort=QUICK, over=self.over)
         self.keep(draft, "guided by prices")
 
-    def refine(self) -> None:
-        """Serve the orders of many lines again, each by itself with all care, those first that are furthest from their bound."""
+    def close_in(self, share: float) -> None:
+        """Raise the bound of orders of many lines one by one, for a share of the time, and give them the better ways found."""
+        if not self.pricing.few.all():
+            self._close(WORK, self.meter.seconds + share * self.meter.seconds_left)
+
+    def _close(self, rounds: tuple[int, ...], until: float) -> None:
+        priced = self.priced
+        known = priced.order_value + self.neighbours.excess(self.draft)
+        known = np.minimum(known, self.ways.least(np.concatenate([priced.row_price, priced.node_price])))
+
+        def told(bound: float) -> None:
+            self.meter.work += 1
+            self.meter.tell("closing in", self.cost, max(self.bound, bound))
+
+        closer, ways = close_in_on(
+            self.pricing, priced, np.maximum(known, priced.order_value), rounds,
+            lambda: self.meter.spent or self.meter.seconds > until, told,
+        )  # fmt: skip
+        self._take(closer, self.ways)
+        draft = copy_draft(self.draft)
+        for way in ways:
+            draft = put_in_place(self.problem, draft, [way])[0]
+        self.keep(draft, "closing in")
+
+    def refine(self, effort: int, share: float) -> None:
+        """Serve the orders of many lines again, each by itself, those first that are furthest from their bound."""
+        until = self.meter.seconds + share * self.meter.seconds_left
         many = self.pricing.orders[~self.pricing.few]
         excess = self.draft.cost[many] - self.priced.order_value[many]
         sequence = many[np.argsort(-excess, kind="stable")]
-        self.keep(serve_in_turn(self.problem, self.draft, sequence, improve=True, over=self.over), "orders in turn")
+        draft = serve_in_turn(
+            self.problem, self.draft, sequence, improve=True, effort=effort,
+            over=lambda: self.meter.spent or self.meter.seconds > until,
+        )  # fmt: skip
+        self.meter.work += len(many) > 0
+        self.keep(draft, "orders in turn")
 
     def improve(self) -> None:
         """Eject, decide groups again, and prove, until nothing more is gained."""

@@ -33,7 +33,7 @@ class Nearest:
             if at < problem.orders:
                 draft = roomier(problem, draft)
         prices = np.zeros(problem.rows), np.zeros(problem.nodes)
-        return plan_of(problem, draft, own_bound(problem), *prices, meter.seconds, "nearest", self.seed)
+        return plan_of(problem, draft, own_bound(problem, meter), *prices, meter.seconds, "nearest", self.seed)
 
 
 def _places(problem: Problem) -> tuple[Floats, Floats, Floats, Floats]:

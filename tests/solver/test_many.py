@@ -10,6 +10,7 @@ from solver.check import check
 from solver.draft import new_draft, plan_of, put
 from solver.effort import Effort
 from solver.many import lane_bounds, price_many
+from solver.many_tree import close_in
 from solver.policies import make
 from solver.problem import Floats, Ints, Problem
 from solver.wave import Wave, problem_of
@@ -68,6 +69,47 @@ def test_at_any_prices_the_least_cost_lies_between_the_bound_and_the_way(wave: W
     plan = plan_of(dearer, draft, 0.0, *nothing, 0.0, "many", 0)
     assert check(dearer, plan).ok
     assert abs(plan.cost_cents - cost) < ROUNDING
+
+
+@given(wave=small_waves(max_orders=1), data=st.data())
+@settings(max_examples=150, deadline=None)
+def test_closing_in_keeps_the_least_cost_between_the_bound_and_the_way_however_early_it_ends(
+    wave: Wave, data: st.DataObject
+) -> None:
+    problem = problem_of(wave)
+    best = make("cp_sat", Effort(seconds=60))(problem).cost_cents
+    cents = st.sampled_from([-1.0, 0.0, 40.0, 900.0, 1e5])
+    start = np.array(data.draw(st.lists(cents, min_size=problem.lines, max_size=problem.lines)))
+    work = data.draw(st.sampled_from([0, 200, 2_000, 10**6]))
+    known = data.draw(st.sampled_from([float(best), best + 500.0, 1e9]))
+    draft = new_draft(problem)
+    nothing = np.zeros(problem.rows), np.zeros(problem.nodes)
+    bound, cost, dest, at, services, units = close_in(
+        problem.columns, 0, draft.left, draft.node_left, *nothing, problem.line_open_cents.astype(np.float64), start,
+        known, work,
+    )  # fmt: skip
+    assert bound <= best + ROUNDING
+    assert best <= cost + ROUNDING
+    if len(at):
+        put(problem.columns, draft, 0, dest, at, services, units)
+        plan = plan_of(problem, draft, 0.0, *nothing, 0.0, "close", 0)
+        assert check(problem, plan).ok
+        assert abs(plan.cost_cents - cost) < ROUNDING
+
+
+def test_closing_in_proves_what_prices_on_lines_alone_cannot() -> None:
+    """Three nodes have two of three lines each: the relaxed order takes half a parcel from each of them."""
+    stock = {(at, name): 1 for at, names in (("A", "xy"), ("B", "yz"), ("C", "xz")) for name in names}
+    wave = world([node(at, parcel=3000) for at in "ABC"], [delivery("O", *(line(name) for name in "xyz"))], stock)
+    problem = problem_of(wave)
+    loose, cost, *_ = served(problem, effort=1)
+    draft, nothing = new_draft(problem), (np.zeros(problem.rows), np.zeros(problem.nodes))
+    bound = close_in(
+        problem.columns, 0, draft.left, draft.node_left, *nothing, problem.line_open_cents.astype(np.float64),
+        np.full(problem.lines, -1.0), cost, 10**6,
+    )[0]  # fmt: skip
+    assert loose < 0.95 * cost
+    assert bound > 0.999 * cost
 
 
 def test_a_heavy_order_is_two_parcels_where_the_tariff_rewards_it() -> None:
