@@ -191,10 +191,18 @@ class Ascent:
         Its limits end the search.
     until
         Seconds on the meter at which to end, too.
+    roughly
+        Whether the first pass is to be hasty.
     """
 
     def __init__(
-        self, pricing: Pricing, row_price: Floats, node_price: Floats, meter: Meter, until: float = float("inf")
+        self,
+        pricing: Pricing,
+        row_price: Floats,
+        node_price: Floats,
+        meter: Meter,
+        until: float = float("inf"),
+        roughly: bool = False,
     ) -> None:
         problem = pricing.problem
         self.pricing, self.meter, self.until = pricing, meter, until
@@ -207,8 +215,7 @@ class Ascent:
         self.ceiling = np.concatenate([np.full(problem.rows, np.inf), np.where(pricing.limited, pricing.ceiling, 0.0)])
         self.floor = np.zeros_like(self.limit)
         node_price = np.where(pricing.limited, np.minimum(node_price, pricing.ceiling), 0.0)
-        # where most orders are of many lines, looking closely at each pays only later, and only at the best prices
-        self.roughly = 2 * int(pricing.few.sum()) < len(pricing.few)
+        self.roughly = roughly
         self.best = self._price(row_price, node_price, ROUNDS_FIRST, first=True)
         self.complete = not self.meter.spent
         self.unit = max(1.0, 0.5 * float(self.best.order_value.sum()) / max(1, problem.lines))

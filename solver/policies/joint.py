@@ -36,6 +36,8 @@ their plan, to close in on orders of many lines."""
 OWN_SHARE, REFINE_SHARE = 0.6, 0.4
 """Where most orders are of many units: of what is left, to close in on them before prices are sought, and to serve them again one
 by one where there is no time for all of them anew."""
+CAREFUL = 3.5
+"""The first pass of prices is careful with orders of many lines if there is so many times the time that serving all took."""
 AGAIN = 3
 """All orders are served anew at the prices if there is so many times the time that serving them took at first."""
 EASED = (0.9, 0.8, 0.65, 0.5, 0.3)
@@ -81,10 +83,11 @@ class Joint:
     def __call__(self, problem: Problem) -> Plan:
         """Decide the problem, starting from its prices."""
         meter = Meter(self.effort, self.watch)
-        search = Search(problem, first_plan(problem, meter), meter, self.seed)
+        search = Search(problem, *first_plan(problem, meter), meter, self.seed)
         search.price(PRICES_SHARE)
-        if search.roughly and meter.seconds_left < AGAIN * search.first_seconds:
-            search.refine(QUICK, REFINE_SHARE)
+        if search.many and meter.seconds_left < AGAIN * search.first_seconds:
+            if not search.first_complete:
+                search.refine(QUICK, REFINE_SHARE)
         elif search.priced_all:
             search.follow_prices()
         search.close_in(CLOSE_SHARE)
@@ -97,24 +100,24 @@ class Joint:
         )  # fmt: skip
 
 
-def first_plan(problem: Problem, meter: Meter) -> Draft:
-    """Serve all orders in turn, for a share of the time."""
+def first_plan(problem: Problem, meter: Meter) -> tuple[Draft, bool]:
+    """Serve all orders in turn, for a share of the time; tells whether that was enough for all."""
     first = meter.within(FIRST_SHARE if few_units(problem) else MANY_SHARE)
     draft = serve_cheapest(problem, first, QUICK)
     meter.work = first.work
-    return draft
+    return draft, not first.late
 
 
 class Search:
     """The best plan and the best bound so far, and the ways to better ones."""
 
-    def __init__(self, problem: Problem, draft: Draft, meter: Meter, seed: int) -> None:
+    def __init__(self, problem: Problem, draft: Draft, complete: bool, meter: Meter, seed: int) -> None:
         self.problem, self.draft, self.meter = problem, draft, meter
         self.rng = np.random.default_rng(seed)
         self.seed = seed
         self.cost = cost_of(problem, draft)
         everyone = np.arange(problem.orders)
-        self.first_seconds = meter.seconds
+        self.first_seconds, self.first_complete, self.many = meter.seconds, complete, not few_units(problem)
         self.pricing = Pricing(problem, everyone, problem.row_limit, problem.node_capacity_parcels)
         self.bound = 0.0
         self.size = GROUP_FIRST
@@ -140,14 +143,17 @@ class Search:
     def price(self, share: float) -> None:
         """Seek prices and the bound that they prove, for a share of the time."""
         until = self.meter.seconds + share * self.meter.seconds_left
-        ascent = Ascent(self.pricing, self.problem.row_price, self.problem.node_price, self.meter, until)
+        enough = self.first_complete and self.meter.seconds_left >= CAREFUL * self.first_seconds
+        ascent = Ascent(
+            self.pricing, self.problem.row_price, self.problem.node_price, self.meter, until, self.many and not enough
+        )
         if ascent.roughly and ascent.complete:
             self._take(ascent.best, ascent.ways)
             self._close(WORK[:1], self.meter.seconds + OWN_SHARE * self.meter.seconds_left)
             ascent.closer(self.priced)
         ascent.rounds(ROUNDS, self.cost)
         self._take(ascent.best, ascent.ways)
-        self.priced_all, self.roughly = ascent.complete, ascent.roughly
+        self.priced_all = ascent.complete
 
     def _take(self, priced: Priced, ways: Ways) -> None:
         """Go by these prices from now on."""
@@ -176,7 +182,8 @@ class Search:
     def close_in(self, share: float) -> None:
         """Raise the bound of orders of many lines one by one, for a share of the time, and give them the better ways found."""
         if not self.pricing.few.all():
-            self._close(WORK, self.meter.seconds + share * self.meter.seconds_left)
+            # the first round finds little where line prices have been raised with care
+            self._close(WORK[1:], self.meter.seconds + share * self.meter.seconds_left)
 
     def _close(self, rounds: tuple[int, ...], until: float) -> None:
         priced = self.priced
