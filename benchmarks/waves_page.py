@@ -32,7 +32,7 @@ def ended(one: dict[str, Any], policy: str, seconds: float | None = None) -> lis
     """The runs of a policy that ended with a plan, with one limit of time or any."""
     return [
         run
-        for run in one["runs"]
+        for run in one.get("runs", [])
         if run["policy"] == policy and "failed" not in run and seconds in (None, run["seconds"])
     ]
 
