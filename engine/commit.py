@@ -139,6 +139,9 @@ def commit(tx: Tx, proposal: Proposal, at: int) -> Committed:
     moved = active & _differs(proposal, had)
     if moved.any():
         _exchange(tx, proposal, had, moved, stock, at)
+    left_open = active & ~moved
+    if not proposal.ref and left_open.any():  # at capture, why nothing could be had is told as well
+        tx.together(_decisions(proposal, left_open, at))
     _let_go(tx, proposal.order_no[active & ~moved])
     return Committed(active, tuple(why), int(moved.sum()))
 

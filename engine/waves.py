@@ -6,6 +6,7 @@ the plan would break keep what they have. What the plan says a unit of stock was
 capture from then on.
 """
 
+import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -174,7 +175,7 @@ def _decided(
         lines=problem.lines,
         kept=int(keep.sum()),
         cost_cents=decided.plan.cost_cents,
-        bound_cents=decided.plan.bound_cents,
+        bound_cents=float(min(decided.plan.cost_cents, math.ceil(decided.plan.bound_cents - 1e-6))),  # whole cents
         before_cents=before_cents,
         policy=decided.policy,
         note=decided.note,

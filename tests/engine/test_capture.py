@@ -167,6 +167,13 @@ def test_the_record_names_candidates_the_bill_and_the_bound(town: Database) -> N
     assert sum(record["bill"].values()) == cost == bound == line["candidates"][0]["alone_cents"]
 
 
+def test_an_order_that_gets_nothing_is_told_why(town: Database) -> None:
+    [one] = take(town, order((POT, 1)))
+    assert one.state == "open"
+    [line] = decision(town, one.placed.id)["lines"]
+    assert (line["candidates"], line["ruled_out"]) == ([], {"no_stock": 3})
+
+
 class Broken:
     """A policy that fails, or answers nonsense."""
 
