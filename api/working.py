@@ -19,6 +19,7 @@ from engine.database import Database, Unavailable
 from engine.store import Store
 from engine.waves import run_wave
 from solver.effort import Effort
+from solver.refusal import Refusal
 
 IDLE = 0.3
 """Seconds between looks for a job where there was none."""
@@ -109,6 +110,8 @@ class Working:
                     task.act(at)
             except Unavailable:
                 log.warning("database away", task=task.name)
+            except Refusal as refusal:  # a wave where there is no network yet
+                log.info("nothing to do", task=task.name, why=str(refusal))
             except Exception:
                 log.exception("bug", task=task.name)
 
@@ -124,6 +127,8 @@ class Working:
             if self._over.is_set():
                 return
             done = run_wave(self._database, at, worker=self._name, effort=effort, timer=time.perf_counter)
+        except Refusal:
+            raise
         except Exception:
             self._count_wave("failed")
             raise

@@ -99,6 +99,11 @@ def run_wave(
         Decide and say what would come of it, and change nothing.
     timer
         Read before and after (`time.perf_counter`), for the seconds that are reported.
+
+    Raises
+    ------
+    Refusal
+        `no_network`: there is no node, or no service, yet.
     """
     effort = effort or Effort(seconds=10.0)
     began = timer()
@@ -108,6 +113,8 @@ def run_wave(
             order_no = _all_orders(tx, limit)
             snapshot = read_snapshot(tx, read_catalogue(tx, at), order_no, at)
         return replace(_decided(snapshot, wave, policy, effort, seed, watch)[0], seconds=timer() - began)
+    with database.read() as tx:
+        read_catalogue(tx, at)  # refused before anything is written where there is nothing to decide with
     until = at + LEASE_MS + int(1000 * (effort.seconds or 0.0))
     leased = np.array(database.write(lambda tx: _begin(tx, wave, worker, at, until, limit, seed)), dtype=np.int64)
     try:
@@ -147,7 +154,7 @@ def _begin(tx: Tx, wave: WaveDone, worker: str, at: int, until: int, limit: int,
 def _all_orders(tx: Tx, limit: int) -> Ints:
     chosen: Ints = tx.ints(
         1,
-        "SELECT no FROM orders WHERE open + allocated > 0 AND NOT review ORDER BY priority DESC, placed_at, no LIMIT :limit",
+        "SELECT no FROM orders WHERE open + allocated > 0 AND NOT review ORDER BY priority, placed_at, no LIMIT :limit",
         limit=limit,
     )[0]
     return chosen
@@ -252,8 +259,8 @@ def _end(tx: Tx, wave: WaveDone, snapshot: Snapshot, decided: Decided, at: int) 
         "conflicts = :conflicts, cost_cents = :cost, bound_cents = :bound, before_cents = :before, seconds = :seconds, "
         "ended_at = :at, note = :note WHERE id = :id",
         policy=wave.policy, orders=wave.orders, lines=wave.lines, changed=wave.changed, conflicts=wave.conflicts,
-        cost=wave.cost_cents, bound=wave.bound_cents, before=wave.before_cents, seconds=wave.seconds, at=at,
-        note=wave.note, id=wave.id,
+        cost=wave.cost_cents, bound=wave.bound_cents, before=wave.before_cents, seconds=wave.seconds,
+        at=at + int(1000 * wave.seconds), note=wave.note, id=wave.id,
     )  # fmt: skip
     problem, price = decided.problem, decided.plan.row_price
     row = np.flatnonzero((problem.row_sku >= 0) & (problem.row_node >= 0))

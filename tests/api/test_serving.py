@@ -67,12 +67,23 @@ def serving(folder: Path, *arguments: str, **environment: str) -> Iterator[Servi
             process.stdout.close()
 
 
+def said(folder: Path, words: str, seconds: float = 10.0) -> str:
+    """What a process has logged, once these words are in it."""
+    ends = time.monotonic() + seconds
+    while words not in (log := (folder / "log").read_text()) and time.monotonic() < ends:
+        time.sleep(0.1)
+    return log
+
+
 def test_an_empty_folder_is_all_it_needs(tmp_path: Path) -> None:
     with serving(tmp_path) as first:
         answer = httpx.get(f"{first.address}/v1/keys", headers={"Authorization": f"Bearer {first.key}"})
         assert [key["name"] for key in answer.json()["data"]] == ["first"]
         assert httpx.get(f"{first.address}/readyz").status_code == 200
         assert is_current(f"sqlite:///{tmp_path}/allot.db")
+        log = said(tmp_path, "there is no node yet")
+        assert "nothing to do" in log, "a wave has nothing to decide with"
+        assert "bug" not in log
         code, seconds = first.end()
         assert (code, seconds < LONGEST_DRAIN) == (0, True)
         secret = first.key

@@ -6,6 +6,7 @@ from engine.capture import capture
 from engine.database import Database
 from engine.waves import WaveDone, run_wave
 from solver.effort import Effort
+from solver.refusal import Refusal
 from tests.engine.town import (
     DAY,
     HOUR,
@@ -120,6 +121,30 @@ def test_a_dry_wave_says_what_would_come_of_it_and_changes_nothing(town: Databas
     assert claims(town) == []
     with town.read() as tx:
         assert tx.all("SELECT COUNT(*) FROM wave") == [(0,)]
+
+
+def test_a_dry_wave_takes_the_same_orders_as_one_in_earnest(town: Database) -> None:
+    """The most urgent ones: those of the lowest priority, then the oldest."""
+    capture(town, [order((TEE, 1), priority=9), order((TEE, 3), priority=1)], NOON)
+    receive(town, 9)
+    dry, earnest = wave(town, limit=1, dry=True), wave(town, limit=1)
+    assert (dry.cost_cents, dry.before_cents) == (earnest.cost_cents, earnest.before_cents)
+    assert claims(town) == [(TEE, VENLO, 3)]
+
+
+def test_a_wave_is_written_down_with_when_it_ended(town: Database) -> None:
+    clock = iter((10.0, 12.5))
+    wave(town, timer=lambda: next(clock))
+    with town.read() as tx:
+        assert tx.first("SELECT at, ended_at, seconds FROM wave") == (NOON + HOUR, NOON + HOUR + 2500, 2.5)
+
+
+def test_without_a_network_no_wave_begins(database: Database) -> None:
+    with pytest.raises(Refusal) as refusal:
+        wave(database)
+    assert refusal.value.code == "no_network"
+    with database.read() as tx:
+        assert tx.value("SELECT COUNT(*) FROM wave") == 0
 
 
 def test_a_shadow_of_a_wave_is_kept_beside_it(town: Database) -> None:
