@@ -30,7 +30,7 @@ from engine.entries import (
     put_skus,
     put_terms,
 )
-from engine.facts import Fact, Name, short_id
+from engine.facts import NetworkLoaded, short_id
 from engine.ledger import move, write_facts
 from engine.network import Hours, Network, NetworkColumns, Node, Terms, columns_of
 from engine.placing import TERMS
@@ -145,18 +145,6 @@ class Catalogue:
     def skus_of(self, numbers: Ints) -> Ints:
         """The index of each SKU by its number; all are here."""
         return _places(self.sku_no, numbers)
-
-
-class NetworkLoaded(Fact, frozen=True, kw_only=True):
-    """A network file was put into the catalogue, with the stock of nodes and SKUs that had none, and what is to come."""
-
-    about = "content"
-
-    content: Name
-    nodes: int
-    skus: int
-    stock_rows: int
-    receipts: int
 
 
 _kept: OrderedDict[tuple[str, int], Catalogue] = OrderedDict()

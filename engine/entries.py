@@ -21,7 +21,7 @@ from sqlmodel import SQLModel
 
 from engine.calendar import parse_day
 from engine.database import Dialect, Rows, Tx
-from engine.facts import Day, Fact, Level, Name, short_id
+from engine.facts import CatalogueChanged, Day, Level, Name, short_id
 from engine.ledger import write_facts
 from engine.network import Currency, Terms, Weekday
 from engine.rulebook import rules_of
@@ -103,16 +103,6 @@ class ChannelEntry(Entry, frozen=True, kw_only=True):
     review: bool = False
     safety: Annotated[int, Meta(ge=0, le=10**9)] = 0
     rules: tuple[dict[str, Any], ...] = ()
-
-
-class CatalogueChanged(Fact, frozen=True, kw_only=True):
-    """A row of the catalogue is another one, or is new."""
-
-    about = "entry"
-
-    entry: Name
-    table: Literal["calendar", "node", "sku", "service", "channel", "setting"]
-    version: int
 
 
 @dataclass(frozen=True)
@@ -379,6 +369,8 @@ def _check_parts(tx: Tx, other: dict[str, dict[str, int]], place: dict[str, str]
             if is_kit[part] or other.get(part) or part == kit:
                 raise Refusal(f"{place[kit]}.{part}", f"{part!r} is a kit; a kit is made of SKUs", "kit_of_kits")
     ids = Rows(id=sorted(other))
+    if tx.locking:  # a line of it that somebody writes meanwhile is waited for, or waits until its parts are known
+        tx.all("SELECT sku.no FROM {rows} JOIN sku ON sku.id = rows.id ORDER BY sku.no FOR UPDATE OF sku", ids)
     for problem, code, sql in (
         ("is part of a kit, so it cannot be one", "kit_of_kits",
          "JOIN kit_part p ON p.part_no = sku.no"),

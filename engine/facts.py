@@ -230,6 +230,31 @@ class InboundChanged(Fact, frozen=True, kw_only=True):
     cancelled: bool = False
 
 
+# --- the catalogue ----------------------------------------------------------------------------------------------------
+
+
+class CatalogueChanged(Fact, frozen=True, kw_only=True):
+    """A row of the catalogue is another one, or is new."""
+
+    about = "entry"
+
+    entry: Name
+    table: Literal["calendar", "node", "sku", "service", "channel", "setting"]
+    version: int
+
+
+class NetworkLoaded(Fact, frozen=True, kw_only=True):
+    """A network file was put into the catalogue, with the stock of nodes and SKUs that had none, and what is to come."""
+
+    about = "content"
+
+    content: Name
+    nodes: int
+    skus: int
+    stock_rows: int
+    receipts: int
+
+
 # --- orders -----------------------------------------------------------------------------------------------------------
 
 
@@ -491,14 +516,15 @@ StockFact = (
     StockReceived | StockCounted | StockAdjusted | StockTransferred | StockSetAside | StockPutBack | StockScrapped
     | SafetySet | ChannelStockSet | CapacitySet | NodePaused | NodeResumed | InboundAnnounced | InboundChanged
 )  # fmt: skip
+CatalogueFact = CatalogueChanged | NetworkLoaded
 OrderFact = OrderEdited | OrderCancelled | OrderReviewed
 ConsignmentFact = (
     OrderReleased | Picked | ShortPicked | ConsignmentRejected | Packed | Shipped | ReadyForPickup | Delivered
     | ReturnReceived
 )  # fmt: skip
 AnyFact = (
-    StockFact | OrderFact | ConsignmentFact | StockReported | OrderPlaced | Allocated | Deallocated | HoldPlaced
-    | HoldReleased | RecipientErased
+    StockFact | CatalogueFact | OrderFact | ConsignmentFact | StockReported | OrderPlaced | Allocated | Deallocated
+    | HoldPlaced | HoldReleased | RecipientErased
 )  # fmt: skip
 
 _DECODER: msgspec.json.Decoder[Any] = msgspec.json.Decoder(AnyFact)

@@ -1,9 +1,13 @@
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import msgspec
 import pytest
 
+from engine.books import fsck
 from engine.calendar import is_open, parse_day
 from engine.catalogue import Catalogue, put_network, read_catalogue
 from engine.database import Database, Tx
@@ -21,10 +25,12 @@ from engine.entries import (
     read_entries,
     read_entry,
 )
+from engine.facts import CatalogueChanged, NetworkLoaded, order_id, read_fact
+from engine.log import Position, read_log
 from engine.network import Network, columns_of, read_network
 from engine.placing import place
 from solver.refusal import Refusal
-from tests.engine.shop import open_shop, ordered
+from tests.engine.shop import CAP, STORE, TEE, open_shop, ordered, settle, supply
 
 EXAMPLE = read_network(Path(__file__).parents[2] / "simulation" / "examples" / "network.json")
 NOON = 1_714_564_800_000  # 2024-05-01T12:00Z
@@ -215,6 +221,54 @@ def test_the_parts_of_a_kit_stay_while_orders_wait_for_it(database: Database) ->
     with pytest.raises(Refusal) as refusal:
         database.write(lambda tx: change_entry(tx, "sku", "set", {"parts": {"tee": 3}}, NOON))
     assert (refusal.value.place, refusal.value.code) == ("parts", "kit_in_use")
+
+
+def test_the_parts_of_a_kit_stay_while_it_is_claimed(database: Database) -> None:
+    open_shop(database)
+    supply(database, (TEE, STORE, 5), (CAP, STORE, 5))
+    database.write(lambda tx: place(tx, [ordered("A", ("set", 1))]))
+    database.write(lambda tx: settle(tx, order_id("web", "A"), (1, STORE, 1)))
+    with pytest.raises(Refusal) as refusal:
+        database.write(lambda tx: put_skus(tx, [SkuEntry(id="set", weight_g=100, parts={"cap": 2})], NOON))
+    assert (refusal.value.place, refusal.value.code) == ("skus[0].parts", "kit_in_use")
+    with database.read() as tx:
+        assert fsck(tx) == []
+
+
+def test_the_parts_of_a_kit_stay_for_an_order_that_is_just_being_placed(database: Database) -> None:
+    if database.dialect == "sqlite":
+        pytest.skip("it has one writer")
+    open_shop(database)
+    placed, refused = Event(), []
+
+    def place_slowly(tx: Tx) -> None:
+        place(tx, [ordered("A", ("set", 1))])
+        placed.set()
+        ends = time.monotonic() + 5
+        while time.monotonic() < ends and not waits():
+            time.sleep(0.01)
+
+    def waits() -> bool:
+        """Whether somebody waits for what is locked."""
+        with database.read() as tx:
+            return bool(tx.value("SELECT count(*) FROM pg_locks WHERE NOT granted"))
+
+    def change() -> None:
+        placed.wait(10)
+        try:
+            database.write(lambda tx: put_skus(tx, [SkuEntry(id="set", weight_g=100, parts={"cap": 2})], NOON))
+        except Refusal as refusal:
+            refused.append(refusal.code)
+
+    with ThreadPoolExecutor(2) as pool:
+        [*pool.map(lambda act: act(), (lambda: database.write(place_slowly), change))]
+    assert refused == ["kit_in_use"]
+
+
+def test_what_changed_in_the_catalogue_is_read_back_from_the_log(loaded: Database) -> None:
+    with loaded.read() as tx:
+        facts = [read_fact(entry.payload) for entry in read_log(tx, Position())]
+    assert {type(fact) for fact in facts} == {CatalogueChanged, NetworkLoaded}
 
 
 def test_channels_come_with_their_rules(loaded: Database) -> None:
