@@ -112,7 +112,7 @@ def problem(
         "request_id": request_id,
         "errors": list(errors),
     }
-    return Response(msgspec.json.encode(body), status, headers, media_type=MEDIA)
+    return Response(msgspec.json.encode(body) + b"\n", status, headers, media_type=MEDIA)
 
 
 def told(error: Exception, request_id: str | None, named: Container[str] = ()) -> Response | None:

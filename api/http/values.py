@@ -181,9 +181,9 @@ def day(number: int | None) -> str | None:
 
 
 class Json(Response):
-    """An answer in JSON, written at once."""
+    """An answer in JSON, written at once, as a line of its own."""
 
     media_type = "application/json"
 
     def render(self, content: Any) -> bytes:
-        return msgspec.json.encode(content)
+        return msgspec.json.encode(content) + b"\n"
