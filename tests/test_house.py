@@ -147,6 +147,18 @@ def test_modules_are_named_after_what_they_hold() -> None:
     assert [str(path.relative_to(ROOT)) for path in tracked_files() if drawer.search(path.stem)] == []
 
 
+def test_units_of_stock_are_changed_by_the_ledger_alone() -> None:
+    """Prevents: stock that is not what its movements add up to."""
+    change = re.compile(r"UPDATE stock SET [^\"]*\b(?:on_hand|reserved|damaged|quarantined) =")
+    found = [
+        str(path.relative_to(ROOT))
+        for package in PACKAGES
+        for path in sorted((ROOT / package).rglob("*.py"))
+        if change.search(path.read_text())
+    ]
+    assert found == ["engine/ledger.py"]
+
+
 def test_time_and_chance_come_in_as_arguments() -> None:
     """Prevents: a run that cannot be repeated, because it read the clock or a global generator below the edge."""
     forbidden = re.compile(
