@@ -2,7 +2,8 @@
 
 A fenced block is `console` (lines that begin with `$ `), `bash` (every line) or `python` (one namespace for the page);
 with `no-run` after the language it is left alone. Output that is shown below a command is what it must print, where `...` stands
-for anything; `varies` after the language says that it is only an example, as the figures of a search that time ends.
+for anything; `varies` after the language says that it is only an example, as the figures of a search that time ends. Blocks with
+`service` are run by `test_readme_service`.
 """
 
 import os
@@ -34,8 +35,8 @@ class Block:
     varies: bool = False
 
 
-def blocks(page: str) -> list[Block]:
-    """The blocks that are run."""
+def blocks(page: str, *, service: bool = False) -> list[Block]:
+    """The blocks that are run here, or those that are run beside a service."""
     return [
         Block(
             found["language"],
@@ -44,7 +45,7 @@ def blocks(page: str) -> list[Block]:
             "varies" in found["rest"].split(),
         )
         for found in FENCE.finditer(page)
-        if "no-run" not in found["rest"].split()
+        if "no-run" not in found["rest"].split() and ("service" in found["rest"].split()) is service
     ]
 
 
