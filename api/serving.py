@@ -1,5 +1,6 @@
 """Serving: a database that is ready, a server that drains, and the work that goes on beside it."""
 
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -67,11 +68,23 @@ def reached(act: Callable[[], Any], settings: Settings) -> Any:
 
 def warm_up() -> None:
     """Have what decides in memory before anybody asks: compiled, which takes a minute or two the first time."""
-    from api.progress import following
+    from api.progress import errors, following
     from solver import kernels
 
-    with following("getting ready (a minute or two the first time)"):
+    if not is_compiled():
+        errors().print("allot: compiling first, which takes a minute or two, once")
+        with following("compiling"):
+            kernels.compile_all()
+    with following("getting ready"):
         kernels.warm_up()
+
+
+def is_compiled() -> bool:
+    """Whether there are kernels on disk."""
+    from solver import KERNEL_FOLDER
+
+    folder = Path(os.environ.get("NUMBA_CACHE_DIR") or KERNEL_FOLDER)
+    return any(folder.rglob("*.nbi"))
 
 
 def first_key(database: Database) -> str | None:

@@ -17,9 +17,11 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from api.cli import app
+from api.serving import warm_up
 from engine import jobs
 from engine.database import Database
 from engine.migrations import is_current
+from solver import kernels
 
 LONGEST_DRAIN = 10.0
 
@@ -90,6 +92,23 @@ def test_an_empty_folder_is_all_it_needs(tmp_path: Path) -> None:
     with serving(tmp_path) as second:
         assert not any("admin key" in line for line in second.lines)
         assert httpx.get(f"{second.address}/v1/keys", headers={"Authorization": f"Bearer {secret}"}).status_code == 200
+
+
+def test_the_first_start_says_that_it_compiles(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    done: list[str] = []
+    monkeypatch.setattr(kernels, "compile_all", lambda: done.append("compiled"))
+    monkeypatch.setattr(kernels, "warm_up", lambda: done.append("warm"))
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    warm_up()
+    assert done == ["compiled", "warm"]
+    assert "a minute or two, once" in capsys.readouterr().err
+    (tmp_path / "some").mkdir()
+    (tmp_path / "some" / "kernel.nbi").touch()
+    warm_up()
+    assert done == ["compiled", "warm", "warm"]
+    assert capsys.readouterr().err == ""
 
 
 def test_it_ends_in_time_whoever_still_watches_or_sends_half_a_request(tmp_path: Path) -> None:
