@@ -1,4 +1,4 @@
-"""The trade: networks, calendars, and sourcing (open orders into a problem, a plan into stock taken)."""
+"""The trade. What is named here needs no database: networks, calendars, and sourcing (open orders into a problem)."""
 
 from engine.calendar import Calendar
 from engine.network import Network, NetworkColumns, Receipts, Stock, columns_of, read_network, write_network

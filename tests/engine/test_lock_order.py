@@ -1,0 +1,86 @@
+"""Rows are locked in one order by everybody, so that nobody waits for somebody who waits for him."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from engine.database import Database, Tx
+from engine.entries import put_services
+from engine.store import Store
+from tests.engine.shop import CAP, NOON, STORE, TEE, WAREHOUSE, open_shop, supply
+from tests.engine.test_at_once import Client
+from tests.engine.test_books_machine import SERVICES
+
+ORDER = ("orders", "sku", "channel_stock", "hold", "stock", "node_day")
+"""As `engine/README.md` has it; rows of other tables belong to those of one of these."""
+LOCKS = re.compile(r"FOR (?:NO KEY )?UPDATE(?: OF (\w+))?")
+
+
+def locked_by(sql: str) -> str | None:
+    """The table of which a statement locks rows that were there before."""
+    table: str | None = None
+    if changed := re.match(r"\s*(?:UPDATE|DELETE FROM) (\w+)", sql):
+        table = changed[1]
+    elif put := re.match(r"\s*INSERT INTO (\w+).* DO UPDATE", sql, re.DOTALL):
+        table = put[1]
+    elif locks := LOCKS.search(sql):
+        table = locks[1]
+        named = re.search(rf"(?:FROM|JOIN) (\w+)(?: {table}\b)" if table else r"FROM (\w+)", sql)
+        if named and (table is None or table not in ORDER):
+            table = named[1]
+    return table if table in ORDER else None
+
+
+@pytest.fixture
+def seen(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[int, list[str]]]:
+    """The tables of which each transaction locked rows, in the order of the first ones."""
+    locked: dict[int, list[str]] = {}
+    transactions: list[Tx] = []  # kept, so that no two have the same identity
+    placing: set[int] = set()  # orders that a transaction has placed itself are seen by nobody else
+    spelt = Tx._spelt
+
+    def note(tx: Tx, sql: str, *more: object) -> object:
+        transactions.append(tx)
+        table, mine = locked_by(sql), locked.setdefault(id(tx), [])
+        if sql.startswith("INSERT INTO orders"):
+            placing.add(id(tx))
+        if table and table not in mine and not (table == "orders" and id(tx) in placing):
+            mine.append(table)
+        return spelt(tx, sql, *more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Tx, "_spelt", note)
+    return locked
+
+
+def test_rows_are_locked_in_one_order(database: Database, seen: dict[int, list[str]]) -> None:
+    if database.dialect == "sqlite":
+        pytest.skip("it has one writer")
+    open_shop(database)
+    database.write(lambda tx: put_services(tx, SERVICES, NOON))
+    database.write(lambda tx: tx.run("UPDATE sku SET backorder = false WHERE id = 'cap'"))
+    database.write(lambda tx: tx.run("INSERT INTO channel_stock (channel, sku_no, allotment) VALUES ('web', 1, 60)"))
+    supply(database, (TEE, STORE, 30), (TEE, WAREHOUSE, 30), (CAP, STORE, 30), (CAP, WAREHOUSE, 30))
+    seen.clear()
+    client = Client(Store(database), 5, [])
+    for _ in range(200):
+        client.act()
+    wrong = {tuple(tables) for tables in seen.values() if tables != sorted(tables, key=ORDER.index)}
+    assert wrong == set()
+    assert {table for tables in seen.values() for table in tables} == set(ORDER)
+
+
+@pytest.mark.parametrize(
+    ("sql", "table"),
+    [
+        ("UPDATE stock SET reserved = 1", "stock"),
+        ("SELECT o.no FROM {rows} JOIN orders o ON o.no = rows.no ORDER BY o.no FOR NO KEY UPDATE OF o", "orders"),
+        ("SELECT i FROM {rows} JOIN stock ON sku_no = sku ORDER BY sku_no FOR NO KEY UPDATE OF stock", "stock"),
+        ("SELECT state FROM hold WHERE id = :id FOR NO KEY UPDATE", "hold"),
+        ("SELECT no FROM orders", None),
+        ("INSERT INTO stock (sku_no) VALUES (1) ON CONFLICT (sku_no) DO UPDATE SET on_hand = 0", "stock"),
+        ("DELETE FROM claim", None),
+    ],
+)
+def test_what_a_statement_locks_is_read_from_it(sql: str, table: str | None) -> None:
+    assert locked_by(sql) == table
