@@ -1,0 +1,80 @@
+"""Make everything go wrong that can: `python -m benchmarks.faults [--quick] [--only WORDS] [--seed SEED]`."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from time import perf_counter
+
+from benchmarks.faults.kills import kills
+from benchmarks.faults.oversell import oversell
+from benchmarks.faults.postgres import no_server
+from benchmarks.faults.rows import Edition, Fault, Kept, Row
+from benchmarks.machine import this_machine
+
+HERE = Path(__file__).parent.parent
+FAULTS = (
+    Fault("oversell, postgresql", partial(oversell, "postgresql"), no_server),
+    Fault("oversell, sqlite", partial(oversell, "sqlite")),
+    Fault("kills", kills, no_server),
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Try what is asked for, and write each row as soon as it is there; 1 where a fault was not survived."""
+    asked = parser().parse_args(arguments)
+    folder = asked.out or (Path("out") / "benchmarks" if asked.quick else HERE)
+    edition = Edition(asked.quick, asked.seed)
+    began = perf_counter()
+
+    def say(message: str) -> None:
+        sys.stderr.write(f"faults: {perf_counter() - began:6.0f} s  {message}\n")
+
+    kept = Kept.of(folder)
+    head = {"day": datetime.now(UTC).date().isoformat(), "quick": asked.quick, "machine": this_machine().as_json()}
+    if kept.head and {**kept.head, "day": ""} != {**head, "day": ""}:
+        if asked.only:
+            say(f"the rows in {folder} are of another machine or edition; --out names another folder")
+            return 2
+        kept.rows = {}
+    kept.head = head
+    words = (asked.only or "").replace(",", " ").split()
+    wanted = [fault for fault in FAULTS if all(word in fault.name.replace(",", "").split() for word in words)]
+    if not wanted:
+        say(f"no fault has the words {', '.join(words)} in its name: {'; '.join(fault.name for fault in FAULTS)}")
+        return 2
+    rows = []
+    for fault in wanted:
+        say(fault.name)
+        rows.append(try_fault(fault, edition, say))
+        say(f"{fault.name}: {rows[-1].verdict}{''.join(f'; {what}' for what in rows[-1].wrong)}")
+        kept.keep(rows[-1], [fault.name for fault in FAULTS])
+    say(f"written to {folder / 'faults.md'}")
+    return int(any(row.wrong for row in rows))
+
+
+def try_fault(fault: Fault, edition: Edition, say: object) -> Row:
+    """Make it go wrong, and see what comes of it."""
+    reason = fault.skipped()
+    if reason:
+        return Row(fault.name, "", {}, seed=edition.seed, skipped=reason)
+    began = perf_counter()
+    row = fault.make(edition, say)  # type: ignore[arg-type]
+    return replace(row, fault=fault.name, seed=edition.seed, seconds=perf_counter() - began)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The arguments."""
+    made = argparse.ArgumentParser("python -m benchmarks.faults", description="Make go wrong what can go wrong.")
+    made.add_argument("--quick", action="store_true", help="tiny: shows that it works; results go to out/benchmarks")
+    made.add_argument("--only", metavar="WORDS", help="faults whose names have all these words, as oversell,sqlite")
+    made.add_argument("--seed", type=int, default=7, metavar="SEED", help="with which everything is drawn (7)")
+    made.add_argument("--out", type=Path, metavar="DIR", help="where faults.md and faults.json go (benchmarks)")
+    return made
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,131 @@
+"""What every fault comes to: a row of one table, with its figures, and what is wrong if anything is."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from api.outputs import make_folder, write_text
+from benchmarks.machine import described
+from benchmarks.results import Say, table
+from engine.books import fsck
+from engine.database import Database
+
+
+@dataclass(frozen=True)
+class Edition:
+    """How much is done: all of it, or so little that a test can do it; and with what everything is drawn."""
+
+    quick: bool = False
+    seed: int = 7
+
+
+@dataclass(frozen=True)
+class Row:
+    """A fault and what came of it.
+
+    Attributes
+    ----------
+    done
+        What was done, in words.
+    figures
+        What was counted.
+    wrong
+        What is not as it must be; the fault is survived where there is nothing.
+    """
+
+    fault: str
+    done: str
+    figures: Mapping[str, int | float | str]
+    wrong: Sequence[str] = ()
+    seed: int = 0
+    seconds: float = 0.0
+    skipped: str = ""
+
+    @property
+    def verdict(self) -> str:
+        if self.skipped:
+            return f"skipped: {self.skipped}"
+        return "failed" if self.wrong else "passed"
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Something that can be made to go wrong.
+
+    Attributes
+    ----------
+    skipped
+        Why it cannot be tried here; empty where it can.
+    """
+
+    name: str
+    make: Callable[[Edition, Say], Row]
+    skipped: Callable[[], str] = field(default=lambda: "")
+
+
+def unbalanced(database: Database) -> list[str]:
+    """What `allot fsck` finds."""
+    with database.read() as tx:
+        return [str(one) for one in fsck(tx)]
+
+
+def must(*rules: tuple[bool, str]) -> list[str]:
+    """What is not as it must be."""
+    return [what for holds, what in rules if not holds]
+
+
+@dataclass
+class Kept:
+    """The rows of a folder: `faults.json`, and the page `faults.md` that is written from it."""
+
+    folder: Path
+    rows: dict[str, dict[str, Any]]
+    head: dict[str, Any]
+
+    @classmethod
+    def of(cls, folder: Path) -> "Kept":
+        file = make_folder(folder) / "faults.json"
+        said = json.loads(file.read_text()) if file.exists() else {}
+        return cls(folder, said.get("rows", {}), said.get("head", {}))
+
+    def keep(self, row: Row, order: Sequence[str]) -> None:
+        """Put a row among the others, in place of an older one of its name."""
+        self.rows[row.fault] = {**asdict(row), "verdict": row.verdict}
+        self.rows = {name: self.rows[name] for name in sorted(self.rows, key=_by(order))}
+        kept = {"head": self.head, "rows": self.rows}
+        write_text(self.folder / "faults.json", json.dumps(kept, indent=1, allow_nan=False) + "\n")
+        write_text(self.folder / "faults.md", "".join(_page(self.head, self.rows)))
+
+
+def _by(order: Sequence[str]) -> Callable[[str], tuple[int, str]]:
+    at = {name: i for i, name in enumerate(order)}
+    return lambda name: (at.get(name, len(at)), name)
+
+
+def _page(head: dict[str, Any], rows: dict[str, dict[str, Any]]) -> Iterator[str]:
+    yield "# Faults and bad input\n\n"
+    yield "Written by `python -m benchmarks.faults` (`make faults`); one row again: `--only WORDS --seed SEED`.\n\n"
+    if head:
+        edition = "the small edition" if head["quick"] else "the full edition"
+        yield f"Made on {head['day']}, {edition}, on: {described(head['machine'])}\n\n"
+    cells = [
+        (name, row["done"], _figures(row["figures"]), str(row["seed"]), f"{row['seconds']:.0f} s", row["verdict"])
+        for name, row in rows.items()
+    ]
+    yield table(("fault", "what was done", "figures", "seed", "took", ""), cells)
+    wrong = [(name, what) for name, row in rows.items() for what in row["wrong"]]
+    if wrong:
+        yield "\n## What is wrong\n\n"
+        yield from (f"- {name}: {what}\n" for name, what in wrong)
+
+
+def _figures(figures: Mapping[str, int | float | str]) -> str:
+    return ", ".join(f"{name} {_number(value)}" for name, value in figures.items())
+
+
+def _number(value: float | str) -> str:
+    if isinstance(value, str):
+        return value
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.1f}"
