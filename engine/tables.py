@@ -510,6 +510,8 @@ class Wave(SQLModel, table=True):
     no: int | None = _counter()
     id: str = Field(unique=True)
     at: int = _big()
+    until: int = _big()
+    """When its orders are anybody's again; whoever still decides then has died."""
     state: str = "deciding"
     policy: str
     version: str

@@ -1,9 +1,9 @@
 """Waves: all that is not released is decided anew, jointly, and never against a promise that was made.
 
 A wave claims its orders by a lease, so that two workers never decide the same ones; a worker that dies loses its lease, and the
-next wave takes them. Then it reads a snapshot, decides, and commits: nothing is locked while it thinks. Orders whose promise
-the plan would break keep what they have. What the plan says a unit of stock was worth to other orders is what it costs at
-capture from then on.
+next wave takes them and says that the one before failed. Then it reads a snapshot, decides, and commits: nothing is locked while
+it thinks. Orders whose promise the plan would break keep what they have. What the plan says a unit of stock was worth to other
+orders is what it costs at capture from then on.
 """
 
 import math
@@ -144,9 +144,14 @@ def run_wave(
 
 def _begin(tx: Tx, wave: WaveDone, worker: str, at: int, until: int, limit: int, seed: int) -> list[int]:
     tx.run(
-        "INSERT INTO wave (id, at, policy, version, seed) VALUES (:id, :at, :policy, :version, :seed) "
+        "UPDATE wave SET state = 'failed', ended_at = :at, note = 'its process ended' "
+        "WHERE state = 'deciding' AND until <= :at",
+        at=at,
+    )
+    tx.run(
+        "INSERT INTO wave (id, at, until, policy, version, seed) VALUES (:id, :at, :until, :policy, :version, :seed) "
         "ON CONFLICT (id) DO NOTHING",
-        id=wave.id, at=at, policy=wave.policy, version=VERSION, seed=seed,
+        id=wave.id, at=at, until=until, policy=wave.policy, version=VERSION, seed=seed,
     )  # fmt: skip
     return lease_orders(tx, worker, at, until, limit)
 

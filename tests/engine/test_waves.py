@@ -147,6 +147,30 @@ def test_without_a_network_no_wave_begins(database: Database) -> None:
         assert tx.value("SELECT COUNT(*) FROM wave") == 0
 
 
+def test_a_wave_whose_process_died_is_said_to_have_failed_by_the_next(
+    town: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        """No handler runs when a process is killed."""
+
+    def die(*_: object, **__: object) -> None:
+        raise Killed
+
+    capture(town, [order((TEE, 1))], NOON)
+    with monkeypatch.context() as patch:
+        patch.setattr("engine.waves.decide", die)
+        patch.setattr("engine.waves._fail", lambda *_: None)
+        patch.setattr("engine.waves.unlease_orders", lambda *_: 0)
+        with pytest.raises(Killed):
+            wave(town)
+    assert wave(town, NOON + HOUR + 1_000).orders == 0, "its orders are leased yet"
+    assert wave(town, NOON + 2 * HOUR).orders == 1
+    with town.read() as tx:
+        assert tx.all("SELECT state, note FROM wave ORDER BY no") == [
+            ("failed", "its process ended"), ("done", ""), ("done", ""),
+        ]  # fmt: skip
+
+
 def test_a_shadow_of_a_wave_is_kept_beside_it(town: Database) -> None:
     capture(town, [order((TEE, 2))], NOON)
     receive(town, 2)

@@ -235,6 +235,7 @@ def upgrade() -> None:
         sa.Column("no", BIG, autoincrement=True, nullable=False),
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("at", BIG, nullable=False),
+        sa.Column("until", BIG, nullable=False),
         sa.Column("state", sa.String(), server_default=sa.text("'deciding'"), nullable=False),
         sa.Column("policy", sa.String(), nullable=False),
         sa.Column("version", sa.String(), nullable=False),
