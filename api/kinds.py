@@ -9,20 +9,15 @@ import io
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-import msgspec
-
-from api import compare
 from api.http import edge, values
 from api.http.problems import Refused
+from api.solving import solve_wave, wave_of
 from engine.capture import capture
 from engine.facts import OrderPlaced, StockReported
 from engine.feed import report
 from engine.jobs import MOST_ERRORS, Kind, Work
 from solver.effort import Effort
-from solver.files import refusal_of
-from solver.planfile import plan_bytes
 from solver.refusal import Refusal
-from solver.wave import Wave, problem_of
 
 PIECE = 200
 """Lines of a step."""
@@ -30,22 +25,6 @@ CSV_ORDER = ("channel", "external_id", "region", "recipient")
 CSV_WHOLE = ("priority", "max_parcels")
 Read = tuple[int, Any]
 """A line's number, and what it says, or why it cannot be read (a `Refusal`)."""
-
-
-def wave_of(given: bytes) -> Wave:
-    """Read a wave; raises a refusal that names the place of the fault."""
-    try:
-        return msgspec.json.decode(given, type=Wave)
-    except msgspec.ValidationError as error:
-        raise refusal_of(error, "wave") from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Refusal("wave", f"is no JSON: {str(error)[:200]}", "not_json") from None
-
-
-def solve_wave(wave: Wave, policy: str, effort: Effort, seed: int) -> bytes:
-    """Decide a wave, have the checker read the plan, and give its file."""
-    problem = problem_of(wave)
-    return plan_bytes(problem, compare.solve(problem, policy, effort, seed))
 
 
 def _solve(work: Work) -> bytes:

@@ -19,7 +19,7 @@ from api.http.service import Called
 from api.http.values import PLAIN, Json, example
 from api.http.values import Body as Said
 from api.keys import ENGINEER, OPERATOR, PLANNER
-from api.kinds import solve_wave, wave_of
+from api.solving import solve_wave, wave_of
 from engine import reads
 from engine.catalogue import read_catalogue
 from engine.database import Tx
