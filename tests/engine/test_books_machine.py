@@ -80,6 +80,9 @@ SERVICES = [
 class Shop(RuleBasedStateMachine):
     """A shop to which anything may happen."""
 
+    checked = 0
+    """How often the books were checked: after every step."""
+
     def __init__(self, url: str) -> None:
         super().__init__()
         self.store = Store(url)
@@ -330,10 +333,13 @@ class Shop(RuleBasedStateMachine):
 
     @invariant()
     def books_balance(self) -> None:
+        Shop.checked += 1
         assert self.store.fsck() == []
 
 
-def run(make_url: Callable[[], str], examples: int, steps: int) -> None:
+def run(make_url: Callable[[], str], examples: int, steps: int) -> int:
+    """Let so many shops have so many steps each; says how many steps there were."""
+    before = Shop.checked
     run_state_machine_as_test(  # type: ignore[no-untyped-call]
         lambda: Shop(make_url()),
         settings=settings(
@@ -343,13 +349,18 @@ def run(make_url: Callable[[], str], examples: int, steps: int) -> None:
             suppress_health_check=list(HealthCheck),
         ),
     )
+    return Shop.checked - before
 
 
-def test_the_books_balance_whatever_happens(make_url_of_empty: Callable[[], str]) -> None:
-    run(make_url_of_empty, examples=6, steps=30)
+def test_the_books_balance_whatever_happens(
+    make_url_of_empty: Callable[[], str], record_property: Callable[[str, object], None]
+) -> None:
+    record_property("steps", run(make_url_of_empty, examples=6, steps=30))
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-def test_the_books_balance_whatever_happens_for_long(make_url_of_empty: Callable[[], str]) -> None:
-    run(make_url_of_empty, examples=150, steps=60)
+def test_the_books_balance_whatever_happens_for_long(
+    make_url_of_empty: Callable[[], str], record_property: Callable[[str, object], None]
+) -> None:
+    record_property("steps", run(make_url_of_empty, examples=400, steps=60))

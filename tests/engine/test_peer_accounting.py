@@ -537,8 +537,11 @@ def fresh(make_url_of_empty: Callable[[], str]) -> Any:
 
 
 @pytest.mark.parametrize("name", list(TOLD))
-def test_a_case_of_accounting_comes_out_as_recorded(fresh: Fresh, name: str) -> None:
+def test_a_case_of_accounting_comes_out_as_recorded(
+    fresh: Fresh, name: str, record_property: Callable[[str, object], None]
+) -> None:
     TOLD[name](fresh, cases()[name])
+    record_property("cases", name)
 
 
 def test_every_case_of_accounting_is_told_or_said_not_to_be_ours() -> None:

@@ -1,5 +1,7 @@
 """Who may do what: every route with every scope."""
 
+from collections.abc import Callable
+
 import pytest
 
 from api import keys
@@ -12,16 +14,19 @@ from tests.api.http.conftest import Desk, opened
 from tests.engine.shop import open_shop
 
 
-def test_every_route_refuses_who_shows_no_key_or_one_of_another_scope(embedded: Database) -> None:
+def test_every_route_refuses_who_shows_no_key_or_one_of_another_scope(
+    embedded: Database, record_property: Callable[[str, object], None]
+) -> None:
     """And lets in who has the right one: what is refused then is the request, not the caller."""
     open_shop(embedded)
     with opened(embedded, rate="1000000/minute", failed_rate="1000000/minute") as desk:
         desk.node = "store"
-        asked = wrong = 0
+        routes = asked = wrong = 0
         for route in description.guarded(desk.app):
             allowed = {*access_of(route.endpoint).scopes, "admin"}
             path = route.path_format.replace("{node}", "store").replace("{", "no-").replace("}", "")
             for method in route.methods:
+                routes += 1
                 assert desk.ask(method, path, scope=None).status_code == 401
                 bad = desk.ask(method, path, scope=None, headers={"Authorization": "Bearer allot_wrong"})
                 assert bad.status_code == 401
@@ -33,8 +38,9 @@ def test_every_route_refuses_who_shows_no_key_or_one_of_another_scope(embedded: 
                     else:
                         assert answer.status_code == 403, (method, path, scope)
                         wrong += 1
-        assert asked
         assert wrong
+        for name, count in (("routes", routes), ("with a key", asked), ("refused for their scope", wrong)):
+            record_property(name, count)
 
 
 def test_every_route_says_who_may_use_it(desk: Desk) -> None:
