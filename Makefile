@@ -16,7 +16,7 @@ UV ?= $(shell command -v uv 2>/dev/null)
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow check bench lock clean
+.PHONY: help setup demo test test-slow check bench faults lock clean
 .SILENT:
 
 help: ## show this list
@@ -41,6 +41,9 @@ check: $(DEV) ## lint, formatting, types, and who may import whom
 
 bench: $(READY) ## run the benchmarks
 	$(BIN)/python -m benchmarks
+
+faults: $(DEV) $(KERNELS) ## make go wrong what can, and see what comes of it
+	$(BIN)/python -m benchmarks.faults
 
 lock: $(DEV) ## pin dependencies again; UPGRADE=--upgrade takes the newest allowed
 	$(call compile,requirements.lock,--group build)

@@ -87,9 +87,9 @@ def page_of(
     return "\n".join(parts)
 
 
-def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table whose first column is a name and whose others are figures."""
-    rule = ["---", *("---:" for _ in headings[1:])]
+def table(headings: Sequence[str], rows: Sequence[Sequence[str]], words: int = 1) -> str:
+    """A table whose first columns are words, one of them or more, and whose others are figures."""
+    rule = ["---"] * words + ["---:"] * (len(headings) - words)
     return "".join(f"| {' | '.join(row)} |\n" for row in (headings, rule, *rows))
 
 

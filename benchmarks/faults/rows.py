@@ -35,10 +35,11 @@ class Row:
         What is not as it must be; the fault is survived where there is nothing.
     """
 
-    fault: str
     done: str
     figures: Mapping[str, int | float | str]
     wrong: Sequence[str] = ()
+    fault: str = ""
+    day: str = ""
     seed: int = 0
     seconds: float = 0.0
     skipped: str = ""
@@ -109,12 +110,20 @@ def _page(head: dict[str, Any], rows: dict[str, dict[str, Any]]) -> Iterator[str
     yield "Written by `python -m benchmarks.faults` (`make faults`); one row again: `--only WORDS --seed SEED`.\n\n"
     if head:
         edition = "the small edition" if head["quick"] else "the full edition"
-        yield f"Made on {head['day']}, {edition}, on: {described(head['machine'])}\n\n"
+        yield f"Made as {edition}, on: {described(head['machine'])}\n\n"
     cells = [
-        (name, row["done"], _figures(row["figures"]), str(row["seed"]), f"{row['seconds']:.0f} s", row["verdict"])
+        (
+            name,
+            row["verdict"],
+            row["done"],
+            _figures(row["figures"]),
+            row["day"],
+            str(row["seed"]),
+            f"{row['seconds']:.0f} s",
+        )
         for name, row in rows.items()
     ]
-    yield table(("fault", "what was done", "figures", "seed", "took", ""), cells)
+    yield table(("fault", "", "what was done", "figures", "day", "seed", "took"), cells, words=5)
     wrong = [(name, what) for name, row in rows.items() for what in row["wrong"]]
     if wrong:
         yield "\n## What is wrong\n\n"
