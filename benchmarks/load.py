@@ -6,6 +6,7 @@ falls behind is thus seen to.
 
 import asyncio
 import json
+import secrets
 import sys
 import time
 from collections import Counter
@@ -27,6 +28,8 @@ class Load:
         Of the requests, in turn; each is sent once.
     rate
         Requests a second; 0 for as fast as the connections allow.
+    keyed
+        Whether each has an idempotency key of its own.
     """
 
     host: str
@@ -36,6 +39,7 @@ class Load:
     bodies: Sequence[str]
     rate: float
     connections: int
+    keyed: bool = False
 
 
 async def put_on(load: Load) -> dict[str, Any]:
@@ -69,9 +73,10 @@ async def put_on(load: Load) -> dict[str, Any]:
 
 def _request(load: Load, body: str) -> bytes:
     content = body.encode()
+    key = f"Idempotency-Key: {secrets.token_hex(16)}\r\n" if load.keyed else ""
     head = (
         f"POST {load.path} HTTP/1.1\r\nHost: {load.host}:{load.port}\r\nAuthorization: Bearer {load.key}\r\n"
-        f"Content-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n"
+        f"{key}Content-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n"
     )
     return head.encode() + content
 

@@ -176,7 +176,7 @@ def _put_on(server: Any, path: str, bodies: list[str], rate: float, connections:
         asked = Path(folder) / "load.json"
         load = {
             "host": server.host, "port": server.port, "path": path, "key": server.key, "bodies": bodies, "rate": rate,
-            "connections": connections,
+            "connections": connections, "keyed": path.startswith("/v1/orders"),
         }  # fmt: skip
         asked.write_text(json.dumps(load))
         done = subprocess.run(  # noqa: S603

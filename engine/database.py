@@ -396,8 +396,13 @@ def _array_type(column: list[Any]) -> str:
 
 def _array_literal(column: list[Any]) -> str:
     """A column as PostgreSQL spells arrays: many times faster than value by value through the driver."""
-    if set(map(type, column)) <= _NUMBERS:
+    kinds = set(map(type, column))
+    if kinds <= _NUMBERS:
         return "{" + str(column)[1:-1] + "}"
+    if kinds == {str}:
+        texts = "\0".join(column)
+        if texts.count("\0") == len(column) - 1:  # else one has a NUL of its own, which the database refuses
+            return '{"' + texts.replace("\\", "\\\\").replace('"', '\\"').replace("\0", '","') + '"}'
     return "{" + ",".join([_spelt(value) for value in column]) + "}"
 
 

@@ -58,9 +58,18 @@ class Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """A piece of a fact."""
 
 
-def content(fact: Fact) -> str:
-    """What a fact says apart from when, as a hash: the same twice is one fact."""
-    return hashlib.sha256(msgspec.json.encode(msgspec.structs.replace(fact, at=0))).hexdigest()[:32]
+def content(fact: Fact, payload: bytes | None = None) -> str:
+    """What a fact says apart from when, as a hash: the same twice is one fact.
+
+    Parameters
+    ----------
+    payload
+        The fact as the log keeps it, where that is known already.
+    """
+    said = msgspec.json.encode(fact) if payload is None else payload
+    # the first such field is the fact's own: quotes within texts are escaped
+    timeless = said.replace(b'"at":%d' % fact.at, b'"at":0', 1)
+    return hashlib.sha256(timeless).hexdigest()[:32]
 
 
 def checked(fact: Fact, place: str = "") -> bytes:
@@ -84,7 +93,7 @@ def checked(fact: Fact, place: str = "") -> bytes:
 def short_id(prefix: str, *parts: str) -> str:
     """An id that is always the same for the same parts: the prefix and 20 characters."""
     digest = hashlib.sha256("\0".join(parts).encode(errors="surrogatepass")).digest()
-    return f"{prefix}_{base64.b32encode(digest)[:20].decode().lower()}"
+    return f"{prefix}_{base64.b32encode(digest[:15])[:20].decode().lower()}"
 
 
 def order_id(channel: str, external_id: str) -> str:

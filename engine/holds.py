@@ -72,7 +72,7 @@ def place_holds(tx: Tx, facts: Sequence[HoldPlaced], by: str = "") -> list[Held]
                Rows(id=sorted({fact.channel for fact in asked})))
     )  # fmt: skip
     nodes = _node_numbers(tx, {unit.node for fact in asked for unit in fact.units if unit.node is not None})
-    sales = Sales(tx, channels, {unit.sku for fact in asked for unit in fact.units})
+    sales = Sales.read(tx, channels, {unit.sku for fact in asked for unit in fact.units})
     free = _lock_free(tx, sorted({part for sku in sales.skus.values() for part, _ in sku.parts}))
     there = dict(tx.all("SELECT h.id, h.content FROM {rows} JOIN hold h ON h.id = rows.id",
                         Rows(id=[fact.id for fact in asked])))  # fmt: skip

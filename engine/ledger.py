@@ -130,8 +130,8 @@ def write_facts(tx: Tx, facts: Sequence[Fact], by: str = "") -> list[bool]:
     """
     if not facts:
         return []
-    payloads = [checked(fact, f"facts[{i}]" if len(facts) > 1 else "").decode() for i, fact in enumerate(facts)]
-    contents = [content(fact) for fact in facts]
+    payloads = [checked(fact, f"facts[{i}]" if len(facts) > 1 else "") for i, fact in enumerate(facts)]
+    contents = [content(fact, payload) for fact, payload in zip(facts, payloads, strict=True)]
     first: dict[str, int] = {}
     for i, fact in enumerate(facts):
         if contents[first.setdefault(fact.id, i)] != contents[i]:
@@ -146,7 +146,7 @@ def write_facts(tx: Tx, facts: Sequence[Fact], by: str = "") -> list[bool]:
             at=[facts[i].at for i in n],
             subject=[facts[i].subject for i in n],
             content=[contents[i] for i in n],
-            payload=[payloads[i] for i in n],
+            payload=[payloads[i].decode() for i in n],
         ),
         by=by,
     )
@@ -184,8 +184,16 @@ def reserve(at: int, cause: str, ref: str, sku_no: Column, node_no: Column, unit
     )
 
 
-def new_facts(tx: Tx, facts: Sequence[Fact]) -> Ask:
-    """Add facts of the engine's own to the log, whose ids nobody else can have."""
+def new_facts(tx: Tx, facts: Sequence[Fact], payloads: Sequence[bytes] | None = None, by: str = "") -> Ask:
+    """Add facts to the log whose ids nobody else can have.
+
+    Parameters
+    ----------
+    payloads
+        The facts as the log keeps them, where they are known already.
+    """
+    if payloads is None:
+        payloads = [msgspec.json.encode(fact) for fact in facts]
     return Ask(
         _insertion(tx),
         Rows(
@@ -194,10 +202,10 @@ def new_facts(tx: Tx, facts: Sequence[Fact]) -> Ask:
             kind=[fact.kind for fact in facts],
             at=[fact.at for fact in facts],
             subject=[fact.subject for fact in facts],
-            content=[content(fact) for fact in facts],
-            payload=[msgspec.json.encode(fact).decode() for fact in facts],
+            content=[content(fact, payload) for fact, payload in zip(facts, payloads, strict=True)],
+            payload=[payload.decode() for payload in payloads],
         ),
-        by="",
+        by=by,
     )
 
 

@@ -384,7 +384,7 @@ def _add_units(tx: Tx, order: Locked, more: dict[int, int], fact: OrderEdited) -
     wanted = [OrderedLine(sku=lines[number].sku, qty=units) for number, units in more.items()] + list(fact.added)
     places = [f"lines[{number}].qty" for number in more] + [f"added[{i}].qty" for i in range(len(fact.added))]
     safety = tx.value("SELECT safety FROM channel WHERE id = :id", id=order.channel)
-    sales = Sales(tx, {order.channel: safety}, {line.sku for line in wanted})
+    sales = Sales.read(tx, {order.channel: safety}, {line.sku for line in wanted})
     for i, line in enumerate(fact.added):
         if line.sku not in sales.skus:
             raise Refusal(f"added[{i}].sku", f"there is no SKU {line.sku!r}", "unknown_sku")

@@ -3,16 +3,16 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
 from engine.claims import UNDECIDED
-from engine.database import Rows, Tx
+from engine.database import Ask, Rows, Tx
 from engine.facts import OrderPlaced, checked, content
-from engine.ledger import move, write_facts
+from engine.ledger import move, new_facts
 from engine.network import Terms
-from engine.selling import MS_PER_DAY, Sale, Sales, SoldSku, count_sold
+from engine.selling import MS_PER_DAY, Sale, Sales, SoldSku, asks_of, count_sold
 from solver.refusal import Refusal
 
 TERMS = Terms(
@@ -20,6 +20,8 @@ TERMS = Terms(
     cancel_after_days=30, restock_days=3,
 )  # fmt: skip
 """What holds until somebody says something else."""
+
+ASK_TERMS = Ask("SELECT value FROM setting WHERE name = 'terms'")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,7 @@ class _Hold:
 @dataclass(slots=True)
 class _Accepted:
     order: OrderPlaced
+    payload: bytes
     content: str
     sales: list[Sale]
     tied: list[tuple[int, int, int, int, int]]
@@ -98,16 +101,16 @@ def place(tx: Tx, orders: Sequence[OrderPlaced], by: str = "") -> list[Placed]:
     """
     answers: list[Placed | None] = [None] * len(orders)
     hashes: list[str] = [""] * len(orders)
+    payloads: list[bytes] = [b""] * len(orders)
     for i, order in enumerate(orders):
         try:
-            checked(order)
-            hashes[i] = content(order)
+            payloads[i] = checked(order)
+            hashes[i] = content(order, payloads[i])
         except Refusal as refused:
             answers[i] = Placed(order.id, None, "refused", refused.code, refused.place, refused.problem)
     asked = [i for i, answer in enumerate(answers) if answer is None]
     if asked:
-        known = _read_known(tx, [orders[i] for i in asked])
-        there = _read_there(tx, [orders[i].id for i in asked])
+        known, there = _read_known(tx, [orders[i] for i in asked])
         accepted: dict[str, _Accepted] = {}
         for i in asked:
             order = orders[i]
@@ -116,14 +119,14 @@ def place(tx: Tx, orders: Sequence[OrderPlaced], by: str = "") -> list[Placed]:
             elif order.id in accepted:
                 answers[i] = None  # the same twice in one batch: answered below
             else:
-                taken = _accept(known, order, hashes[i])
+                taken = _accept(known, order, payloads[i], hashes[i])
                 if isinstance(taken, Placed):
                     answers[i] = taken
                 else:
                     accepted[order.id] = taken
         numbers = _insert(tx, known, list(accepted.values()), by)
         lost = [order_id for order_id in accepted if order_id not in numbers]
-        there = _read_there(tx, lost) if lost else {}
+        there = _there(*tx.together(_ask_there(lost))) if lost else {}
         first: set[str] = set()
         for i in asked:
             if answers[i] is None:
@@ -145,35 +148,34 @@ def _again(order: OrderPlaced, hashed: str, no: int, known: str) -> Placed:
     return Placed(order.id, no, "conflict", "order_conflict", "external_id", problem)
 
 
-def _read_known(tx: Tx, orders: Sequence[OrderPlaced]) -> _Known:
-    """Read what the orders refer to, and lock what limits them."""
-    channels = {
-        channel: (safety, bool(review))
-        for channel, safety, review in tx.all(
+def _read_known(tx: Tx, orders: Sequence[OrderPlaced]) -> tuple[_Known, dict[str, tuple[int, str]]]:
+    """Read what the orders refer to and which are there already, and lock what limits them."""
+    asks = {
+        "channels": Ask(
             "SELECT c.id, c.safety, c.review FROM {rows} JOIN channel c ON c.id = rows.id",
             Rows(id=sorted({order.channel for order in orders})),
-        )
+        ),
+        "terms": ASK_TERMS,
+        "there": _ask_there([order.id for order in orders]),
     }
-    nodes = sorted({node for order in orders for node in order.pickup})
-    collects = {}
-    if nodes:
-        collects = {
-            node: bool(may)
-            for node, may in tx.all("SELECT n.id, n.collects FROM {rows} JOIN node n ON n.id = rows.id", Rows(id=nodes))
-        }
-    people = sorted({order.recipient for order in orders if order.recipient is not None})
-    recipients: set[str] = set()
-    if people:
-        recipients = {
-            one
-            for (one,) in tx.all(
-                "SELECT r.id FROM {rows} JOIN recipient r ON r.id = rows.id WHERE NOT r.erased", Rows(id=people)
-            )
-        }
+    if nodes := sorted({node for order in orders for node in order.pickup}):
+        asks["nodes"] = Ask("SELECT n.id, n.collects FROM {rows} JOIN node n ON n.id = rows.id", Rows(id=nodes))
+    if people := sorted({order.recipient for order in orders if order.recipient is not None}):
+        asks["people"] = Ask(
+            "SELECT r.id FROM {rows} JOIN recipient r ON r.id = rows.id WHERE NOT r.erased", Rows(id=people)
+        )
+    *found, of_skus, of_channel_stock = tx.together(
+        *asks.values(), *asks_of(line.sku for order in orders for line in order.lines)
+    )
+    answer = dict(zip(asks, found, strict=True))
+    channels = {channel: (safety, bool(review)) for channel, safety, review in answer["channels"]}
     safety = {channel: kept for channel, (kept, _) in channels.items()}
-    sales = Sales(tx, safety, {line.sku for order in orders for line in order.lines})
+    sales = Sales(tx, safety, (of_skus, of_channel_stock))
     holds = _lock_holds(tx, sorted({order.hold for order in orders if order.hold is not None}))
-    return _Known(channels, collects, recipients, sales, holds, read_terms(tx))
+    collects = {node: bool(may) for node, may in answer.get("nodes", [])}
+    recipients = {one for (one,) in answer.get("people", [])}
+    known = _Known(channels, collects, recipients, sales, holds, _terms(answer["terms"]))
+    return known, _there(answer["there"])
 
 
 def _lock_holds(tx: Tx, holds: list[str]) -> dict[str, _Hold]:
@@ -196,12 +198,15 @@ def _lock_holds(tx: Tx, holds: list[str]) -> dict[str, _Hold]:
     return found
 
 
-def _read_there(tx: Tx, ids: list[str]) -> dict[str, tuple[int, str]]:
-    found = tx.all("SELECT o.id, o.no, o.content FROM {rows} JOIN orders o ON o.id = rows.id", Rows(id=ids))
+def _ask_there(ids: list[str]) -> Ask:
+    return Ask("SELECT o.id, o.no, o.content FROM {rows} JOIN orders o ON o.id = rows.id", Rows(id=ids))
+
+
+def _there(found: list[tuple[Any, ...]]) -> dict[str, tuple[int, str]]:
     return {order_id: (no, known) for order_id, no, known in found}
 
 
-def _accept(known: _Known, order: OrderPlaced, hashed: str) -> _Accepted | Placed:
+def _accept(known: _Known, order: OrderPlaced, payload: bytes, hashed: str) -> _Accepted | Placed:
     """Everything that may be wrong with an order, and else what becomes of it."""
     refused = _refusal(known, order)
     if refused is not None:
@@ -222,7 +227,7 @@ def _accept(known: _Known, order: OrderPlaced, hashed: str) -> _Accepted | Place
         return Placed(order.id, None, "refused", code, f"lines[{line}].qty", text)
     if hold:
         hold.state = "converted"
-    return _Accepted(order, hashed, sales, tied, converted)
+    return _Accepted(order, payload, hashed, sales, tied, converted)
 
 
 def _refusal(known: _Known, order: OrderPlaced) -> tuple[str, str, str] | None:
@@ -283,7 +288,8 @@ def _insert(tx: Tx, known: _Known, accepted: Sequence[_Accepted], by: str) -> di
         return {}
     numbers = _insert_orders(tx, known, sorted(accepted, key=lambda one: (one.order.channel, one.order.external_id)))
     new = [one for one in accepted if one.order.id in numbers]
-    _insert_lines(tx, known, new, numbers)
+    if not new:
+        return {}
     presold: dict[int, int] = defaultdict(int)
     sold: dict[tuple[str, int], int] = defaultdict(int)
     for one in new:
@@ -293,8 +299,9 @@ def _insert(tx: Tx, known: _Known, accepted: Sequence[_Accepted], by: str) -> di
             if sale.allotted:
                 sold[one.order.channel, sale.sku.no] += sale.units
     count_sold(tx, presold, sold)
+    facts = new_facts(tx, [one.order for one in new], [one.payload for one in new], by)
+    tx.together(_lines(known, new, numbers), facts)
     _convert_holds(tx, known, new, numbers)
-    write_facts(tx, [one.order for one in new], by)
     return numbers
 
 
@@ -338,7 +345,7 @@ def _insert_orders(tx: Tx, known: _Known, accepted: Sequence[_Accepted]) -> dict
     )
 
 
-def _insert_lines(tx: Tx, known: _Known, new: Sequence[_Accepted], numbers: dict[str, int]) -> None:
+def _lines(known: _Known, new: Sequence[_Accepted], numbers: dict[str, int]) -> Ask:
     columns: dict[str, list[int | bool | None]] = defaultdict(list)
     for one in new:
         no = numbers[one.order.id]
@@ -355,18 +362,20 @@ def _insert_lines(tx: Tx, known: _Known, new: Sequence[_Accepted], numbers: dict
             columns["allotted"].append(sale.allotted)
             columns["open"].append(line.qty - held)
             columns["allocated"].append(held)
-    if columns:
-        names = ", ".join(columns)
-        tx.run(f"INSERT INTO order_line ({names}) SELECT {names} FROM {{rows}}", Rows(**columns))
+    names = ", ".join(columns)
+    return Ask(f"INSERT INTO order_line ({names}) SELECT {names} FROM {{rows}}", Rows(**columns))
 
 
 def read_terms(tx: Tx) -> Terms:
     """What holds for orders that say nothing else."""
-    found = tx.first("SELECT value FROM setting WHERE name = 'terms'")
-    if found is None:
+    return _terms(*tx.together(ASK_TERMS))
+
+
+def _terms(found: list[tuple[Any, ...]]) -> Terms:
+    if not found:
         return TERMS
-    value = msgspec.json.decode(found[0]) if isinstance(found[0], str) else found[0]
-    return msgspec.convert(value, Terms)
+    [(value,)] = found
+    return msgspec.convert(msgspec.json.decode(value) if isinstance(value, str) else value, Terms)
 
 
 def unfilled_cents(terms: Terms, sku: SoldSku, said: int | None, price_cents: int | None) -> int:

@@ -6,10 +6,13 @@ Rows that limit anything are locked while orders are taken in, so that no two of
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any, Self
 
-from engine.database import Rows, Tx
+from engine.database import Ask, Rows, Tx
 
 MS_PER_DAY = 86_400_000
+Answers = Sequence[list[tuple[Any, ...]]]
+"""Rows by what was asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,17 +48,25 @@ class Sales:
     ----------
     channels
         Ids and their safety.
-    skus
-        Ids; those that do not exist are not in `skus` afterwards.
+    answers
+        To what `asks_of` the SKUs asks, which may be asked together with other things.
     """
 
-    def __init__(self, tx: Tx, channels: dict[str, int], skus: Iterable[str]) -> None:
+    @classmethod
+    def read(cls, tx: Tx, channels: dict[str, int], skus: Iterable[str]) -> Self:
+        """The same for SKUs by their ids; those that do not exist are not in `skus` afterwards."""
+        return cls(tx, channels, tx.together(*asks_of(skus)))
+
+    def __init__(self, tx: Tx, channels: dict[str, int], answers: Answers) -> None:
+        of_skus, of_channels = answers
         self._safety = channels
-        self.skus = _read_skus(tx, sorted(set(skus)))
+        self.skus = _skus(tx, of_skus)
         limited = sorted({sku.no for sku in self.skus.values() if sku.presale_limit is not None})
         scarce = sorted({part for sku in self.skus.values() if not sku.backorder for part, _ in sku.parts})
         self._presold = _lock_skus(tx, sorted({*limited, *scarce}))
-        self._buffer, self._left = _lock_channel_stock(tx, sorted(channels), [sku.no for sku in self.skus.values()])
+        kept = [row for row in of_channels if row[0] in channels]
+        self._buffer: dict[tuple[str, int], int] = {(channel, sku): buffer for channel, sku, buffer, _ in kept}
+        self._left = _lock_allotments(tx, [(channel, sku) for channel, sku, _, allotted in kept if allotted])
         kits = {sku.no for sku in self.skus.values() if sku.is_kit and not sku.backorder}
         self._free, self._wanted = _read_scarce(tx, sorted({*scarce, *kits}))
         self.presold: dict[int, int] = defaultdict(int)
@@ -135,8 +146,7 @@ def count_sold(tx: Tx, presold: dict[int, int], sold: dict[tuple[str, int], int]
         )
     pairs = sorted(pair for pair, units in sold.items() if units)
     if pairs:
-        for channel in sorted({channel for channel, _ in pairs}):
-            _lock_channel_stock(tx, [channel], [sku for other, sku in pairs if other == channel])
+        _lock_allotments(tx, pairs)
         tx.run(
             "UPDATE channel_stock SET sold = channel_stock.sold + rows.units FROM {rows} "
             "WHERE channel_stock.channel = rows.channel AND channel_stock.sku_no = rows.sku_no",
@@ -148,14 +158,24 @@ def count_sold(tx: Tx, presold: dict[int, int], sold: dict[tuple[str, int], int]
         )
 
 
-def _read_skus(tx: Tx, skus: list[str]) -> dict[str, SoldSku]:
-    if not skus:
-        return {}
-    found = tx.all(
-        "SELECT s.id, s.no, s.unfilled_cents, s.backorder, s.presale_limit, s.sale_day, s.is_kit FROM {rows} "
-        "JOIN sku s ON s.id = rows.id",
-        Rows(id=skus),
+def asks_of(skus: Iterable[str]) -> tuple[Ask, Ask]:
+    """What `Sales` must know of SKUs: themselves, and what channels have of them."""
+    rows = Rows(id=sorted(set(skus)))
+    return (
+        Ask(
+            "SELECT s.id, s.no, s.unfilled_cents, s.backorder, s.presale_limit, s.sale_day, s.is_kit FROM {rows} "
+            "JOIN sku s ON s.id = rows.id",
+            rows,
+        ),
+        Ask(
+            "SELECT c.channel, c.sku_no, c.buffer, c.allotment IS NOT NULL FROM {rows} "
+            "JOIN sku s ON s.id = rows.id JOIN channel_stock c ON c.sku_no = s.no",
+            rows,
+        ),
     )
+
+
+def _skus(tx: Tx, found: list[tuple[Any, ...]]) -> dict[str, SoldSku]:
     parts: dict[int, list[tuple[int, int]]] = defaultdict(list)
     kits = [no for _, no, *_, is_kit in found if is_kit]
     if kits:
@@ -181,26 +201,18 @@ def _lock_skus(tx: Tx, skus: list[int]) -> dict[int, int]:
     return dict(found)
 
 
-def _lock_channel_stock(
-    tx: Tx, channels: list[str], skus: list[int]
-) -> tuple[dict[tuple[str, int], int], dict[tuple[str, int], int]]:
-    """Buffers by channel and SKU, and what is left of allotments, whose rows are locked."""
-    if not channels or not skus:
-        return {}, {}
-    pairs = Rows(channel=[c for c in channels for _ in skus], sku_no=skus * len(channels))
-    wanted = "FROM {rows} JOIN channel_stock c ON c.channel = rows.channel AND c.sku_no = rows.sku_no "
-    found = tx.all("SELECT c.channel, c.sku_no, c.buffer, c.allotment IS NOT NULL " + wanted, pairs)
-    left = {}
-    if any(limited for *_, limited in found):
-        left = {
-            (channel, sku): units
-            for channel, sku, units in tx.all(
-                "SELECT c.channel, c.sku_no, c.allotment - c.sold " + wanted + "WHERE c.allotment IS NOT NULL "
-                "ORDER BY c.channel, c.sku_no" + (" FOR NO KEY UPDATE OF c" if tx.locking else ""),
-                pairs,
-            )
-        }
-    return {(channel, sku): buffer for channel, sku, buffer, _ in found}, left
+def _lock_allotments(tx: Tx, pairs: Iterable[tuple[str, int]]) -> dict[tuple[str, int], int]:
+    """Lock what is allotted of SKUs to channels, and say how much of it is left."""
+    wanted = sorted(pairs)
+    if not wanted:
+        return {}
+    found = tx.all(
+        "SELECT c.channel, c.sku_no, c.allotment - c.sold FROM {rows} "
+        "JOIN channel_stock c ON c.channel = rows.channel AND c.sku_no = rows.sku_no "
+        "ORDER BY c.channel, c.sku_no" + (" FOR NO KEY UPDATE OF c" if tx.locking else ""),
+        Rows(channel=[channel for channel, _ in wanted], sku_no=[sku for _, sku in wanted]),
+    )
+    return {(channel, sku): left for channel, sku, left in found if left is not None}
 
 
 def _read_scarce(tx: Tx, skus: list[int]) -> tuple[dict[int, dict[int, int]], dict[int, int]]:

@@ -13,7 +13,7 @@ from fastapi.routing import APIRoute
 from starlette.responses import Response, StreamingResponse
 
 from api.http import problems, values
-from api.http.idempotency import Answered, Asked, Taken, give_up
+from api.http.idempotency import Answered, Asked, as_before, give_up
 from api.http.problems import Refused
 from api.http.service import Call, Service
 from api.keys import Key, Scope
@@ -22,18 +22,21 @@ E = TypeVar("E", bound=Callable[..., Any])
 Size = Literal["body", "batch", "import"]
 Once = Literal["no", "may", "must"]
 LONGEST_KEY = 255
-REPLAYED = "Idempotency-Replayed"
 
 
 @dataclass(frozen=True)
 class Access:
-    """Who may use a route, the size of its body, and whether it takes an `Idempotency-Key` (`once`) and `If-Match` (`match`)."""
+    """Who may use a route, the size of its body, and whether it takes an `Idempotency-Key` (`once`) and `If-Match` (`match`).
+
+    `keeps`: the endpoint keeps its answer to the key itself, in the transaction of what it does (`Call.once`).
+    """
 
     scopes: tuple[Scope, ...]
     size: Size = "body"
     once: Once = "no"
     match: Once = "no"
     media: tuple[str, ...] = ("application/json",)
+    keeps: bool = False
 
 
 def access(
@@ -42,11 +45,12 @@ def access(
     once: Once = "no",
     match: Once = "no",
     media: tuple[str, ...] = ("application/json",),
+    keeps: bool = False,
 ) -> Callable[[E], E]:
     """Say who may use an endpoint, and how."""
 
     def mark(endpoint: E) -> E:
-        endpoint.access = Access(scopes, size, once, match, media)  # type: ignore[attr-defined]
+        endpoint.access = Access(scopes, size, once, match, media, keeps)  # type: ignore[attr-defined]
         return endpoint
 
     return mark
@@ -107,11 +111,16 @@ async def _enter(
     match = request.headers.get("if-match") if said.match != "no" else None
     if match is None and said.match == "must":
         raise Refused("missing_if_match", "an If-Match header with the ETag is needed", pointer="If-Match")
-    request.state.call = Call(service, key, at, once, match)
-    if once is None:
+    asked = None if once is None else _asked(service, request, key, once, body, at)
+    call = request.state.call = Call(
+        service, key, at, once, match, request.state.id if once is None else None, asked if said.keeps else None
+    )
+    if asked is None:
         answer = await handle(request)
+    elif said.keeps:
+        answer = await _kept(service, request, call, asked, handle)
     else:
-        answer = await _once(service, request, key, once, body, at, handle)
+        answer = await _once(service, request, asked, handle)
     answer.headers.update(headers)
     return answer
 
@@ -161,22 +170,40 @@ def _check_once(key: str | None, once: Once) -> None:
         raise Refused("bad_idempotency_key", f"an {where} has 1 to {LONGEST_KEY} visible characters", pointer=where)
 
 
-async def _once(
-    service: Service,
-    request: Request,
-    key: Key,
-    once: str,
-    body: bytes,
-    at: int,
-    handle: Callable[[Request], Coroutine[Any, Any, Response]],
-) -> Response:
-    """Answer a request with a key: as before, or now."""
+def _asked(service: Service, request: Request, key: Key, once: str, body: bytes, at: int) -> Asked:
     digest = hashlib.sha256(f"{request.method} {request.url.path}?{request.url.query}\n".encode())
     digest.update(body)
-    asked = Asked(key.id, once, digest.hexdigest(), at, at + int(1000 * service.settings.key_lease))
+    return Asked(key.id, once, digest.hexdigest(), at, at + int(1000 * service.settings.key_lease))
+
+
+async def _kept(
+    service: Service,
+    request: Request,
+    call: Call,
+    asked: Asked,
+    handle: Callable[[Request], Coroutine[Any, Any, Response]],
+) -> Response:
+    """Have an endpoint answer that keeps its answer; what it refuses before it begins is kept here."""
+    try:
+        return await handle(request)
+    except Exception as error:
+        if call.began:
+            raise
+        refused = error
+
+    async def refuse(_request: Request) -> Response:
+        raise refused
+
+    return await _once(service, request, asked, refuse)
+
+
+async def _once(
+    service: Service, request: Request, asked: Asked, handle: Callable[[Request], Coroutine[Any, Any, Response]]
+) -> Response:
+    """Answer a request with a key: as before, or now."""
     taken = await service.take(asked)
     if not taken.mine:
-        return _as_before(taken)
+        return as_before(taken)
     try:
         answer = await _answer(request, handle)
     except BaseException:
@@ -185,8 +212,7 @@ async def _once(
     if answer.status_code >= 500 or answer.status_code == 429 or isinstance(answer, StreamingResponse):
         await service.write(lambda tx: give_up(tx, asked))
         return answer
-    kept = {name: value for name, value in answer.headers.items() if name != "content-length"}
-    await service.finish(asked, Answered(answer.status_code, kept, bytes(answer.body)))
+    await service.finish(asked, Answered.by(answer))
     return answer
 
 
@@ -200,13 +226,3 @@ async def _answer(request: Request, handle: Callable[[Request], Coroutine[Any, A
         if answer is None:
             raise
         return answer
-
-
-def _as_before(taken: Taken) -> Response:
-    if taken.differs:
-        detail = "this Idempotency-Key was used for another request"
-        raise Refused("idempotency_key_reused", detail, pointer="Idempotency-Key")
-    if taken.answered is None:
-        raise Refused("in_flight", "a request with this Idempotency-Key is being answered", {"Retry-After": "1"})
-    before = taken.answered
-    return Response(before.body, before.status, {**before.headers, REPLAYED: "true"})

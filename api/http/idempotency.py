@@ -2,17 +2,21 @@
 
 A key is taken before the work begins, with a lease, and gets its answer after. Where the process dies in between, the lease ends
 and the next one with the key does the work again, which is safe: facts, orders and holds have ids made from the key, and know
-themselves again.
+themselves again. Where much is done at once, key, work and answer are one transaction (`once`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import msgspec
+from starlette.responses import Response
 
+from api.http.problems import Refused
 from engine.database import Database, Rows, Tx
 
 DAY = 86_400_000
+REPLAYED = "Idempotency-Replayed"
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,12 @@ class Answered:
     status: int
     headers: dict[str, str]
     body: bytes
+
+    @classmethod
+    def by(cls, answer: Response) -> Self:
+        """What an answer says."""
+        kept = {name: value for name, value in answer.headers.items() if name != "content-length"}
+        return cls(answer.status_code, kept, bytes(answer.body))
 
 
 @dataclass(frozen=True)
@@ -57,8 +67,6 @@ def take(tx: Tx, asked: Sequence[Asked]) -> list[Taken]:
         at=[asked[n].at for n in chosen],
         until=[asked[n].until for n in chosen],
     )
-    if tx.dialect == "postgresql":  # a key that is lost in a crash is simply tried again
-        tx.run("SET LOCAL synchronous_commit = off")
     got = {
         (owner, key)
         for owner, key in tx.all(
@@ -134,12 +142,60 @@ def forget(tx: Tx, before: int) -> int:
     return tx.run("DELETE FROM idempotency WHERE at < :before", before=before)
 
 
+def once(
+    tx: Tx, asked: Sequence[Asked | None], work: Callable[[list[int]], Sequence[Response]]
+) -> list[Taken | Response]:
+    """Do some work of which each piece has a key or none, and keep the answers, all in this transaction.
+
+    Parameters
+    ----------
+    work
+        Does the pieces of these numbers, and answers each.
+
+    Returns
+    -------
+    list
+        For each piece its answer, or what became of its key where it was not done.
+    """
+    keyed = [(i, one) for i, one in enumerate(asked) if one is not None]
+    takes = dict(zip([i for i, _ in keyed], take(tx, [one for _, one in keyed]), strict=True)) if keyed else {}
+    todo = [i for i in range(len(asked)) if i not in takes or takes[i].mine]
+    answers = dict(zip(todo, work(todo), strict=True)) if todo else {}
+    done = [(one, Answered.by(answers[i])) for i, one in keyed if i in answers]
+    if done:
+        finish(tx, done)
+    return [answers[i] if i in answers else takes[i] for i in range(len(asked))]
+
+
 def take_all(database: Database, asked: Sequence[Asked]) -> list[Taken]:
     """`take` in a transaction of its own."""
-    return database.write(lambda tx: take(tx, asked))
+
+    def act(tx: Tx) -> list[Taken]:
+        if tx.dialect == "postgresql":  # a key that is lost in a crash is simply tried again
+            tx.run("SET LOCAL synchronous_commit = off")
+        return take(tx, asked)
+
+    return database.write(act)
 
 
 def finish_all(database: Database, done: Sequence[tuple[Asked, Answered]]) -> list[None]:
     """`finish` in a transaction of its own."""
     database.write(lambda tx: finish(tx, done))
     return [None] * len(done)
+
+
+def as_before(taken: Taken) -> Response:
+    """The answer to a request whose key somebody took.
+
+    Raises
+    ------
+    Refused
+        Somebody still has it, or it was used for another request.
+    """
+    if taken.differs:
+        detail = "this Idempotency-Key was used for another request"
+        raise Refused("idempotency_key_reused", detail, pointer="Idempotency-Key")
+    if taken.answered is None:
+        raise Refused("in_flight", "a request with this Idempotency-Key is being answered", {"Retry-After": "1"})
+    before = taken.answered
+    return Response(before.body, before.status, {**before.headers, REPLAYED: "true"})

@@ -127,9 +127,7 @@ def told(error: Exception, request_id: str | None, named: Container[str] = ()) -
         errors = [] if error.pointer is None else [_fault(error.pointer, error.code, error.detail)]
         return problem(STATUSES.get(error.code, 422), error.code, error.detail, request_id, errors, error.headers)
     if isinstance(error, Refusal):
-        missing = error.place in named and error.code.startswith("unknown_") and error.code != "unknown_field"
-        status = 404 if missing else status_of(error.code)
-        return problem(status, error.code, str(error), request_id, [refusal(error)])
+        return refused(error, request_id, named)
     if isinstance(error, RequestValidationError):
         faults = [_fault(_pointer(fault["loc"]), fault["type"], fault["msg"]) for fault in error.errors()[:100]]
         return problem(422, "invalid", "the request is not what is allowed; see errors", request_id, faults)
@@ -140,6 +138,13 @@ def told(error: Exception, request_id: str | None, named: Container[str] = ()) -
         code = {404: "not_found", 405: "method_not_allowed", 413: "too_large"}.get(error.status_code, "refused")
         return problem(error.status_code, code, str(error.detail), request_id, headers=error.headers)
     return None
+
+
+def refused(error: Refusal, request_id: str | None, named: Container[str] = ()) -> Response:
+    """The answer to what was refused."""
+    missing = error.place in named and error.code.startswith("unknown_") and error.code != "unknown_field"
+    status = 404 if missing else status_of(error.code)
+    return problem(status, error.code, str(error), request_id, [refusal(error)])
 
 
 def refusal(error: Refusal, under: str = "") -> dict[str, str]:

@@ -6,6 +6,8 @@ import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
 from threading import Event
 from typing import Annotated, Any, TypeVar, cast
 from weakref import WeakSet
@@ -13,17 +15,18 @@ from weakref import WeakSet
 from fastapi import Depends, Request
 from limits import RateLimitItem, parse
 from limits.strategies import FixedWindowRateLimiter
+from starlette.responses import Response
 
 from api import keys
 from api.http import edge, idempotency
 from api.http.batcher import Batcher
 from api.http.counting import Counters
-from api.http.idempotency import Answered, Asked, Taken
+from api.http.idempotency import Answered, Asked, Taken, as_before
 from api.http.problems import Refused
 from api.keys import Key
 from api.settings import Settings
 from engine import reads
-from engine.capture import Captured, capture
+from engine.capture import Captured, capture_in
 from engine.catalogue import CURRENCY
 from engine.database import Database, Tx
 from engine.facts import Fact, OrderPlaced
@@ -44,6 +47,21 @@ def now() -> int:
     return time.time_ns() // 1_000_000
 
 
+@dataclass(frozen=True)
+class Capturing:
+    """Orders that a request brings, by whose key; what is answered once they are taken in, and the key to keep that under."""
+
+    orders: Sequence[OrderPlaced]
+    by: str
+    answer: Callable[[Sequence[Captured]], Response]
+    once: Asked | None
+
+
+def answer_of(done: Taken | Response) -> Response:
+    """What was answered, now or before."""
+    return as_before(done) if isinstance(done, Taken) else done
+
+
 class Service:
     """One process of `allot serve`."""
 
@@ -59,9 +77,7 @@ class Service:
         self._finishes: Batcher[tuple[Asked, Answered], None] = Batcher(
             "finish", lambda done: idempotency.finish_all(database, done), TOGETHER, waiting
         )
-        self._captures: Batcher[tuple[OrderPlaced, str], Captured] = Batcher(
-            "capture", self._capture_gathered, TOGETHER, waiting
-        )
+        self._captures: Batcher[Capturing, Taken | Response] = Batcher("capture", self._capture, TOGETHER, waiting)
         self.batchers: list[Batcher[Any, Any]] = [self._takes, self._finishes, self._captures]
         self._keys: dict[str, tuple[Key | None, float]] = {}
         self._efforts: WeakSet[Event] = WeakSet()
@@ -118,27 +134,43 @@ class Service:
                 self._keys[name] = known
         return known[0] if known[0] and known[0].holds(self.clock()) else None
 
-    async def capture(self, order: OrderPlaced, by: str) -> Captured:
+    async def capture(self, one: "Capturing") -> Response:
         """Take an order in, together with whatever others come at the same time."""
-        return await self._captures.do((order, by))
+        return answer_of(await self._captures.do(one))
 
-    async def capture_all(self, orders: Sequence[OrderPlaced], by: str) -> list[Captured]:
+    async def capture_all(self, one: "Capturing") -> Response:
         """Take orders in that came together."""
-        return await self.run(lambda: capture(self.database, orders, self.clock(), by=by))
+        (done,) = await self.run(self._capture, [one])
+        if isinstance(done, BaseException):
+            raise done
+        return answer_of(done)
 
-    def _capture_gathered(self, asked: Sequence[tuple[OrderPlaced, str]]) -> list[Captured | BaseException]:
+    def _capture(self, asked: Sequence["Capturing"]) -> list[Taken | Response | BaseException]:
         """Take in what has gathered, each key's orders together; what fails for one key fails for it alone."""
-        answers: list[Captured | BaseException] = [AssertionError("no answer")] * len(asked)
-        for by in dict.fromkeys(by for _, by in asked):
-            mine = [i for i, (_, other) in enumerate(asked) if other == by]
-            done: Sequence[Captured | BaseException]
+        answers: list[Taken | Response | BaseException] = [AssertionError("no answer")] * len(asked)
+        for by in dict.fromkeys(one.by for one in asked):
+            mine = [i for i, one in enumerate(asked) if one.by == by]
+            done: Sequence[Taken | Response | BaseException]
             try:
-                done = capture(self.database, [asked[i][0] for i in mine], self.clock(), by=by)
+                done = self._capture_by(by, [asked[i] for i in mine])
             except Exception as error:
                 done = [error] * len(mine)
             for i, answer in zip(mine, done, strict=True):
                 answers[i] = answer
         return answers
+
+    def _capture_by(self, by: str, asked: Sequence["Capturing"]) -> list[Taken | Response]:
+        """Take in the orders of one key: they, their idempotency keys and the answers are one transaction."""
+        at = self.clock()
+
+        def act(tx: Tx) -> list[Taken | Response]:
+            def work(todo: list[int]) -> list[Response]:
+                captured = iter(capture_in(tx, [order for i in todo for order in asked[i].orders], at, by=by))
+                return [asked[i].answer([*islice(captured, len(asked[i].orders))]) for i in todo]
+
+            return idempotency.once(tx, [one.once for one in asked], work)
+
+        return self.database.write(act)
 
     async def currency(self) -> str:
         """The currency of all money here; once said, it stays."""
@@ -188,9 +220,29 @@ class Service:
 class Call:
     """One request: who asks, when, and what its writes are called."""
 
-    def __init__(self, service: Service, key: Key, at: int, idempotency_key: str | None, if_match: str | None) -> None:
+    def __init__(
+        self,
+        service: Service,
+        key: Key,
+        at: int,
+        idempotency_key: str | None,
+        if_match: str | None,
+        request_id: str | None,
+        once: Asked | None,
+    ) -> None:
         self.service, self.key, self.at, self.idempotency_key = service, key, at, idempotency_key
+        self.request_id = request_id
+        """What problems name; nothing where the same answer is for every request with the key."""
+        self.once = once
+        """The key under which the endpoint itself keeps its answer."""
+        self.began = False
+        """Whether it has begun to."""
         self._if_match = if_match
+
+    def capturing(self, orders: Sequence[OrderPlaced], answer: Callable[[Sequence[Captured]], Response]) -> Capturing:
+        """These orders, to be taken in for this request."""
+        self.began = True
+        return Capturing(orders, self.key.id, answer, self.once)
 
     def fact(self) -> str:
         """The id of the fact that this request makes: the same for the same key every time."""

@@ -1,6 +1,6 @@
 """Orders: taken in and allocated, looked at, changed, cancelled, released; and why they are served as they are."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -67,19 +67,24 @@ class CapturedSeen(msgspec.Struct, kw_only=True):
     responses=edge.answers(edge.shown_schema(CapturedSeen), 201, "Taken in")
     | edge.answers(edge.shown_schema(CapturedSeen), 200, "Seen before"),
 )  # fmt: skip
-@access(*WRITERS, once="may")
+@access(*WRITERS, once="may", keeps=True)
 async def place_order(
     call: Called,
     body: Annotated[dict[str, Any], Body(json_schema_extra=_PLACED)],
 ) -> Response:
     """Take an order in, allocate it at once, and promise a day. The same order twice is one order."""
     currency = await call.service.currency()
-    captured = await call.service.capture(_order(call, body, currency), call.key.id)
-    refused = _refused(captured)
-    if refused is not None:
-        raise refused
-    headers = {"Location": f"/v1/orders/{captured.placed.id}", **etag(captured.version)}
-    return Json(_captured(captured, currency), 201 if captured.placed.outcome == "new" else 200, headers)
+    order = _order(call, body, currency)
+
+    def answer(captured: Sequence[Captured]) -> Response:
+        [one] = captured
+        refused = _refused(one)
+        if refused is not None:
+            return problems.refused(refused, call.request_id)
+        headers = {"Location": f"/v1/orders/{one.placed.id}", **etag(one.version)}
+        return Json(_captured(one, currency), 201 if one.placed.outcome == "new" else 200, headers)
+
+    return await call.service.capture(call.capturing([order], answer))
 
 
 _BATCH: dict[str, Any] = {
@@ -110,7 +115,7 @@ _BATCH_ANSWER = {
 
 
 @router.post("/orders:batch", operation_id="place_orders", response_class=Json, responses=edge.answers(_BATCH_ANSWER))
-@access(*WRITERS, size="batch", once="may")
+@access(*WRITERS, size="batch", once="may", keeps=True)
 async def place_orders(call: Called, body: Annotated[dict[str, Any], Body(json_schema_extra=_BATCH)]) -> Response:
     """Take up to 500 orders in together. Each has its own answer: one that is refused holds up no other."""
     said = body.get("orders")
@@ -129,15 +134,18 @@ async def place_orders(call: Called, body: Annotated[dict[str, Any], Body(json_s
             good.append((i, _order(call, one, currency)))
         except Refusal as refusal:
             answers[i] = _no(refusal, i)
-    done = await call.service.capture_all([order for _, order in good], call.key.id) if good else []
-    for (i, _), captured in zip(good, done, strict=True):
-        placed = captured.placed
-        answers[i] = (
-            _captured(captured, currency)
-            if placed.outcome in ("new", "seen")
-            else _no(Refusal(placed.place, placed.problem, _code(captured)), i)
-        )
-    return Json({"data": answers})
+
+    def answer(done: Sequence[Captured]) -> Response:
+        for (i, _), captured in zip(good, done, strict=True):
+            placed = captured.placed
+            answers[i] = (
+                _captured(captured, currency)
+                if placed.outcome in ("new", "seen")
+                else _no(Refusal(placed.place, placed.problem, _code(captured)), i)
+            )
+        return Json({"data": answers})
+
+    return await call.service.capture_all(call.capturing([order for _, order in good], answer))
 
 
 def _order(call: Call, body: Mapping[str, Any], currency: str) -> OrderPlaced:

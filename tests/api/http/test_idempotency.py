@@ -7,8 +7,7 @@ import httpx
 import pytest
 
 from api.http import idempotency
-from api.http.door import REPLAYED
-from api.http.idempotency import Answered, Asked, Taken
+from api.http.idempotency import REPLAYED, Answered, Asked, Taken
 from engine.database import Database, Unavailable
 from tests.api.http.conftest import Desk, opened
 from tests.api.http.world import furnish
@@ -142,3 +141,60 @@ def test_what_failed_may_be_tried_again_at_once(shop: Desk, monkeypatch: pytest.
         assert shop.post("/v1/stock/receipts", RECEIVED, once="k").status_code == 503
     assert shop.post("/v1/stock/receipts", RECEIVED, once="k").status_code == 200
     assert on_hand(shop) == 205
+
+
+ORDER = {
+    "channel": "web",
+    "external_id": "W-1",
+    "lines": [{"sku": "kettle", "qty": 2}],
+    "place": {"lat": 52.1, "lon": 5.1},
+}
+
+
+def test_an_order_sent_ten_times_at_once_is_one_order_with_one_answer(shop: Desk) -> None:
+    def send(client: httpx.AsyncClient) -> Any:
+        return client.post("/v1/orders", json=ORDER, headers=shop.headers("admin", {"Idempotency-Key": "k"}))
+
+    before = shop.rows("idempotency")
+    answers = shop.together(*[send] * 10)
+    later = shop.post("/v1/orders", ORDER, once="k")
+    assert {answer.status_code for answer in answers} <= {201, 409}
+    assert {answer.content for answer in answers if answer.status_code == 201} == {later.content}
+    assert (later.status_code, later.headers[REPLAYED]) == (201, "true")
+    assert later.headers["Location"] == f"/v1/orders/{later.json()['id']}"
+    assert shop.post("/v1/orders", {**ORDER, "priority": 1}, once="k").json()["code"] == "idempotency_key_reused"
+    assert (shop.rows("orders"), shop.rows("idempotency")) == (1, before + 1)
+
+
+def test_an_order_and_the_answer_to_its_key_are_kept_together_or_not_at_all(
+    shop: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def crash(*_: Any) -> Any:
+        raise Unavailable("nothing is written any more")
+
+    before = shop.rows("idempotency")
+    for path, body in (("/v1/orders", ORDER), ("/v1/orders:batch", {"orders": [ORDER]})):
+        with monkeypatch.context() as patch:
+            patch.setattr(idempotency, "finish", crash)
+            assert shop.post(path, body, once=path).status_code == 503
+        assert (shop.rows("orders"), shop.rows("idempotency")) == (0, before)
+    assert shop.post("/v1/orders", ORDER, once="/v1/orders").status_code == 201
+
+
+def test_what_was_wrong_with_an_order_is_said_again(shop: Desk) -> None:
+    unreadable, unknown = {**ORDER, "priority": "high"}, {**ORDER, "channel": "moon"}
+    for key, body, status in (("a", unreadable, 422), ("b", unknown, 422)):
+        first, again = (shop.post("/v1/orders", body, once=key) for _ in range(2))
+        assert first.status_code == again.status_code == status
+        assert first.content == again.content
+        assert again.headers[REPLAYED] == "true"
+        assert shop.post("/v1/orders", ORDER, once=key).json()["code"] == "idempotency_key_reused"
+    assert shop.rows("orders") == 0
+
+
+def test_a_batch_has_one_answer_however_often_it_is_sent(shop: Desk) -> None:
+    batch = {"orders": [ORDER, {**ORDER, "external_id": "W-2", "channel": "moon"}]}
+    first, again = (shop.post("/v1/orders:batch", batch, once="k") for _ in range(2))
+    assert [one["outcome"] for one in first.json()["data"]] == ["new", "refused"]
+    assert (again.content, again.headers[REPLAYED]) == (first.content, "true")
+    assert [one["outcome"] for one in shop.post("/v1/orders:batch", batch).json()["data"]] == ["seen", "refused"]
