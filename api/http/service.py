@@ -27,9 +27,10 @@ from api.keys import Key
 from api.settings import Settings
 from engine import reads
 from engine.capture import Captured, capture_in
-from engine.catalogue import CURRENCY
+from engine.catalogue import CURRENCY, read_catalogue
 from engine.database import Database, Tx
 from engine.facts import Fact, OrderPlaced
+from engine.promise import Offer, Wanted, promise_all
 from solver.effort import Effort
 from solver.refusal import Refusal
 
@@ -78,7 +79,8 @@ class Service:
             "finish", lambda done: idempotency.finish_all(database, done), TOGETHER, waiting
         )
         self._captures: Batcher[Capturing, Taken | Response] = Batcher("capture", self._capture, TOGETHER, waiting)
-        self.batchers: list[Batcher[Any, Any]] = [self._takes, self._finishes, self._captures]
+        self._promises: Batcher[Wanted, list[Offer]] = Batcher("promise", self._promise, TOGETHER, waiting)
+        self.batchers: list[Batcher[Any, Any]] = [self._takes, self._finishes, self._captures, self._promises]
         self._keys: dict[str, tuple[Key | None, float]] = {}
         self._efforts: WeakSet[Event] = WeakSet()
         self._currency: str | None = None
@@ -171,6 +173,15 @@ class Service:
             return idempotency.once(tx, [one.once for one in asked], work)
 
         return self.database.write(act)
+
+    async def promise(self, wanted: Wanted) -> list[Offer]:
+        """Offer every way to get an order, together with whatever else is asked for at the same time."""
+        return await self._promises.do(wanted)
+
+    def _promise(self, wanted: Sequence[Wanted]) -> list[list[Offer] | Refusal]:
+        at = self.clock()
+        with self.database.read() as tx:
+            return promise_all(tx, read_catalogue(tx, at), wanted, at)
 
     async def currency(self) -> str:
         """The currency of all money here; once said, it stays."""

@@ -21,10 +21,7 @@ from api.http.values import Body as Said
 from api.keys import ENGINEER, OPERATOR, PLANNER
 from api.solving import solve_wave, wave_of
 from engine import reads
-from engine.catalogue import read_catalogue
-from engine.database import Tx
-from engine.facts import Day, Lines, MaxParcels, Name, Pickup, Place
-from engine.promise import promise
+from engine.promise import Kind, Offer, Wanted
 from engine.reads import FactSeen, ShadowSeen, WaveSeen
 from engine.waves import WaveDone, run_wave
 from solver.effort import Effort
@@ -32,17 +29,6 @@ from solver.effort import Effort
 router = APIRouter(tags=["deciding"], route_class=Route)
 READERS = (OPERATOR, PLANNER, ENGINEER)
 Policy = Literal["joint", "cheapest", "fewest_parcels", "nearest", "cp_sat", "highs"]
-
-
-class PromiseAsked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What would be ordered, and where it would go."""
-
-    channel: Name
-    lines: Lines
-    place: Place | None = None
-    pickup: Pickup = ()
-    day: Day | None = None
-    max_parcels: MaxParcels | None = None
 
 
 class OfferParcel(msgspec.Struct, kw_only=True):
@@ -64,7 +50,7 @@ class Missing(msgspec.Struct, kw_only=True):
 class OfferSeen(msgspec.Struct, kw_only=True):
     """One way to get an order: delivered by the cheapest mix or by one service, or collected at a store."""
 
-    kind: Literal["delivery", "service", "pickup"]
+    kind: Kind
     service: str | None
     store: str | None
     day: int | None
@@ -82,7 +68,7 @@ class Offers(msgspec.Struct, kw_only=True):
 
 
 _PROMISE = {
-    **edge.schema_of(PromiseAsked),
+    **edge.schema_of(Wanted),
     "examples": [{"channel": "web", "lines": [{"sku": "kettle", "qty": 1}], "place": {"lat": 52.1, "lon": 5.1}}],
 }
 
@@ -92,27 +78,19 @@ _PROMISE = {
 async def get_promise(call: Called, body: Annotated[dict[str, Any], Body(json_schema_extra=_PROMISE)]) -> Response:
     """Say what an order would get and cost, by service, store and date, without any effect: the computation of allocation."""
     currency = await call.service.currency()
-    asked = edge.read(PromiseAsked, body, currency, {})
+    offers = await call.service.promise(edge.read(Wanted, body, currency, {}))
+    return Json(edge.show(Offers(data=[_offer(one) for one in offers]), currency))
 
-    def act(tx: Tx) -> list[OfferSeen]:
-        found = promise(
-            tx, read_catalogue(tx, call.at), asked.channel, asked.lines, call.at,
-            place=asked.place, pickup=asked.pickup, day=asked.day, max_parcels=asked.max_parcels,
-        )  # fmt: skip
-        return [
-            OfferSeen(
-                kind=one.kind, service=one.service or None, store=one.store or None, day=one.day,  # type: ignore[arg-type]
-                cost_cents=one.cost_cents, complete=one.complete, missing_day=one.missing_day,
-                parcels=[
-                    OfferParcel(node=p.node, service=p.service, arrives_day=p.arrives_day, units=p.units)
-                    for p in one.parcels
-                ],
-                missing=[Missing(line=line, units=units) for line, units in one.missing.items()],
-            )
-            for one in found
-        ]  # fmt: skip
 
-    return Json(edge.show(Offers(data=await call.service.read(act)), currency))
+def _offer(one: Offer) -> OfferSeen:
+    return OfferSeen(
+        kind=one.kind, service=one.service or None, store=one.store or None, day=one.day,
+        cost_cents=one.cost_cents, complete=one.complete, missing_day=one.missing_day,
+        parcels=[
+            OfferParcel(node=p.node, service=p.service, arrives_day=p.arrives_day, units=p.units) for p in one.parcels
+        ],
+        missing=[Missing(line=line, units=units) for line, units in one.missing.items()],
+    )  # fmt: skip
 
 
 class WaveAsked(Said):
