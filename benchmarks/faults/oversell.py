@@ -48,7 +48,7 @@ EACH = 8
 WAITING = 4
 """SKUs whose orders wait where nothing is there; of the others they are refused."""
 NOWHERE = "nowhere"
-TOGETHER = (1, 10, 40)
+TOGETHER = (1, 10, 100)
 """Orders or holds that a client sends at once, one of these."""
 
 
@@ -366,13 +366,12 @@ def _sell_out(crowd: Crowd, database: Database, level: dict[tuple[str, str], int
         StockCounted(id=f"last-{sku}-{node}", at=now(crowd), sku=sku, node=node, units=units)
         for (sku, node), units in sorted(level.items())
     ])  # fmt: skip
+    run_wave(database, now(crowd), worker="last", effort=Effort(seconds=10.0))  # what waits gets what is left
     rounds = 0
     while (free := _free(database)) and rounds < ROUNDS:
         rounds += 1
-        wave = run_wave(database, now(crowd), worker=f"last-{rounds}", effort=Effort(seconds=10.0))
-        if not wave.changed:
-            orders = [client.ordered(sku - 1, None) for sku, units in free.items() for _ in range(min(units, 200))]
-            capture(database, orders, now(crowd), seconds=2.0)
+        orders = [client.ordered(sku - 1, None) for sku, units in free.items() for _ in range(min(units, 200))]
+        capture(database, orders, now(crowd))
     with database.read() as tx:
         given = int(tx.value("SELECT COALESCE(SUM(allocated), 0) FROM order_line"))
         there = int(tx.value("SELECT SUM(on_hand) FROM stock"))

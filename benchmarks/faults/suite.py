@@ -33,7 +33,7 @@ def no_suite() -> str:
 
 def odd_requests(edition: Edition, say: Say) -> Row:
     """Send what nobody would send, to a service on each database, side by side."""
-    cases, imports = (100, 20) if edition.quick else (9_600, 600)
+    cases, imports = (100, 20) if edition.quick else (10_400, 600)
     with ExitStack() as stack:
         running = []
         for database in ("sqlite", "postgresql"):
@@ -49,10 +49,10 @@ def odd_requests(edition: Edition, say: Say) -> Row:
     wrong = {
         name: [what for one in told for what in one[name]] for name in ("bugs", "changed", "undescribed", "unbalanced")
     }
-    least = min(one["cases"] for one in told)
+    made_up = [one["cases"] - one["imports"] for one in told]
     figures = {
-        "cases on SQLite and PostgreSQL": " and ".join(f"{one['cases']:,}" for one in told),
-        "mutated files among them": sum(one["imports"] for one in told),
+        "cases on SQLite and PostgreSQL": " and ".join(f"{number:,}" for number in made_up),
+        "mutated files": sum(one["imports"] for one in told),
         "taken": _between(statuses, 200, 400), "refused": _between(statuses, 400, 500), "5xx": _between(statuses, 500, 600),
         "refusals that changed something": len(wrong["changed"]), "answers unlike their description": len(wrong["undescribed"]),
         "fsck findings": len(wrong["unbalanced"]),
@@ -62,7 +62,7 @@ def odd_requests(edition: Edition, say: Say) -> Row:
         "right-to-left text, negative, huge and overflowing numbers put into them; all tables are compared after each",
         figures,
         must(
-            (edition.quick or least >= 10_000, f"{least} cases are not 10,000"),
+            (edition.quick or min(made_up) >= 10_000, f"{min(made_up)} cases are not 10,000"),
             *((not found, f"{name}: {found[:3]}") for name, found in wrong.items()),
         ),
     )
