@@ -32,6 +32,8 @@ TOGETHER = 64
 RETRIES = 8
 FIRST_WAIT, LONGEST_WAIT = 0.02, 1.0
 """Seconds between tries where a transaction met another one, or found the server away."""
+_SHUT_DOWN = (psycopg.errors.AdminShutdown, psycopg.errors.CrashShutdown, psycopg.errors.CannotConnectNow)
+"""What a server says that goes away; the connection may not be known to be broken yet."""
 _NUMBERS = {int, float, bool}
 _PARAMETER = re.compile(r"(?<![:\w]):([a-z_]\w*)")
 
@@ -181,10 +183,7 @@ class Database:
             try:
                 yield tx
             finally:
-                if tx.spoiled:
-                    connection.invalidate()
-                elif not _is_broken(connection):
-                    cursor.execute("ROLLBACK")
+                _roll_back(connection, tx)
 
     def write(self, act: Callable[[Tx], T]) -> T:
         """Do all that `act` does, or, where it raises, nothing.
@@ -217,10 +216,7 @@ class Database:
                 cursor.execute("BEGIN")
                 result = act(tx)
             except BaseException as error:
-                if tx.spoiled:
-                    connection.invalidate()
-                elif not _is_broken(connection):
-                    cursor.execute("ROLLBACK")
+                _roll_back(connection, tx)
                 if isinstance(error, psycopg.errors.DeadlockDetected | psycopg.errors.SerializationFailure):
                     raise _Again from error
                 raise
@@ -242,8 +238,9 @@ class Database:
         try:
             yield connection
         except psycopg.OperationalError as error:
-            if _is_broken(connection):
-                connection.invalidate()
+            if _is_broken(connection) or isinstance(error, _SHUT_DOWN):
+                if connection.is_valid:
+                    connection.invalidate()
                 self.engine.dispose()
                 raise _Again from error
             raise
@@ -371,6 +368,16 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
     connection.isolation_level = None  # BEGIN is ours
     for pragma in ("journal_mode = WAL", "synchronous = FULL", "busy_timeout = 30000", "foreign_keys = ON"):
         connection.execute(f"PRAGMA {pragma}")
+
+
+def _roll_back(connection: PoolProxiedConnection, tx: Tx) -> None:
+    """Undo what was not committed. A connection that broke is left as it is, so that it is seen to be."""
+    if _is_broken(connection):
+        return
+    if tx.spoiled:
+        connection.invalidate()
+    else:
+        connection.cursor().execute("ROLLBACK")
 
 
 def _is_broken(connection: PoolProxiedConnection) -> bool:

@@ -1,0 +1,59 @@
+"""A database that goes away: what was not done is done again, what cannot be is said to be unavailable, and nothing is a bug."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from engine.database import Ask, Database, Tx, Unavailable
+
+GO = "SELECT pg_terminate_backend(pg_backend_pid())"
+
+
+def alone(tx: Tx) -> Any:
+    return tx.all(GO)
+
+
+def among_others(tx: Tx) -> Any:
+    """Statements that travel together."""
+    return tx.together(Ask("SELECT 1"), Ask(GO), Ask("SELECT 2"))
+
+
+@pytest.fixture
+def server(database: Database) -> Database:
+    if database.dialect == "sqlite":
+        pytest.skip("an embedded database does not go away by itself")
+    return database
+
+
+@pytest.mark.parametrize("die", [alone, among_others])
+def test_a_write_whose_connection_breaks_is_done_again(server: Database, die: Callable[[Tx], Any]) -> None:
+    tries = []
+
+    def act(tx: Tx) -> int:
+        tries.append(1)
+        tx.run("INSERT INTO calendar (id, open_weekdays, closed) VALUES ('daily', '[]', '[]')")
+        if len(tries) == 1:
+            die(tx)
+        return len(tries)
+
+    assert server.write(act) == 2
+    with server.read() as tx:
+        assert tx.value("SELECT COUNT(*) FROM calendar") == 1
+
+
+@pytest.mark.parametrize("die", [alone, among_others])
+def test_a_read_whose_connection_breaks_is_unavailable_and_the_next_one_is_not(
+    server: Database, die: Callable[[Tx], Any]
+) -> None:
+    with pytest.raises(Unavailable), server.read() as tx:
+        die(tx)
+    with server.read() as tx:
+        assert tx.value("SELECT 1") == 1
+
+
+def test_a_write_that_always_breaks_is_unavailable(server: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.database.FIRST_WAIT", 0.0)
+    monkeypatch.setattr("engine.database.LONGEST_WAIT", 0.0)
+    with pytest.raises(Unavailable):
+        server.write(among_others)
