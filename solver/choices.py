@@ -15,8 +15,8 @@ import numpy as np
 from solver.bill import bill
 from solver.certificate import charges, drawn
 from solver.columns import lanes_within, parcels_within
-from solver.many import THOROUGH, UNBOUNDED, price_many
-from solver.offers import PAIRS_MAX, pairs_of
+from solver.many import GUIDED, THOROUGH, price_many
+from solver.offers import INF, PAIRS_MAX, pairs_of
 from solver.plan import Plan
 from solver.prices import Priced, Pricing
 from solver.problem import EXACT_CENTS, HARD, NO_LIMIT, NO_SERVICE, Bools, Floats, Ints, Problem
@@ -202,7 +202,7 @@ def serve(problem: Problem, market: Market) -> Way | None:
     if few(problem):
         _, dest, node, service, units, proven = split_few(c, 0, *state, TABLE_MAX)
     if not proven:
-        _, _, dest, node, service, units = price_many(c, 0, *state, np.full(problem.lines, -1.0), THOROUGH, UNBOUNDED)
+        _, _, dest, node, service, units = price_many(c, 0, *state, np.full(problem.lines, -1.0), THOROUGH, GUIDED, INF)
     way = Way(int(dest), node, service, units)
     return way if fits(problem, way, market) and follows(problem, way) else None
 

@@ -1,14 +1,14 @@
 """A plan in the making: what each order has now, and what is left of stock and capacity."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 from numba import njit
 
 from solver.greedy import split_at_once
-from solver.many import THOROUGH, UNBOUNDED, price_many
-from solver.offers import PAIRS_MAX, option_of, pairs_of
+from solver.many import GUIDED, HASTY, THOROUGH, UNBOUNDED, price_many
+from solver.offers import INF, PAIRS_MAX, option_of, pairs_of
 from solver.parcel import travel_cents
 from solver.plan import Plan
 from solver.problem import HARD, NO_LIMIT, Bools, Columns, Floats, Ints, Problem
@@ -18,8 +18,8 @@ from solver.ways import THREADS
 MANY_LINES = 12
 """An order with more lines than this is not promised its own optimum."""
 DONE, FULL, HARD_ORDER = 0, 1, 2
-AT_ONCE = 0
-"""No search for the way of an order of many lines; else `QUICK` or `THOROUGH`."""
+AT_ONCE = cast(int, np.int64(-1))
+"""No search for the way of an order of many lines; else `HASTY`, `QUICK` or `THOROUGH`."""
 PORTION_LINES = 1_000
 """Lines served between two looks at the clock."""
 _HALVES = (0, 1)
@@ -195,7 +195,7 @@ def serve_in_turn(
     improve
         Keep what an order had unless its own bill falls.
     effort
-        How long to search for orders of many lines: `AT_ONCE`, `QUICK` or `THOROUGH`.
+        How long to search for orders of many lines: `AT_ONCE`, `HASTY`, `QUICK` or `THOROUGH`.
     over
         Told from time to time whether to end here; the orders that have not chosen by then keep what they have.
     """
@@ -353,7 +353,18 @@ def serve_many(
     """Serve one order of many lines from what is left: its destination, nodes, services and units."""
     unknown = np.full(len(open_cents), -1.0)
     _, _, dest, node, service, units = price_many(
-        c, order, left, node_left, row_price, node_price, open_cents, parcel_extra, unknown, effort, UNBOUNDED
+        c,
+        order,
+        left,
+        node_left,
+        row_price,
+        node_price,
+        open_cents,
+        parcel_extra,
+        unknown,
+        effort,
+        GUIDED if effort != HASTY else UNBOUNDED,
+        INF,
     )
     return dest, node, service, units
 
@@ -399,7 +410,18 @@ def serve_one(
         return cost, dest, node, service, units, False
     unknown = np.full(len(open_cents), -1.0)
     _, cost, dest, node, service, units = price_many(
-        c, order, left, node_left, row_price, node_price, open_cents, parcel_extra, unknown, effort, UNBOUNDED
+        c,
+        order,
+        left,
+        node_left,
+        row_price,
+        node_price,
+        open_cents,
+        parcel_extra,
+        unknown,
+        effort,
+        GUIDED if effort != HASTY else UNBOUNDED,
+        INF,
     )
     return cost, dest, node, service, units, False
 

@@ -53,7 +53,7 @@ def compile_part(part: str) -> None:
         lane_bounds(*state[:6], prices[2].copy())
         split_few(*state, TABLE_MAX)
     elif part == "many":
-        price_many(*state, prices[2].copy(), QUICK, 2)
+        price_many(*state, prices[2].copy(), QUICK, 2, 1e9)
         close_in(*state[:7], prices[2].copy(), 1e9, 1000)
     elif part == "draft":
         serve_in_turn(problem, draft, np.arange(problem.orders))

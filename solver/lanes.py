@@ -302,10 +302,10 @@ def openings(lanes: Lanes) -> Floats:
 
 
 @njit(cache=True, nogil=True)
-def rank_offers(first: int, last: int, worth: Floats, load: Ints, density: Floats, rank: Ints) -> None:
+def rank_offers(first: int, last: int, worth: Floats, load: Floats, density: Floats, rank: Ints) -> None:
     """Sort `rank` of the offers from `first` to `last` by falling worth a gram; from a good order that is quick."""
     for e in range(first, last):
-        density[e] = worth[e] / max(1e-9, float(load[e]))
+        density[e] = worth[e] / max(1e-9, load[e])
     for i in range(first + 1, last):
         e = rank[i]
         d = density[e]
@@ -318,7 +318,7 @@ def rank_offers(first: int, last: int, worth: Floats, load: Ints, density: Float
 
 @njit(cache=True, nogil=True)
 def filled(
-    first: int, last: int, s: int, line: Ints, load: Ints, services: Ints, worth: Floats, rank: Ints, most: float
+    first: int, last: int, s: int, line: Ints, load: Floats, services: Ints, worth: Floats, rank: Ints, most: float
 ) -> tuple[float, float]:
     """Fill a parcel with fractions of the best offers up to a weight: what is gained, and the weight reached."""
     gained, loaded = 0.0, 0.0
@@ -342,7 +342,7 @@ def knapsack(
     s: int,
     z: int,
     line: Ints,
-    load: Ints,
+    load: Floats,
     services: Ints,
     worth: Floats,
     density: Floats,
@@ -409,8 +409,8 @@ def draw_offers(
     last: int,
     s: int,
     line: Ints,
-    units: Ints,
-    load: Ints,
+    units: Floats,
+    load: Floats,
     services: Ints,
     worth: Floats,
     rank: Ints,

@@ -11,7 +11,7 @@ import numpy as np
 from numba import njit
 
 from solver.lanes import Lanes, keep_lanes, lanes_of, offered, openings
-from solver.many_bound import FREE, bound_by_prices, relaxed
+from solver.many_bound import FREE, bound_by_prices, raising, relaxed
 from solver.many_sets import (
     LANES_MOST,
     Savings,
@@ -33,10 +33,10 @@ Found = tuple[float, Lanes, Way, Ints, Bools]
 """What a way costs, its lanes, the way by them, (L,) the weight of its parcels by lane, and (L,) which lanes those are."""
 
 HASTY, QUICK, THOROUGH = cast(int, np.int64(0)), cast(int, np.int64(1)), cast(int, np.int64(2))
-"""Effort where time is over, where orders are only priced, and where they are decided. A plain number would have numba compile for
-each value."""
-UNBOUNDED = cast(int, np.int64(0))
-"""No rounds of the price ascent: no bound is wanted."""
+"""Effort where time is short, where orders are priced, and where there is time to decide them well. A plain number would have numba
+compile for each value."""
+UNBOUNDED, GUIDED = cast(int, np.int64(0)), cast(int, np.int64(48))
+"""Ascent steps where no bound is wanted: none, or those that tell which lanes are worth a look."""
 WEIGHED = 3
 """Sets of lanes tried, each with carriage priced at the weights that the one before led to."""
 WORTHS = (1.0, 1.4, 2.0)
@@ -49,10 +49,12 @@ BRANCHED = 3
 """Where no more parcels are allowed, the best set of lanes is sought by branch and bound."""
 BRANCHED_TIMES = 2
 """Times that it is, each with carriage priced at the weights that the one before led to."""
-BRANCH_WORK, BRANCH_SLACK = 500_000, 1e-3
+BRANCH_WORK, BRANCH_SLACK = 1_000_000, 1e-3
 """Offers that one search looks at, and how exact it is, as a share of the cost."""
 START = 0.8
 """The price ascent starts from this share of what lines cost in the way found."""
+FEW = 40
+"""Lanes among which a better way is sought: those of which a parcel is worth most at the line prices."""
 NO_WAY_CENTS = 1e9
 """What an open unit costs in an order that must be complete."""
 
@@ -70,6 +72,7 @@ def price_many(
     line_price: Floats,
     effort: int,
     rounds: int,
+    known: float,
 ) -> tuple[float, float, int, Ints, Ints, Ints]:
     """Serve one order of many lines well, and bound what any way of serving it costs.
 
@@ -80,12 +83,14 @@ def price_many(
     effort
         `HASTY`, `QUICK` or `THOROUGH`.
     rounds
-        Ascent steps of the bound; `UNBOUNDED` for none.
+        Ascent steps of the bound.
+    known
+        What some way costs, prices included (`INF`: none is known).
 
     Returns
     -------
     bound, cost, dest, node, service, units
-        No way costs less than the bound (0 where none is wanted); the cost, prices included, of the way found; where it goes; (p,)
+        No way costs less than the bound; the cost, prices included, of the way found; where it goes; (p,)
         node and service and (p, n) units of its parcels.
     """
     first, last = c.order_line_start[order], c.order_line_start[order + 1]
@@ -106,60 +111,80 @@ def price_many(
         lanes = lanes_of(c, order, dest, offers, node_left, node_price, parcel_extra)
         if len(lanes.at) == 0:
             continue
-        lowest, cost, used, way, v = find_way(c, lanes, left, penalty, most_parcels, effort)
+        if start[0] >= 0 and known < INF and effort:
+            # line prices and a cost to aim at are known: the search can begin among few lanes
+            found, v = way_by(c, lanes, left, penalty, np.zeros(len(lanes.at), dtype=np.bool_)), start.copy()
+        else:
+            found, v = first_way(c, lanes, left, penalty, most_parcels)
+            if start[0] >= 0:
+                v[:] = start
+        target = min(known, least, found[0])
+        v[:] = np.minimum(v, ceiling)
+        lowest, lanes, gain = 0.0, lanes, np.empty(0)
+        if rounds:
+            lowest, lanes, gain = bound_by_prices(lanes, v, ceiling, most_parcels, target, rounds)
+        if effort and lowest < target - BRANCH_SLACK * target:
+            few = keep_lanes(lanes, gain >= lowest_of_best(gain, FEW))
+            found = better_way(c, few, left, penalty, most_parcels, effort, found)
+            if most_parcels <= BRANCHED:
+                enough = (v * lanes.qty).sum() - target
+                proven, found = branched(
+                    c, lanes, left, openings(lanes), penalty, most_parcels, found, gain, enough, target
+                )
+                lowest = max(lowest, min(target, proven))
+        cost, used, way, _, _ = found
         if cost < least - 1e-6 and not (complete and way.rest.sum() > 0):
             least, least_dest = cost, dest
             parcels = np.flatnonzero(way.picks > 0)
             out_node, out_service, out_units = used.nodes[used.at[parcels]], used.service[parcels], way.units[parcels]
-        if not rounds:
-            continue
-        lowest = min(least, lowest)
-        if start[0] >= 0:
-            v[:] = start
-        v[:] = np.minimum(v, ceiling)
-        if lowest < least - BRANCH_SLACK * least:
-            lowest = max(lowest, bound_by_prices(lanes, v, ceiling, most_parcels, least, rounds))
         if lowest < bound or dest == c.order_dest_start[order]:
             bound = min(bound, lowest)
             line_price[first:last] = v
-    return (max(0.0, min(bound, least)) if rounds else 0.0), least, least_dest, out_node, out_service, out_units
+    return max(0.0, min(bound, least)), least, least_dest, out_node, out_service, out_units
 
 
 @njit(cache=True, nogil=True)
-def find_way(
-    c: Columns, lanes: Lanes, left: Ints, penalty: Floats, most_parcels: int, effort: int
-) -> tuple[float, float, Lanes, Way, Floats]:
-    """Find a way to one destination.
+def lowest_of_best(worth: Floats, most: int) -> float:
+    """The least of the best so many."""
+    return float(np.partition(worth, len(worth) - most)[len(worth) - most]) if len(worth) > most else -INF
 
-    Returns
-    -------
-    bound, cost, used, way, v
-        What any way costs at least (0: not known); what this one costs, its lanes and the way by them; (n,) what lines cost in it.
-    """
+
+@njit(cache=True, nogil=True)
+def first_way(c: Columns, lanes: Lanes, left: Ints, penalty: Floats, most_parcels: int) -> tuple[Found, Floats]:
+    """Find a way to one destination by exchanging lanes, and (n,) what lines are worth to begin with."""
     opening, served, v = openings(lanes), served_by_none(lanes.qty), np.empty(len(penalty))
     nobody = np.zeros(len(opening), dtype=np.bool_)
     about = float((lanes.qty * lanes.grams).sum()) / PARTS
-    most = min(most_parcels, LANES_MOST)
     found = way_by(c, lanes, left, penalty, nobody)
-    found = exchanged(c, lanes, left, opening, penalty, most, about, nobody, found, served)
-    if effort:
-        for worth in WORTHS:
-            # lines that are worth what they cost in the best way, or somewhat more, open other lanes than lines worth their penalty
-            prices_in(found[1], shop_of(c, found[1], left, penalty), found[2], v)
-            about = mean_weight(found[3])
-            valued = savings_of(lanes, opening, np.minimum(penalty, worth * v), about, found[3], False)
-            chosen = interchange(valued, lanes.qty, most, nobody, np.empty(0, dtype=np.int64), served)
-            wanted = marked(valued, chosen, len(opening))
-            found = exchanged(c, lanes, left, opening, penalty, most, about, wanted, found, served)
-        found = with_one_more(c, lanes, left, opening, penalty, most, found, served)
-    bound = 0.0
-    if effort and most_parcels <= BRANCHED:
-        bound, found = branched(c, lanes, left, opening, penalty, most_parcels, found)
-    elif effort > 1:
+    found = exchanged(c, lanes, left, opening, penalty, min(most_parcels, LANES_MOST), about, nobody, found, served)
+    prices_in(found[1], shop_of(c, found[1], left, penalty), found[2], v)
+    return found, START * v
+
+
+@njit(cache=True, nogil=True)
+def better_way(
+    c: Columns, lanes: Lanes, left: Ints, penalty: Floats, most_parcels: int, effort: int, known: Found
+) -> Found:
+    """Find a better way by lanes that line prices speak for."""
+    opening, served, v = openings(lanes), served_by_none(lanes.qty), np.empty(len(penalty))
+    nobody = np.zeros(len(opening), dtype=np.bool_)
+    about = mean_weight(known[3])
+    most = min(most_parcels, LANES_MOST)
+    found = exchanged(
+        c, lanes, left, opening, penalty, most, about, nobody, way_by(c, lanes, left, penalty, nobody), served
+    )
+    for worth in WORTHS:
+        # lines that are worth what they cost in the best way, or somewhat more, open other lanes than lines worth their penalty
+        prices_in(found[1], shop_of(c, found[1], left, penalty), found[2], v)
+        about = mean_weight(found[3])
+        valued = savings_of(lanes, opening, np.minimum(penalty, worth * v), about, found[3], False)
+        chosen = interchange(valued, lanes.qty, most, nobody, np.empty(0, dtype=np.int64), served)
+        wanted = marked(valued, chosen, len(opening))
+        found = exchanged(c, lanes, left, opening, penalty, most, about, wanted, found, served)
+    found = with_one_more(c, lanes, left, opening, penalty, most, found, served)
+    if most_parcels > BRANCHED and effort > 1:
         found = kicked(c, lanes, left, opening, penalty, most, found, served)
-    cost, near, way, _, _ = found
-    prices_in(near, shop_of(c, near, left, penalty), way, v)
-    return bound, cost, near, way, START * v
+    return found if found[0] < known[0] else known
 
 
 @njit(cache=True, nogil=True)
@@ -246,22 +271,43 @@ def with_one_more(
 
 @njit(cache=True, nogil=True)
 def branched(
-    c: Columns, lanes: Lanes, left: Ints, opening: Floats, penalty: Floats, most_parcels: int, found: Found
+    c: Columns,
+    lanes: Lanes,
+    left: Ints,
+    opening: Floats,
+    penalty: Floats,
+    most_parcels: int,
+    found: Found,
+    gain: Floats,
+    enough: float,
+    target: float,
 ) -> tuple[float, Found]:
-    """Seek the best set of few lanes by branch and bound: no way costs less than the first result."""
+    """Seek the best set of few lanes by branch and bound: no way by these lanes costs less than the first result.
+
+    Line prices prove that lanes do not matter whose (L,) `gain` add up to less than `enough`.
+    """
     nothing = float((penalty * lanes.qty).sum())
     bound, grams = 0.0, found[3]
+    if len(grams) != len(opening):
+        grams = np.zeros(len(opening), dtype=np.int64)
+    about = mean_weight(found[3])
+    by_node = np.full(len(lanes.nodes), -INF)
+    for i in range(len(gain)):
+        by_node[lanes.at[i]] = max(by_node[lanes.at[i]], gain[i])
     for _ in range(BRANCHED_TIMES):
-        savings = savings_of(lanes, opening, penalty, mean_weight(grams), grams, True)
-        least, slack = nothing - found[0], BRANCH_SLACK * found[0]
-        saved, chosen = best_set(savings, lanes.qty, most_parcels, least, slack, BRANCH_WORK)
+        savings = savings_of(lanes, opening, penalty, about, grams, True)
+        target = min(target, found[0])
+        least, slack = nothing - target, BRANCH_SLACK * target
+        saved, chosen = best_set(
+            savings, lanes.qty, most_parcels, least, slack, BRANCH_WORK, by_node[lanes.at[savings.lane]], enough
+        )
         bound = max(bound, nothing - saved)
         if len(chosen) == 0:
             break
         trial = way_by(c, lanes, left, penalty, marked(savings, chosen, len(opening)))
+        grams, about = trial[3], mean_weight(trial[3])
         if trial[0] < found[0]:
             found = trial
-        grams = trial[3]
     return bound, found
 
 
@@ -309,7 +355,7 @@ def lane_bounds(
     """
     first, last = c.order_line_start[order], c.order_line_start[order + 1]
     offers = offered(c, order, left, node_left, row_price)
-    nodes, size = offers[0], len(offers[2])
+    nodes = offers[0]
     dests = c.order_dest_start[order + 1] - c.order_dest_start[order]
     room = dests * len(nodes) * max(1, c.lane_zone.shape[2])
     key, bound = np.empty((room, 4), dtype=np.int64), np.empty(room)
@@ -319,18 +365,14 @@ def lane_bounds(
     made = 0
     for dest in range(c.order_dest_start[order], c.order_dest_start[order + 1]):
         lanes = lanes_of(c, order, dest, offers, node_left, node_price, 0.0)
-        count = len(lanes.at)
-        gain, weight, drawn = np.empty(count), np.zeros(count), np.empty(len(v))
-        value = relaxed(
-            lanes, openings(lanes), v, c.order_max_parcels[order], np.full(count, FREE), np.arange(size), np.empty(size),
-            np.empty(size), gain, weight, drawn,
-        )  # fmt: skip
+        count, scratch = len(lanes.at), raising(lanes)
+        value = relaxed(lanes, scratch, v, c.order_max_parcels[order], np.full(count, FREE), -INF)
         for i in range(count):
             key[made, 0], key[made, 1] = order, dest
             key[made, 2], key[made, 3] = nodes[lanes.at[i]], lanes.service[i]
-            bound[made] = value - min(0.0, gain[i])
+            bound[made] = value - min(0.0, scratch.gain[i])
             made += 1
     return key[:made], bound[:made]
 
 
-__all__ = ["HASTY", "QUICK", "THOROUGH", "UNBOUNDED", "lane_bounds", "price_many"]
+__all__ = ["GUIDED", "HASTY", "QUICK", "THOROUGH", "lane_bounds", "price_many"]

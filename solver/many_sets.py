@@ -89,8 +89,11 @@ def tangent(x: Floats, y: Floats, corners: int, beyond: float, grams: float) -> 
 
 
 @njit(cache=True, nogil=True)
-def tangents(lanes: Lanes, opening: Floats, about: float, grams: Ints) -> tuple[Floats, Floats]:
-    """(L,) cents for opening and (L,) cents a gram that each lane costs at least, near a weight: parameters as `savings_of`."""
+def tangents(lanes: Lanes, opening: Floats, about: float, grams: Ints, by_node: bool) -> tuple[Floats, Floats]:
+    """(L,) cents for opening and (L,) cents a gram that each lane costs at least, near a weight: parameters as `savings_of`.
+
+    By node it is the same line for all lanes of a node, not above the cost of any.
+    """
     steps, upper, tariffs, over = lanes.steps, lanes.upper, lanes.tariff, lanes.over
     corners = np.zeros(tariffs.shape[:2], dtype=np.int64)
     shape = (tariffs.shape[0], tariffs.shape[1], tariffs.shape[2] + 1)
@@ -105,6 +108,30 @@ def tangents(lanes: Lanes, opening: Floats, about: float, grams: Ints) -> tuple[
         weight = float(grams[i]) if grams[i] > 0 else min(about, float(lanes.heaviest[i]))
         cents, slope[i] = tangent(x[s, z], y[s, z], corners[s, z], over[s, z] / 1000.0, weight)
         base[i] += cents
+    if by_node:
+        first, count = 0, len(opening)
+        while first < count:
+            end, best = first, first
+            while end < count and lanes.at[end] == lanes.at[first]:
+                weight = min(about, float(lanes.heaviest[end]))
+                if base[end] + slope[end] * weight < base[best] + slope[best] * weight:
+                    best = end
+                end += 1
+            cents, rate = base[best], slope[best]
+            if cents < 0 and end > first + 1:
+                # two parcels must not cost less than one
+                rate = 0.0
+                cents = INF
+            for i in range(first, end):
+                s, z = lanes.service[i], lanes.zone[i]
+                if s < 0:
+                    cents, rate = min(cents, opening[i]), 0.0
+                    continue
+                for t in range(corners[s, z]):
+                    cents = min(cents, opening[i] + y[s, z, t] - rate * x[s, z, t])
+                rate = min(rate, over[s, z] / 1000.0)
+            base[first:end], slope[first:end] = cents, rate
+            first = end
     return base, slope
 
 
@@ -127,7 +154,7 @@ def savings_of(lanes: Lanes, opening: Floats, penalty: Floats, about: float, gra
         lanes.start, lanes.line, lanes.units, lanes.cents, lanes.load, lanes.services
     )  # fmt: skip
     at_of, service = lanes.at, lanes.service
-    base, slope = tangents(lanes, opening, about, grams)
+    base, slope = tangents(lanes, opening, about, grams, by_node)
     total = 0
     for i in range(count):
         total += start[at_of[i] + 1] - start[at_of[i]]
@@ -355,7 +382,9 @@ def interchange(savings: Savings, qty: Ints, most: int, barred: Bools, first: In
 
 
 @njit(cache=True, nogil=True)
-def best_set(savings: Savings, qty: Ints, most: int, least: float, slack: float, work: int) -> tuple[float, Ints]:
+def best_set(
+    savings: Savings, qty: Ints, most: int, least: float, slack: float, work: int, gain: Floats, enough: float
+) -> tuple[float, Ints]:
     """The set of at most so many lanes that saves most, by branch and bound.
 
     Branches are taken in the order of what lanes save beside those already chosen; no set below a branch saves more than its
@@ -367,11 +396,13 @@ def best_set(savings: Savings, qty: Ints, most: int, least: float, slack: float,
         Sets that save less than `least` do not matter, nor a difference of `slack`.
     work
         Offers that may be looked at.
+    gain, enough
+        (N,) numbers that prove otherwise which sets do not matter: those whose numbers add up to less than `enough`.
 
     Returns
     -------
     bound, used
-        No set saves more than the bound; (p,) places of the best set found (empty where none saves more than `least`).
+        No set that matters saves more than the bound; (p,) places of the best set found (empty where none saves more than `least`).
     """
     start, line, units, each, opening = savings.start, savings.line, savings.units, savings.each, savings.opening
     count, n = len(opening), len(qty)
@@ -384,6 +415,7 @@ def best_set(savings: Savings, qty: Ints, most: int, least: float, slack: float,
     by = np.zeros((most, n, most + 1), dtype=np.int64)
     free[0] = qty
     cand[0], worth[0], size[0] = np.arange(count), savings.alone, count
+    have, most_gain = np.zeros(most + 1), max(0.0, gain.max()) if count else 0.0
     depth = 0
     while depth >= 0:
         t = at[depth]
@@ -401,6 +433,9 @@ def best_set(savings: Savings, qty: Ints, most: int, least: float, slack: float,
         i = cand[depth, t]
         chosen[depth] = i
         at[depth] += 1
+        have[depth + 1] = have[depth] + gain[i]
+        if have[depth + 1] + (most - depth - 1) * most_gain < enough:
+            continue
         reached = value[depth] + worth[depth, t]
         if reached > best:
             best, found = reached, chosen[: depth + 1].copy()
@@ -418,6 +453,8 @@ def best_set(savings: Savings, qty: Ints, most: int, least: float, slack: float,
             if last and worth[depth, p] <= top:
                 break
             j = cand[depth, p]
+            if have[depth + 1] + gain[j] + (most - depth - 2) * most_gain < enough:
+                continue
             work -= start[j + 1] - start[j]
             gained = saved_beside(
                 start, line, units, each, free[depth + 1], lanes[depth + 1], given[depth + 1], saves[depth + 1], j

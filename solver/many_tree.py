@@ -5,19 +5,17 @@ bound is cut in two at the lane that its relaxed answers use most, and both halv
 bound of the parts that are left bounds all ways.
 """
 
-from typing import NamedTuple
-
 import numpy as np
 from numba import njit
 
-from solver.lanes import Lanes, keep_lanes, lanes_of, offered, openings
-from solver.many_bound import FREE, IN, OUT, SHARE, relaxed
+from solver.lanes import Lanes, keep_lanes, lanes_of, offered
+from solver.many_bound import FREE, IN, OUT, bound_by_prices, least_of_best, raised, raising
 from solver.many_shop import Way, new_way, shop_of
 from solver.many_way import serve_by
 from solver.offers import INF
 from solver.problem import Columns, Floats, Ints
 
-ROOT_ROUNDS, PART_ROUNDS, LAST_ROUNDS = 24, 10, 60
+ROOT_ROUNDS, PART_ROUNDS, LAST_ROUNDS, ROOT_LOOKS = 48, 10, 60, 20
 """Ascent steps for all ways, for each part of them, and for one in which nothing is left to choose."""
 WAY_LOOKS = 20
 """Looks at each offer that trying a way counts for."""
@@ -27,104 +25,6 @@ CLOSE = 5e-4
 """A share of the cost: how exact the bound is to be."""
 NO_WAY_CENTS = 1e9
 """What an open unit costs in an order that must be complete."""
-
-
-class Scratch(NamedTuple):
-    """What raising prices works on: columns by offer, lane and line."""
-
-    rank: Ints
-    worth: Floats
-    density: Floats
-    gain: Floats
-    weight: Floats
-    drawn: Floats
-    mean: Floats
-    slope: Floats
-    trial: Floats
-
-
-@njit(cache=True, nogil=True)
-def scratch_for(lanes: Lanes) -> Scratch:
-    """Make room to raise the prices of these lanes."""
-    e, count, n = len(lanes.line), len(lanes.at), len(lanes.qty)
-    return Scratch(
-        np.arange(e), np.empty(e), np.empty(e), np.empty(count), np.empty(count), np.empty(n), np.empty(n), np.empty(n),
-        np.empty(n),
-    )  # fmt: skip
-
-
-@njit(cache=True, nogil=True)
-def raised(
-    lanes: Lanes,
-    opening: Floats,
-    state: Ints,
-    most: int,
-    v: Floats,
-    ceiling: Floats,
-    target: float,
-    rounds: int,
-    scratch: Scratch,
-    gain: Floats,
-    use: Floats,
-) -> float:
-    """Bound the ways that a state allows by raising line prices: `v`, (L,) `gain` end at the best, (L,) `use` as the mean use."""
-    rank, worth, density, trial_gain, weight, drawn, mean, slope, trial = scratch
-    n, qty = len(v), lanes.qty
-    room = most
-    for i in range(len(state)):
-        if state[i] == IN:
-            room -= 1
-    best, pace, stale = -INF, 1.0, 0
-    trial[:] = v
-    use[:] = 0.0
-    for turn in range(rounds):
-        value = relaxed(lanes, opening, trial, most, state, rank, worth, density, trial_gain, weight, drawn)
-        share = 1.0 if turn == 0 else SHARE
-        least = least_of_best(trial_gain, state, room)
-        for i in range(len(use)):
-            chosen = state[i] == IN or (trial_gain[i] > 0 and trial_gain[i] >= least)
-            use[i] += share * ((1.0 if chosen else 0.0) - use[i])
-        for k in range(n):
-            mean[k] = drawn[k] if turn == 0 else mean[k] + SHARE * (drawn[k] - mean[k])
-        if value > best + 1e-6 * abs(best):
-            pace, stale = min(1.5, pace * (1.15 if turn else 1.0)), 0
-        else:
-            stale += 1
-            if stale >= 2:
-                pace, stale = pace * 0.6, 0
-        if value > best:
-            best = value
-            v[:] = trial
-            gain[:] = trial_gain
-        if best >= target:
-            break
-        norm = 0.0
-        for k in range(n):
-            slope[k] = 1.0 - mean[k] / qty[k]
-            if (v[k] >= ceiling[k] and slope[k] > 0) or (v[k] <= 0 and slope[k] < 0):
-                slope[k] = 0.0
-            norm += slope[k] * slope[k]
-        if norm < 1e-10:
-            break
-        step = pace * max(target - best, 1e-4 * abs(target)) / norm
-        for k in range(n):
-            trial[k] = min(max(v[k] + step * slope[k] / qty[k], 0.0), ceiling[k])
-    return best
-
-
-@njit(cache=True, nogil=True)
-def least_of_best(gain: Floats, state: Ints, room: int) -> float:
-    """The least gain of a free lane that the relaxed answer uses, where it uses as many as it may; 0 where it may use more."""
-    if room <= 0:
-        return INF
-    above = 0
-    for i in range(len(gain)):
-        if state[i] == FREE and gain[i] > 0:
-            above += 1
-    if above <= room:
-        return 0.0
-    free = np.where(state == FREE, gain, -INF)
-    return float(np.partition(free, len(free) - room)[len(free) - room])
 
 
 @njit(cache=True, nogil=True)
@@ -225,10 +125,11 @@ def tree(
     work: int,
 ) -> tuple[float, float, Lanes, Way]:
     """Branch and bound over the lanes to one destination: the bound; the cost of the best way below the target, its lanes, it."""
-    opening, count = openings(lanes), len(lanes.at)
+    bound, lanes, _ = bound_by_prices(lanes, v, ceiling, most, target, ROOT_ROUNDS)
+    count = len(lanes.at)
     state, gain, use = np.zeros(count, dtype=np.int64), np.empty(count), np.empty(count)
-    value = raised(lanes, opening, state, most, v, ceiling, target, ROOT_ROUNDS, scratch_for(lanes), gain, use)
-    work -= ROOT_ROUNDS * len(lanes.line)
+    value = max(bound, raised(lanes, raising(lanes), state, most, v, ceiling, target, PART_ROUNDS, True, gain, use))
+    work -= ROOT_LOOKS * len(lanes.line)
     near = keep_lanes(lanes, use < 0)
     way, cost, enough = new_way(near), target, target - CLOSE * abs(target)
     if value >= enough:
@@ -236,7 +137,7 @@ def tree(
     settle_lanes(state, most, gain, value, enough)
     keep = state != OUT
     lanes = keep_lanes(lanes, keep)
-    opening, scratch, count = openings(lanes), scratch_for(lanes), len(lanes.at)
+    scratch, count = raising(lanes), len(lanes.at)
     states, uses = np.zeros((PARTS_MOST, count), dtype=np.int64), np.zeros((PARTS_MOST, count))
     values, prices = np.full(PARTS_MOST, INF), np.zeros((PARTS_MOST, len(v)))
     states[0], uses[0], values[0], prices[0] = state[keep], use[keep], value, v
@@ -250,7 +151,7 @@ def tree(
         free = was == FREE
         if not free.any():
             # nothing is left to choose: the prices go as high as they can
-            reached = raised(lanes, opening, was, most, had, ceiling, enough, LAST_ROUNDS, scratch, gain, use)
+            reached = raised(lanes, scratch, was, most, had, ceiling, enough, LAST_ROUNDS, True, gain, use)
             work -= LAST_ROUNDS * len(lanes.line)
             closed = min(closed, max(before, reached))
             continue
@@ -272,7 +173,7 @@ def tree(
                 continue
             state, raised_v = was.copy(), had.copy()
             state[lane] = choice
-            reached = raised(lanes, opening, state, most, raised_v, ceiling, enough, PART_ROUNDS, scratch, gain, use)
+            reached = raised(lanes, scratch, state, most, raised_v, ceiling, enough, PART_ROUNDS, True, gain, use)
             work -= PART_ROUNDS * len(lanes.line)
             if reached < enough:
                 settle_lanes(state, most, gain, reached, enough)

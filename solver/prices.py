@@ -15,7 +15,7 @@ from numba import njit
 from solver.draft import never
 from solver.effort import Meter
 from solver.many import HASTY, QUICK, price_many
-from solver.offers import PAIRS_MAX, option_of, pairs_of
+from solver.offers import INF, PAIRS_MAX, option_of, pairs_of
 from solver.problem import HARD, NO_LIMIT, Bools, Columns, Floats, Ints, Problem, Shorts
 from solver.split import TABLE_MAX_PRICING, split_few
 from solver.ways import THREADS, Found, Ways, best_prices, nothing_shipped
@@ -32,7 +32,7 @@ HARDER = 0.4
 """What is left of that softness from one round to the next."""
 LITTLE = 1e-5
 """A share of the bound: rounds that gain less end the search."""
-ROUNDS_FIRST, ROUNDS_NEXT, ROUNDS_LATE = 48, 12, 8
+ROUNDS_FIRST, ROUNDS_NEXT, ROUNDS_LATE = 72, 24, 48
 """Ascent steps on the lines of an order of many lines: at first, at each later change of the prices, and when time is over."""
 
 
@@ -93,6 +93,7 @@ class Pricing:
         # a node that is full but works overtime stays open: what a parcel there costs is its price
         self.open_nodes = np.where(self.limited | (self.node_left > 0), NO_LIMIT, 0)
         self.unpriced = np.zeros(problem.orders)
+        self.served = np.full(problem.orders, np.inf)
 
     def _affected(self, rows: Bools, nodes: Bools) -> Bools:
         """(O,) the orders with an option at any of these nodes, or that draws on any of these rows."""
@@ -135,6 +136,8 @@ class Pricing:
         orders, few = self.orders[wanted], self.few[wanted]
         open_cents = problem.line_open_cents.astype(np.float64)
         chunks = self.chunks
+        # what a way is known to cost without prices
+        served = self.served if not row_price.any() and not node_price.any() else np.zeros(0)
         known = np.zeros(0) if ways is None else ways.least(np.concatenate([row_price, node_price]))
         room = 0 if ways is None else ENTRIES_EACH * (problem.lines + problem.orders) // chunks + 256
 
@@ -151,7 +154,7 @@ class Pricing:
             count = _price(
                 problem.columns, orders, few, self.left, self.open_nodes, row_price, node_price, open_cents,
                 line_price, HASTY if hasty else QUICK, ROUNDS_LATE if hasty else rounds, value, chunk, chunks,
-                self.limited, known, *found,
+                self.limited, known, served, *found,
             )  # fmt: skip
             order, cents, start, row, use = found
             entries = start[count]
@@ -310,6 +313,7 @@ def _price(
     chunks: int,
     limited: Bools,
     known: Floats,
+    served: Floats,
     found_order: Ints,
     found_cents: Floats,
     found_start: Ints,
@@ -326,8 +330,9 @@ def _price(
             )
             value[order] = cost
         else:
+            target = min(known[order] if len(known) else INF, served[order] if len(served) else INF)
             value[order], cost, _, node, _, units = price_many(
-                c, order, left, node_left, row_price, node_price, open_cents, 0.0, line_price, effort, rounds
+                c, order, left, node_left, row_price, node_price, open_cents, 0.0, line_price, effort, rounds, target
             )
         if not len(known) or cost >= known[order] - 1e-3:
             continue

@@ -9,21 +9,23 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from solver.draft import AT_ONCE, Draft, cost_of, new_draft, plan_of, serve_in_turn
+from solver.draft import AT_ONCE, Draft, cost_of, never, new_draft, plan_of, serve_in_turn
 from solver.effort import Effort, Meter, Watch, unwatched
 from solver.exact import decide_again, put_in_place
-from solver.many import THOROUGH
+from solver.many import HASTY, QUICK, THOROUGH
 from solver.offers import PAIRS_MAX
 from solver.plan import Plan
 from solver.prices import ROUNDS_FIRST, Priced, Pricing
-from solver.problem import Problem
+from solver.problem import Bools, Problem
 
 ORDER_NODES = 5_000
 ORDER_SECONDS = 20.0
 PROOF_SECONDS = 0.1
 """Time for each order from which a wave of orders of many units has each of them proven."""
-SERVE_SHARE, CAREFUL_SHARE = 0.6, 0.8
-"""Of the time, to serve with care; and until the bound is no longer sought with care."""
+CARE_SECONDS = ((3e-6, THOROUGH), (1.3e-6, QUICK), (0.0, HASTY))
+"""How well the ways of orders of many units are sought, by the time there is for each of their options."""
+SERVE_SHARE, HASTY_SHARE, CAREFUL_SHARE = 0.4, 0.6, 0.8
+"""Of the time: to serve with care, until all are served at once, and until the bound is no longer sought with care."""
 
 
 @dataclass(frozen=True)
@@ -37,17 +39,24 @@ class Cheapest:
     def __call__(self, problem: Problem) -> Plan:
         """Decide the orders in the order in which they stand."""
         meter = Meter(self.effort, self.watch)
-        draft = serve_cheapest(problem, meter.within(SERVE_SHARE))
+        draft = serve_cheapest(problem, meter)[0]
         bound = own_bound(problem, meter)
         prices = np.zeros(problem.rows), np.zeros(problem.nodes)
         return plan_of(problem, draft, bound, *prices, meter.seconds, "cheapest", self.seed)
 
 
-def serve_cheapest(problem: Problem, meter: Meter, effort: int = THOROUGH) -> Draft:
-    """Serve all orders in turn, each at its own least cost; when the time is over, those that are left are served at once."""
+def serve_cheapest(problem: Problem, meter: Meter) -> tuple[Draft, bool]:
+    """Serve all orders in turn, each at its own least cost; those that are left when a share of the time is over, hastily.
+
+    `joint` begins with the same plan under the same limits, so it never ends with a dearer one. Tells whether there was time for all.
+    """
+    seconds = float("inf") if meter.effort.seconds is None else SERVE_SHARE * meter.effort.seconds
+    options = max(1, int(many_units(problem)[problem.line_order[problem.option_line]].sum()))
+    effort = next(effort for least, effort in CARE_SECONDS if seconds >= least * options)
+    careful, hasty = meter.within(SERVE_SHARE), meter.within(HASTY_SHARE)
 
     def late() -> bool:
-        return meter.spent
+        return careful.spent
 
     everyone, nothing = np.arange(problem.orders), np.zeros(problem.orders)
     free = Priced(
@@ -60,24 +69,34 @@ def serve_cheapest(problem: Problem, meter: Meter, effort: int = THOROUGH) -> Dr
         draft = serve_in_turn(problem, draft, alone)
         if late():
             return draft
-        meter.tell("orders in turn", cost_of(problem, draft), 0.0)
-        seconds = min(ORDER_SECONDS, meter.seconds_left) if meter.effort.seconds is not None else float("inf")
+        careful.tell("orders in turn", cost_of(problem, draft), 0.0)
+        seconds = min(ORDER_SECONDS, careful.seconds_left) if meter.effort.seconds is not None else float("inf")
         outcome = decide_again(problem, draft, alone, free, seconds=seconds, nodes=ORDER_NODES, stop=meter.effort.stop)
-        meter.work += 1 + outcome.work // 1000
+        careful.work += 1 + outcome.work // 1000
         return put_in_place(problem, draft, outcome.ways)[0]
 
-    hard = decide if meter.seconds_left >= PROOF_SECONDS * problem.orders or few_units(problem) else None
+    hard = decide if seconds >= PROOF_SECONDS * problem.orders or few_units(problem) else None
     draft = serve_in_turn(problem, new_draft(problem), everyone, stop_at_hard=hard, effort=effort, over=late)
-    if late():
-        draft = serve_in_turn(problem, draft, np.flatnonzero(draft.order_count == 0), effort=AT_ONCE)
-    return draft
+    complete = not late()
+    for less, over in ((HASTY, lambda: hasty.spent), (AT_ONCE, never)):
+        left = np.flatnonzero(draft.order_count == 0)
+        if complete or not len(left):
+            break
+        draft = serve_in_turn(problem, draft, left, effort=less, over=over)
+    meter.work = careful.work
+    return draft, complete
+
+
+def many_units(problem: Problem) -> Bools:
+    """(O,) tell which orders are of so many units that few of them can be decided exactly."""
+    pairs = np.log2((problem.line_qty + 1.0) * (problem.line_qty + 2.0) / 2)
+    many: Bools = np.bincount(problem.line_order, pairs, minlength=problem.orders) > np.log2(PAIRS_MAX)
+    return many
 
 
 def few_units(problem: Problem) -> bool:
     """Tell whether most orders are of few units, so that few need a proof."""
-    pairs = np.log2((problem.line_qty + 1.0) * (problem.line_qty + 2.0) / 2)
-    few = np.bincount(problem.line_order, pairs, minlength=problem.orders) <= np.log2(PAIRS_MAX)
-    return bool(2 * few.sum() >= problem.orders)
+    return bool(2 * many_units(problem).sum() <= problem.orders)
 
 
 def own_bound(problem: Problem, meter: Meter) -> float:

@@ -30,9 +30,9 @@ from solver.prices import ROUNDS, Ascent, Priced, Pricing
 from solver.problem import Ints, Problem
 from solver.ways import Ways
 
-FIRST_SHARE, MANY_SHARE, PRICES_SHARE, CLOSE_SHARE = 0.25, 0.6, 0.4, 0.8
-"""Of the time, for the first plan of orders of few units, or of many; of what is then left, for the prices; of what is left after
-their plan, to close in on orders of many lines."""
+PRICES_SHARE, CLOSE_SHARE = 0.4, 0.8
+"""Of what is left of the time after the first plan, for the prices; of what is left after their plan, to close in on orders of many
+lines."""
 OWN_SHARE, REFINE_SHARE = 0.6, 0.4
 """Where most orders are of many units: of what is left, to close in on them before prices are sought, and to serve them again one
 by one where there is no time for all of them anew."""
@@ -83,7 +83,7 @@ class Joint:
     def __call__(self, problem: Problem) -> Plan:
         """Decide the problem, starting from its prices."""
         meter = Meter(self.effort, self.watch)
-        search = Search(problem, *first_plan(problem, meter), meter, self.seed)
+        search = Search(problem, *serve_cheapest(problem, meter), meter, self.seed)
         search.price(PRICES_SHARE)
         if search.many and meter.seconds_left < AGAIN * search.first_seconds:
             if not search.first_complete:
@@ -100,14 +100,6 @@ class Joint:
         )  # fmt: skip
 
 
-def first_plan(problem: Problem, meter: Meter) -> tuple[Draft, bool]:
-    """Serve all orders in turn, for a share of the time; tells whether that was enough for all."""
-    first = meter.within(FIRST_SHARE if few_units(problem) else MANY_SHARE)
-    draft = serve_cheapest(problem, first, QUICK)
-    meter.work = first.work
-    return draft, not first.late
-
-
 class Search:
     """The best plan and the best bound so far, and the ways to better ones."""
 
@@ -119,6 +111,7 @@ class Search:
         everyone = np.arange(problem.orders)
         self.first_seconds, self.first_complete, self.many = meter.seconds, complete, not few_units(problem)
         self.pricing = Pricing(problem, everyone, problem.row_limit, problem.node_capacity_parcels)
+        self.pricing.served = draft.cost.astype(np.float64)
         self.bound = 0.0
         self.size = GROUP_FIRST
 

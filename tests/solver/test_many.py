@@ -39,6 +39,7 @@ def served(problem: Problem, rows: Floats | None = None, nodes: Floats | None = 
         np.full(problem.lines, -1.0),
         effort,
         30,
+        np.inf,
     )
     return answer
 
