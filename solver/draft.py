@@ -222,6 +222,40 @@ def serve_in_turn(
     return draft
 
 
+def serve_as(problem: Problem, draft: Draft, ways: list[tuple[int, int, Ints, Ints, Ints]]) -> Draft:
+    """Serve some orders as foreseen, by (order, destination, (p,) nodes and services, (p, n) units), where that costs less.
+
+    Those that do not find what they were to take are served at once, if that costs less.
+    """
+    if not ways:
+        return draft
+    sequence = np.array([way[0] for way in ways], dtype=np.int64)
+    foreseen = _foreseen(np.ones(len(ways), dtype=np.bool_), [way[1:] for way in ways])
+    prices = np.zeros(problem.rows), np.zeros(problem.nodes), problem.line_open_cents.astype(np.float64)
+    at, why = 0, FULL
+    while why == FULL:
+        at, why = _serve(problem.columns, sequence, at, draft, *prices, 0.0, False, True, AT_ONCE, foreseen)
+        if why == FULL:
+            draft = roomier(problem, draft)
+    return draft
+
+
+def _foreseen(known: Bools, served: list[Served]) -> Foreseen:
+    """Put ways of serving orders into columns."""
+    parcels = np.array([len(node) for _, node, _, _ in served], dtype=np.int64)
+    units = np.array([one.size for _, _, _, one in served], dtype=np.int64)
+    each = np.repeat(units // np.maximum(1, parcels), parcels)
+    return Foreseen(
+        known,
+        np.array([dest for dest, _, _, _ in served], dtype=np.int64),
+        np.concatenate([[0], np.cumsum(parcels)]).astype(np.int64),
+        np.concatenate([node for _, node, _, _ in served]),
+        np.concatenate([service for _, _, service, _ in served]),
+        np.concatenate([[0], np.cumsum(each)]).astype(np.int64),
+        np.concatenate([one.ravel() for _, _, _, one in served]),
+    )
+
+
 @njit(cache=True)
 def _serve(
     c: Columns,
@@ -319,17 +353,7 @@ def _foresee(
     for half, found in zip(_HALVES, THREADS.map(serve, _HALVES), strict=True):
         for i, one in zip(np.flatnonzero(many)[half :: len(_HALVES)], found, strict=True):
             served[i] = one
-    parcels = np.array([len(node) for _, node, _, _ in served], dtype=np.int64)
-    width = np.repeat(lines, parcels)
-    return Foreseen(
-        many,
-        np.array([dest for dest, _, _, _ in served], dtype=np.int64),
-        np.concatenate([[0], np.cumsum(parcels)]).astype(np.int64),
-        np.concatenate([node for _, node, _, _ in served]),
-        np.concatenate([service for _, _, service, _ in served]),
-        np.concatenate([[0], np.cumsum(width)]).astype(np.int64),
-        np.concatenate([units.ravel() for _, _, _, units in served]),
-    )
+    return _foreseen(many, served)
 
 
 def nothing_served(lines: int) -> Served:
@@ -561,5 +585,6 @@ __all__ = [
     "cost_of",
     "new_draft",
     "plan_of",
+    "serve_as",
     "serve_in_turn",
 ]

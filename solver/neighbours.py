@@ -38,19 +38,8 @@ class Neighbours:
 
     def excess(self, draft: Draft) -> Floats:
         """(O,) what each order pays above its best at the prices, stock and capacity charged at their prices."""
-        problem, priced = self.problem, self.priced
-        owner, parcels = owners(draft)
-        charge = np.bincount(owner, priced.node_price[draft.parcel_node[parcels]], minlength=problem.orders)
-        lengths = draft.parcel_end[parcels] - draft.parcel_start[parcels]
-        entry = np.repeat(draft.parcel_start[parcels] - np.concatenate([[0], np.cumsum(lengths)[:-1]]), lengths)
-        entry = entry + np.arange(len(entry))
-        option = problem.find_options(draft.entry_line[entry], np.repeat(draft.parcel_node[parcels], lengths))
-        for w in range(problem.option_row.shape[1]):
-            row = problem.option_row[option, w]
-            price = np.where(row >= 0, priced.row_price[row], 0.0)
-            cents = price * problem.option_use[option, w] * draft.entry_units[entry]
-            charge += np.bincount(np.repeat(owner, lengths), cents, minlength=problem.orders)
-        return np.maximum(0.0, draft.cost + charge - priced.order_value)
+        priced = self.priced
+        return np.maximum(0.0, costs_at(self.problem, draft, priced.row_price, priced.node_price) - priced.order_value)
 
     def around(self, order: int, size: int, taken: set[int], rng: np.random.Generator) -> Ints:
         """Pick up to `size` orders: this one, those that want what it wants, and theirs in turn; none that is taken already."""
@@ -70,4 +59,21 @@ class Neighbours:
         return np.sort(np.array(chosen, dtype=np.int64))
 
 
-__all__ = ["Neighbours"]
+def costs_at(problem: Problem, draft: Draft, row_price: Floats, node_price: Floats) -> Floats:
+    """(O,) what each order costs, stock and capacity charged at these prices (overtime is not)."""
+    owner, parcels = owners(draft)
+    charge = draft.cost + np.bincount(owner, node_price[draft.parcel_node[parcels]], minlength=problem.orders)
+    if row_price.any():
+        lengths = draft.parcel_end[parcels] - draft.parcel_start[parcels]
+        entry = np.repeat(draft.parcel_start[parcels] - np.concatenate([[0], np.cumsum(lengths)[:-1]]), lengths)
+        entry = entry + np.arange(len(entry))
+        option = problem.find_options(draft.entry_line[entry], np.repeat(draft.parcel_node[parcels], lengths))
+        for w in range(problem.option_row.shape[1]):
+            row = problem.option_row[option, w]
+            price = np.where(row >= 0, row_price[row], 0.0)
+            cents = price * problem.option_use[option, w] * draft.entry_units[entry]
+            charge += np.bincount(np.repeat(owner, lengths), cents, minlength=problem.orders)
+    return charge.astype(np.float64)
+
+
+__all__ = ["Neighbours", "costs_at"]

@@ -93,7 +93,6 @@ class Pricing:
         # a node that is full but works overtime stays open: what a parcel there costs is its price
         self.open_nodes = np.where(self.limited | (self.node_left > 0), NO_LIMIT, 0)
         self.unpriced = np.zeros(problem.orders)
-        self.served = np.full(problem.orders, np.inf)
 
     def _affected(self, rows: Bools, nodes: Bools) -> Bools:
         """(O,) the orders with an option at any of these nodes, or that draws on any of these rows."""
@@ -119,12 +118,13 @@ class Pricing:
         late: Callable[[], bool] = never,
         over: Callable[[], bool] = never,
         before: Priced | None = None,
+        served: Floats | None = None,
     ) -> tuple[Priced, list[Found]]:
         """Price every order, and note the ways that are better at these prices than those known.
 
         Once it is `late`, orders of many lines are priced hastily. Once it is `over`, orders that have not been priced count as
         costing what they did without prices, if that is known, or nothing: still a bound. Orders of many lines for which nothing
-        has changed since `before` are left as they were.
+        has changed since `before` are left as they were. (O,) `served` is what ways known otherwise cost at these prices.
         """
         problem = self.problem
         value = np.zeros(problem.orders)
@@ -136,8 +136,6 @@ class Pricing:
         orders, few = self.orders[wanted], self.few[wanted]
         open_cents = problem.line_open_cents.astype(np.float64)
         chunks = self.chunks
-        # what a way is known to cost without prices
-        served = self.served if not row_price.any() and not node_price.any() else np.zeros(0)
         known = np.zeros(0) if ways is None else ways.least(np.concatenate([row_price, node_price]))
         room = 0 if ways is None else ENTRIES_EACH * (problem.lines + problem.orders) // chunks + 256
 
@@ -154,7 +152,7 @@ class Pricing:
             count = _price(
                 problem.columns, orders, few, self.left, self.open_nodes, row_price, node_price, open_cents,
                 line_price, HASTY if hasty else QUICK, ROUNDS_LATE if hasty else rounds, value, chunk, chunks,
-                self.limited, known, served, *found,
+                self.limited, known, np.zeros(0) if served is None else served, *found,
             )  # fmt: skip
             order, cents, start, row, use = found
             entries = start[count]
@@ -196,6 +194,8 @@ class Ascent:
         Seconds on the meter at which to end, too.
     roughly
         Whether the first pass is to be hasty.
+    served
+        What each order costs as it is served now, at prices of rows and nodes.
     """
 
     def __init__(
@@ -206,6 +206,7 @@ class Ascent:
         meter: Meter,
         until: float = float("inf"),
         roughly: bool = False,
+        served: Callable[[Floats, Floats], Floats] | None = None,
     ) -> None:
         problem = pricing.problem
         self.pricing, self.meter, self.until = pricing, meter, until
@@ -219,20 +220,27 @@ class Ascent:
         self.floor = np.zeros_like(self.limit)
         node_price = np.where(pricing.limited, np.minimum(node_price, pricing.ceiling), 0.0)
         self.roughly = roughly
-        self.best = self._price(row_price, node_price, ROUNDS_FIRST, first=True)
+        known = None if served is None else served(row_price, node_price)
+        self.best = self._price(row_price, node_price, ROUNDS_FIRST, first=True, served=known)
         self.complete = not self.meter.spent
         self.unit = max(1.0, 0.5 * float(self.best.order_value.sum()) / max(1, problem.lines))
         self.mu = self.unit * SOFTEST
         self.settled = False
 
     def _price(
-        self, row_price: Floats, node_price: Floats, rounds: int = ROUNDS_NEXT, *, first: bool = False
+        self,
+        row_price: Floats,
+        node_price: Floats,
+        rounds: int = ROUNDS_NEXT,
+        *,
+        first: bool = False,
+        served: Floats | None = None,
     ) -> Priced:
         # the first pass may take all the time there is, hastily if need be: orders that it does not come to count as 0
         priced, found = self.pricing.look(
             np.array(row_price), np.array(node_price), self.line_price, rounds, self.ways,
             (lambda: self.roughly or self._late()) if first else self._late, (lambda: self.meter.spent) if first else self._late,
-            None if first else self.best,
+            None if first else self.best, served,
         )  # fmt: skip
         self.ways = self.ways.joined(found)
         self.meter.work += 1

@@ -48,7 +48,7 @@ class Cheapest:
 def serve_cheapest(problem: Problem, meter: Meter) -> tuple[Draft, bool]:
     """Serve all orders in turn, each at its own least cost; those that are left when a share of the time is over, hastily.
 
-    `joint` begins with the same plan under the same limits, so it never ends with a dearer one. Tells whether there was time for all.
+    `joint` begins with the same plan under the same limits, so it never ends with a dearer one. Tells whether time sufficed.
     """
     seconds = float("inf") if meter.effort.seconds is None else SERVE_SHARE * meter.effort.seconds
     options = max(1, int(many_units(problem)[problem.line_order[problem.option_line]].sum()))

@@ -17,17 +17,18 @@ from solver.draft import (
     cost_of,
     new_draft,
     plan_of,
+    serve_as,
     serve_in_turn,
 )
 from solver.effort import Effort, Meter, Watch, unwatched
 from solver.eject import eject
 from solver.exact import Outcome, decide_again, decide_all, put_in_place
 from solver.many import QUICK, THOROUGH
-from solver.neighbours import Neighbours
+from solver.neighbours import Neighbours, costs_at
 from solver.plan import Plan
 from solver.policies.cheapest import few_units, serve_cheapest
-from solver.prices import ROUNDS, Ascent, Priced, Pricing
-from solver.problem import Ints, Problem
+from solver.prices import ROUNDS, Ascent, Priced, Pricing, ascend
+from solver.problem import NO_LIMIT, Floats, Ints, Problem
 from solver.ways import Ways
 
 PRICES_SHARE, CLOSE_SHARE = 0.4, 0.8
@@ -42,6 +43,8 @@ AGAIN = 3
 """All orders are served anew at the prices if there is so many times the time that serving them took at first."""
 EASED = (0.9, 0.8, 0.65, 0.5, 0.3)
 """Shares of the prices at which all orders choose again, one after the other."""
+SAMPLE, SAMPLE_LEAST, SAMPLE_SHARE = 0.05, 200, 0.2
+"""The share of orders that prices on capacities are first sought for, how many at least, and the share of time for that."""
 LITTLE = 0.02
 """A sweep of ejections that closes less than this share of the gap is the last one for now."""
 SPREAD = (0.3, 1.3)
@@ -111,7 +114,6 @@ class Search:
         everyone = np.arange(problem.orders)
         self.first_seconds, self.first_complete, self.many = meter.seconds, complete, not few_units(problem)
         self.pricing = Pricing(problem, everyone, problem.row_limit, problem.node_capacity_parcels)
-        self.pricing.served = draft.cost.astype(np.float64)
         self.bound = 0.0
         self.size = GROUP_FIRST
 
@@ -137,9 +139,13 @@ class Search:
         """Seek prices and the bound that they prove, for a share of the time."""
         until = self.meter.seconds + share * self.meter.seconds_left
         enough = self.first_complete and self.meter.seconds_left >= CAREFUL * self.first_seconds
+        row_price, node_price = self.problem.row_price, self.problem.node_price
+        if self.many and self.pricing.limited.any() and not node_price.any():
+            row_price, node_price = self.sample_prices(SAMPLE_SHARE)
         ascent = Ascent(
-            self.pricing, self.problem.row_price, self.problem.node_price, self.meter, until, self.many and not enough
-        )
+            self.pricing, row_price, node_price, self.meter, until, self.many and not enough,
+            lambda rows, nodes: costs_at(self.problem, self.draft, rows, nodes),
+        )  # fmt: skip
         if ascent.roughly and ascent.complete:
             self._take(ascent.best, ascent.ways)
             self._close(WORK[:1], self.meter.seconds + OWN_SHARE * self.meter.seconds_left)
@@ -147,6 +153,25 @@ class Search:
         ascent.rounds(ROUNDS, self.cost)
         self._take(ascent.best, ascent.ways)
         self.priced_all = ascent.complete
+
+    def sample_prices(self, share: float) -> tuple[Floats, Floats]:
+        """Seek prices on the capacities for some of the orders, which have their part of them, for a share of the time.
+
+        Many orders share a node, so that some tell what it is worth to all; stock they hardly share.
+        """
+        problem, until = self.problem, self.meter.seconds + share * self.meter.seconds_left
+        part = min(1.0, max(SAMPLE, SAMPLE_LEAST / problem.orders))
+        orders = np.sort(self.rng.choice(problem.orders, int(part * problem.orders), replace=False)).astype(np.int64)
+        capacity = problem.row_sku < 0
+        left = np.where(capacity, np.ceil(part * problem.row_limit), problem.row_limit).astype(np.int64)
+        capped = problem.node_capacity_parcels < NO_LIMIT // 2
+        spare = np.where(capped, np.ceil(part * problem.node_capacity_parcels), problem.node_capacity_parcels)
+        pricing = Pricing(problem, orders, left, spare.astype(np.int64))
+        quiet = replace(self.meter, watch=unwatched)
+        best = ascend(pricing, problem.row_price, problem.node_price, float("inf"), quiet, until).best
+        self.meter.work = quiet.work
+        self.meter.tell("pricing", self.cost, self.bound)
+        return np.where(capacity, best.row_price, problem.row_price), best.node_price
 
     def _take(self, priced: Priced, ways: Ways) -> None:
         """Go by these prices from now on."""
@@ -192,10 +217,7 @@ class Search:
             lambda: self.meter.spent or self.meter.seconds > until, told,
         )  # fmt: skip
         self._take(closer, self.ways)
-        draft = copy_draft(self.draft)
-        for way in ways:
-            draft = put_in_place(self.problem, draft, [way])[0]
-        self.keep(draft, "closing in")
+        self.keep(serve_as(self.problem, copy_draft(self.draft), ways), "closing in")
 
     def refine(self, effort: int, share: float) -> None:
         """Serve the orders of many lines again, each by itself, those first that are furthest from their bound."""

@@ -5,10 +5,11 @@ import pytest
 
 from solver.check import check
 from solver.closing import close_in_on
-from solver.draft import new_draft, plan_of, serve_in_turn
-from solver.effort import Effort
+from solver.draft import cost_of, new_draft, plan_of, serve_as, serve_in_turn
+from solver.effort import Effort, Meter
 from solver.many import QUICK
 from solver.policies import make
+from solver.policies.cheapest import serve_cheapest
 from solver.prices import Pricing
 from solver.problem import Problem
 from solver.wave import problem_of
@@ -38,6 +39,54 @@ def test_orders_served_side_by_side_never_take_the_same_unit() -> None:
     for order in range(6):
         one_by_one = serve_in_turn(problem, one_by_one, np.array([order]), effort=QUICK)
     assert (draft.cost == one_by_one.cost).all()
+
+
+def test_of_orders_foreseen_to_take_the_same_units_those_that_find_them_do() -> None:
+    """Two units of each line at each node; each order is to have what it would alone, and the last ones keep what they had."""
+    problem = wave_of(6, 2)
+    alone = serve_in_turn(problem, new_draft(problem), np.array([0]), effort=QUICK)
+    parcels = slice(alone.order_first[0], alone.order_first[0] + alone.order_count[0])
+    node, services = alone.parcel_node[parcels], alone.parcel_service[parcels]
+    units = np.zeros((len(node), len(NAMES)), dtype=np.int64)
+    for p, (start, end) in enumerate(zip(alone.parcel_start[parcels], alone.parcel_end[parcels], strict=True)):
+        units[p, alone.entry_line[start:end]] = alone.entry_units[start:end]
+    draft = serve_as(problem, new_draft(problem), [(order, order, node, services, units) for order in range(6)])
+    plan = plan_of(problem, draft, 0.0, np.zeros(problem.rows), np.zeros(problem.nodes), 0.0, "foreseen", 0)
+    assert check(problem, plan).ok
+    assert (draft.cost[:2] == alone.cost[0]).all()
+    before = draft.cost.copy()
+    assert (serve_as(problem, draft, [(5, 5, node, services, units)]).cost == before).all()
+
+
+@pytest.mark.parametrize("units", [2, 4, 9])
+@pytest.mark.parametrize("work", [1, 3, 12])
+def test_joint_is_never_dearer_than_cheapest_under_the_same_limit(units: int, work: int) -> None:
+    problem = wave_of(30, units)
+    cheapest, joint = (make(name, Effort(seconds=None, work=work))(problem) for name in ("cheapest", "joint"))
+    assert joint.cost_cents <= cheapest.cost_cents
+    assert joint.bound_cents >= cheapest.bound_cents - ROUNDING
+
+
+@pytest.mark.parametrize("seconds", [0.5, 30.0])
+def test_joint_begins_with_the_plan_of_cheapest(seconds: float) -> None:
+    problem = wave_of(12, 2)
+    cheapest = make("cheapest", Effort(seconds=seconds))(problem)
+    draft, complete = serve_cheapest(problem, Meter(Effort(seconds=seconds)))
+    assert complete
+    assert cost_of(problem, draft) == cheapest.cost_cents
+    assert make("joint", Effort(seconds=seconds))(problem).cost_cents <= cheapest.cost_cents
+
+
+def test_prices_on_capacity_are_first_sought_for_some_of_the_orders() -> None:
+    """Sixty orders of fourteen lines that the near node could serve alone, were it able to make more than twenty parcels."""
+    stock = {(at, name): 900 for at in "AB" for name in NAMES}
+    nodes = [node("A", parcels=20), node("B", 1.0, parcel=700, parcels=60)]
+    orders = [delivery(f"O{i}", *(line(name) for name in NAMES)) for i in range(60)]
+    problem = problem_of(world(nodes, orders, stock))
+    plan = make("joint", Effort(seconds=20))(problem)
+    assert check(problem, plan).ok
+    assert plan.node_price[0] > 0
+    assert plan.bound_cents > 0.99 * plan.cost_cents
 
 
 @pytest.mark.parametrize("orders_looked_at", [0, 3, 100])

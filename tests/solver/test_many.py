@@ -21,25 +21,22 @@ Answer = tuple[float, float, int, Ints, Ints, Ints]
 ROUNDING = 1e-3
 
 
-def served(problem: Problem, rows: Floats | None = None, nodes: Floats | None = None, effort: int = 2) -> Answer:
+def served(
+    problem: Problem,
+    rows: Floats | None = None,
+    nodes: Floats | None = None,
+    effort: int = 2,
+    known: float = np.inf,
+    start: Floats | None = None,
+) -> Answer:
     """The first order of a problem, served as one of many lines when nothing is taken yet."""
     draft = new_draft(problem)
     rows = np.zeros(problem.rows) if rows is None else rows
     nodes = np.zeros(problem.nodes) if nodes is None else nodes
     open_cents = problem.line_open_cents.astype(np.float64)
+    line_price = np.full(problem.lines, -1.0) if start is None else start.copy()
     answer: Answer = price_many(
-        problem.columns,
-        0,
-        draft.left,
-        draft.node_left,
-        rows,
-        nodes,
-        open_cents,
-        0.0,
-        np.full(problem.lines, -1.0),
-        effort,
-        30,
-        np.inf,
+        problem.columns, 0, draft.left, draft.node_left, rows, nodes, open_cents, 0.0, line_price, effort, 30, known
     )
     return answer
 
@@ -60,8 +57,11 @@ def test_at_any_prices_the_least_cost_lies_between_the_bound_and_the_way(wave: W
     )
     best = make("cp_sat", Effort(seconds=60))(dearer).cost_cents
     prices = rows.astype(np.float64), nodes.astype(np.float64)
-    for effort in (1, 2):
-        bound, cost, dest, at, services, units = served(problem, *prices, effort)
+    known = data.draw(st.sampled_from([np.inf, float(best), best + 500.0]))
+    worth = st.sampled_from([0.0, 40.0, 900.0, 1e5])
+    start = np.array(data.draw(st.lists(worth, min_size=problem.lines, max_size=problem.lines)))
+    for effort, began in ((0, None), (1, start), (2, None), (1, None)):
+        bound, cost, dest, at, services, units = served(problem, *prices, effort, known, began)
         assert bound <= best + ROUNDING
         assert best <= cost + ROUNDING
     draft = new_draft(dearer)

@@ -55,7 +55,7 @@ def test_the_best_set_of_few_lanes_saves_what_trying_all_sets_finds(
     world: list[Lane], qty: list[int], most: int
 ) -> None:
     savings, kept = savings_by_worth(world, qty)
-    bound, used = best_set(savings, np.array(qty), most, 0.0, 0.0, 10**6)
+    bound, used = best_set(savings, np.array(qty), most, 0.0, 0.0, 10**6, np.zeros(len(kept)), 0.0)
     best = best_of_all(kept, qty, most)
     assert bound == best
     assert saved_by(tuple(kept[i] for i in used), qty) == best
@@ -67,8 +67,26 @@ def test_a_search_that_ends_early_still_bounds_what_any_set_saves(
     world: list[Lane], qty: list[int], most: int, work: int
 ) -> None:
     savings, kept = savings_by_worth(world, qty)
-    bound, used = best_set(savings, np.array(qty), most, 0.0, 0.0, work)
+    bound, used = best_set(savings, np.array(qty), most, 0.0, 0.0, work, np.zeros(len(kept)), 0.0)
     assert saved_by(tuple(kept[i] for i in used), qty) <= best_of_all(kept, qty, most) <= bound
+
+
+@given(world=lanes, qty=quantities, most=st.integers(1, 3), data=st.data())
+@settings(max_examples=200, deadline=None)
+def test_of_sets_that_add_up_to_enough_none_saves_more_than_the_bound(
+    world: list[Lane], qty: list[int], most: int, data: st.DataObject
+) -> None:
+    savings, kept = savings_by_worth(world, qty)
+    gain = data.draw(st.lists(st.integers(-20, 20), min_size=len(kept), max_size=len(kept)))
+    enough = data.draw(st.integers(-20, 40))
+    matters = [
+        saved_by(tuple(kept[i] for i in chosen), qty)
+        for p in range(1, most + 1)
+        for chosen in combinations(range(len(kept)), p)
+        if sum(gain[i] for i in chosen) >= enough
+    ]
+    bound, _ = best_set(savings, np.array(qty), most, 0.0, 0.0, 10**6, np.array(gain, dtype=np.float64), float(enough))
+    assert max(matters, default=0) <= bound <= best_of_all(kept, qty, most)
 
 
 @given(world=lanes, qty=quantities, most=st.integers(1, 4))
