@@ -12,7 +12,7 @@ import numpy as np
 from solver.draft import AT_ONCE, Draft, cost_of, never, new_draft, plan_of, serve_in_turn
 from solver.effort import Effort, Meter, Watch, unwatched
 from solver.exact import decide_again, put_in_place
-from solver.many import HASTY, QUICK, THOROUGH
+from solver.many import HASTY, THOROUGH
 from solver.offers import PAIRS_MAX
 from solver.plan import Plan
 from solver.prices import ROUNDS_FIRST, Priced, Pricing
@@ -22,9 +22,9 @@ ORDER_NODES = 5_000
 ORDER_SECONDS = 20.0
 PROOF_SECONDS = 0.1
 """Time for each order from which a wave of orders of many units has each of them proven."""
-CARE_SECONDS = ((3e-6, THOROUGH), (1.3e-6, QUICK), (0.0, HASTY))
+CARE_SECONDS = ((1.6e-6, THOROUGH), (0.0, HASTY))
 """How well the ways of orders of many units are sought, by the time there is for each of their options."""
-SERVE_SHARE, HASTY_SHARE, CAREFUL_SHARE = 0.4, 0.6, 0.8
+SERVE_SHARE, HASTY_SHARE, CAREFUL_SHARE = 0.5, 0.65, 0.8
 """Of the time: to serve with care, until all are served at once, and until the bound is no longer sought with care."""
 
 

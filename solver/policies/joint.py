@@ -31,7 +31,7 @@ from solver.prices import ROUNDS, Ascent, Priced, Pricing, ascend
 from solver.problem import NO_LIMIT, Floats, Ints, Problem
 from solver.ways import Ways
 
-PRICES_SHARE, CLOSE_SHARE = 0.4, 0.8
+PRICES_SHARE, CLOSE_SHARE = 0.4, 0.6
 """Of what is left of the time after the first plan, for the prices; of what is left after their plan, to close in on orders of many
 lines."""
 OWN_SHARE, REFINE_SHARE = 0.6, 0.4
