@@ -48,6 +48,8 @@ EACH = 8
 WAITING = 4
 """SKUs whose orders wait where nothing is there; of the others they are refused."""
 NOWHERE = "nowhere"
+LAST = "last"
+"""The channel that sells what is left: it spares nothing for the orders that wait."""
 TOGETHER = (1, 10, 100)
 """Orders or holds that a client sends at once, one of these."""
 
@@ -118,7 +120,7 @@ def _network(attempts: int, seed: int) -> Network:
 
 def _open(tx: Tx, network: Network) -> None:
     put_network(tx, network, NOW)
-    put_channels(tx, [ChannelEntry(id="web")], NOW)
+    put_channels(tx, [ChannelEntry(id="web"), ChannelEntry(id=LAST, stock_values=False)], NOW)
     tx.run("UPDATE sku SET backorder = false WHERE no > :waiting", waiting=WAITING)
 
 
@@ -200,11 +202,11 @@ class Client:
         done = capture(self.store.database, orders, now(self.crowd), seconds=0.5)
         self.count(len(orders), sum(is_in(one) for one in done))
 
-    def ordered(self, sku: int, hold: str | None) -> OrderPlaced:
+    def ordered(self, sku: int, hold: str | None, channel: str = "web") -> OrderPlaced:
         about = self.about()
         lat, lon = self.rng.uniform(47.5, 55.0), self.rng.uniform(6.0, 15.0)
         return OrderPlaced(
-            at=about["at"], channel="web", external_id=about["id"], hold=hold, place=Place(lat=lat, lon=lon),
+            at=about["at"], channel=channel, external_id=about["id"], hold=hold, place=Place(lat=lat, lon=lon),
             lines=(OrderedLine(sku=name_of(sku), qty=1),),
         )  # fmt: skip
 
@@ -366,11 +368,13 @@ def _sell_out(crowd: Crowd, database: Database, level: dict[tuple[str, str], int
         StockCounted(id=f"last-{sku}-{node}", at=now(crowd), sku=sku, node=node, units=units)
         for (sku, node), units in sorted(level.items())
     ])  # fmt: skip
-    run_wave(database, now(crowd), worker="last", effort=Effort(seconds=10.0))  # what waits gets what is left
     rounds = 0
-    while (free := _free(database)) and rounds < ROUNDS:
+    while _free(database) and rounds < ROUNDS:
         rounds += 1
-        orders = [client.ordered(sku - 1, None) for sku, units in free.items() for _ in range(min(units, 200))]
+        # what waits gets what is left, and others what nobody waits for
+        run_wave(database, now(crowd), worker=f"last-{rounds}", effort=Effort(seconds=40.0))
+        free = _free(database)
+        orders = [client.ordered(sku - 1, None, LAST) for sku, units in free.items() for _ in range(min(units, 200))]
         capture(database, orders, now(crowd))
     with database.read() as tx:
         given = int(tx.value("SELECT COALESCE(SUM(allocated), 0) FROM order_line"))
