@@ -1,5 +1,6 @@
 """Serving: a database that is ready, a server that drains, and the work that goes on beside it."""
 
+import gc
 import os
 import signal
 import threading
@@ -77,6 +78,9 @@ def warm_up() -> None:
             kernels.compile_all()
     with following("getting ready"):
         kernels.warm_up()
+    # what is here now stays: not looked through again, which would hold up everybody for a seventh of a second now and then
+    gc.collect()
+    gc.freeze()
 
 
 def is_compiled() -> bool:

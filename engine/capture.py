@@ -79,7 +79,7 @@ def capture_in(
 
 
 def allocate(tx: Tx, catalogue: Catalogue, order_no: Ints, at: int, *, seconds: float = SECONDS, seed: int = 0) -> int:
-    """Decide orders by the policies of their channels and commit what holds.
+    """Decide orders that were placed in this transaction by the policies of their channels, and commit what holds.
 
     Returns
     -------
@@ -118,7 +118,7 @@ def _allocate_by(
     problem = own.problem(stock_values=rules.stock_values)
     decided = decide(problem, rules.policy, Effort(seconds=seconds), seed)
     outcome = Outcome(own, decided, "")
-    committed = commit(tx, outcome.proposal(np.arange(problem.orders)), at)
+    committed = commit(tx, outcome.proposal(np.arange(problem.orders)), at, new=not len(own.held.order))
     if rules.shadow:
         beside = decide(problem, rules.shadow, Effort(seconds=seconds), seed)
         cents = Outcome(own, beside, "").cost_cents

@@ -210,6 +210,9 @@ def put_network(tx: Tx, network: Network, at: int, by: str = "") -> bool:
     fact = NetworkLoaded(id=short_id("net", content, str(at)), at=at, content=content, nodes=len(network.nodes),
                          skus=len(network.skus), stock_rows=rows, receipts=receipts)  # fmt: skip
     write_facts(tx, [fact], by)
+    if tx.dialect == "postgresql":  # it plans for empty tables until it happens to look again, a minute later
+        for table in ("node", "sku", "stock"):
+            tx.run(f"ANALYZE {table}")
     return True
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from engine.database import Ask, Rows, Tx, ints_of
 from engine.facts import Allocated
+from engine.groups import groups_of
 from engine.ledger import move, new_facts, reserve
 from solver.problem import Bools, Ints
 
@@ -122,15 +123,17 @@ class _Had:
     parcel_service: tuple[str, ...]
 
 
-def commit(tx: Tx, proposal: Proposal, at: int) -> Committed:
+def commit(tx: Tx, proposal: Proposal, at: int, *, new: bool = False) -> Committed:
     """Make a proposal true as far as it still holds.
 
     Parameters
     ----------
     at
         Milliseconds, of what is written down.
+    new
+        The orders were placed in this transaction and have nothing yet: nobody else can have changed them.
     """
-    active, had = _read(tx, proposal)
+    active, had = (np.ones(len(proposal.order_no), dtype=np.bool_), _had([], [])) if new else _read(tx, proposal)
     why = np.where(active, "", CHANGED).astype(object)
     stock = _lock_stock(tx, proposal, had, active)
     stock.drop(active, why)
@@ -215,19 +218,20 @@ def _lock_stock(tx: Tx, proposal: Proposal, had: _Had, active: Bools) -> _Locked
     sku = np.concatenate([proposal.claim_sku, had.claim_sku])[keep]
     node = np.concatenate([proposal.claim_node, had.claim_node])[keep]
     units = np.concatenate([proposal.claim_units, -had.claim_units])[keep]
-    keys, row = np.unique(np.stack([sku, node]), axis=1, return_inverse=True)
-    free, missing = np.zeros(keys.shape[1], dtype=np.int64), False
+    first, row = groups_of(sku, node)
+    rows = Rows(i=np.arange(len(first)), sku=sku[first], node=node[first])
+    free, missing = np.zeros(len(first), dtype=np.int64), False
     if len(sku):
         of = " FOR NO KEY UPDATE OF stock" if tx.dialect == "postgresql" else ""
         found = tx.ints(
             4,
             "SELECT i, on_hand - reserved - safety_route, missing, sku_no FROM {rows} "
             "JOIN stock ON sku_no = sku AND node_no = node ORDER BY sku_no, node_no" + of,
-            Rows(i=np.arange(keys.shape[1]), sku=keys[0], node=keys[1]),
+            rows,
         )
         free[found[0]] = found[1]
         missing = bool(found[2].any())
-    return _Locked(keys[0], keys[1], free, missing, order[keep], row.ravel(), units)
+    return _Locked(sku[first], node[first], free, missing, order[keep], row, units)
 
 
 def _drop_where_nodes_are_full(tx: Tx, proposal: Proposal, had: _Had, active: Bools, why: NDArray[Any]) -> bool:
@@ -237,9 +241,8 @@ def _drop_where_nodes_are_full(tx: Tx, proposal: Proposal, had: _Had, active: Bo
     if not keep.any():
         return False
     order, node, day, parcels, units = order[keep], node[keep], day[keep], parcels[keep], units[keep]
-    keys, row = np.unique(np.stack([node, day]), axis=1, return_inverse=True)
-    row = row.ravel()
-    wanted = Rows(i=np.arange(keys.shape[1]), node=keys[0], day=keys[1])
+    first, row = groups_of(node, day)
+    wanted = Rows(i=np.arange(len(first)), node=node[first], day=day[first])
     of = " FOR NO KEY UPDATE OF d" if tx.dialect == "postgresql" else ""
     _, left = tx.together(
         Ask(_MAKE_DAYS, wanted),
@@ -347,9 +350,10 @@ def _new_claims(proposal: Proposal, moved: Bools) -> list[Ask]:
     service = [proposal.claim_service[i] for i in at.tolist()]
     coded = np.unique(np.array(service), return_inverse=True)[1]
     # the parts of a kit in one parcel stand for the same units of the line
-    _, first = np.unique(np.stack([order, number, proposal.claim_node[at], coded]), axis=1, return_index=True)
-    lines, row = np.unique(np.stack([order[first], number[first]]), axis=1, return_inverse=True)
-    units = np.bincount(row.ravel(), weights=proposal.claim_line_units[at][first]).astype(np.int64)
+    one = groups_of(order, number, proposal.claim_node[at], coded).first
+    line, row = groups_of(order[one], number[one])
+    line = one[line]
+    units = np.bincount(row, weights=proposal.claim_line_units[at][one]).astype(np.int64)
     return [
         Ask(
             "INSERT INTO claim (order_no, number, sku_no, node_no, service, units, line_units) "
@@ -367,7 +371,7 @@ def _new_claims(proposal: Proposal, moved: Bools) -> list[Ask]:
         Ask(
             "UPDATE order_line SET open = open - units, allocated = units FROM {rows} "
             "WHERE order_line.order_no = rows.order_no AND order_line.number = rows.number",
-            Rows(order_no=lines[0], number=lines[1], units=units),
+            Rows(order_no=order[line], number=number[line], units=units),
         ),
     ]
 
@@ -398,14 +402,13 @@ def _counted_work(tx: Tx, proposal: Proposal, had: _Had, moved: Bools) -> list[A
     """Count the parcels and units of each node's day."""
     order, node, day, parcels, units = _work(proposal, had)
     keep = moved[order]
-    keys, row = np.unique(np.stack([node[keep], day[keep]]), axis=1, return_inverse=True)
-    counts = [
-        np.bincount(row.ravel(), weights=w[keep], minlength=keys.shape[1]).astype(np.int64) for w in (parcels, units)
-    ]
+    node, day = node[keep], day[keep]
+    first, row = groups_of(node, day)
+    counts = [np.bincount(row, weights=w[keep], minlength=len(first)).astype(np.int64) for w in (parcels, units)]
     some = np.flatnonzero(counts[0] | counts[1])
     if not len(some):
         return []
-    days = Rows(node=keys[0][some], day=keys[1][some], parcels=counts[0][some], units=counts[1][some])
+    days = Rows(node=node[first][some], day=day[first][some], parcels=counts[0][some], units=counts[1][some])
     lock = Ask(
         "SELECT 1 FROM {rows} JOIN node_day ON node_no = rows.node AND node_day.day = rows.day "
         "ORDER BY node_no, node_day.day FOR NO KEY UPDATE OF node_day",

@@ -359,7 +359,7 @@ def engine_of(url: str, connections: int = 8) -> Engine:
         parsed = parsed.set(drivername="postgresql+psycopg")
         return create_engine(
             parsed, pool_size=connections, max_overflow=0, pool_timeout=30.0, isolation_level="AUTOCOMMIT",
-            pool_reset_on_return=None,
+            pool_reset_on_return=None, connect_args={"options": "-c plan_cache_mode=force_generic_plan -c jit=off"},
         )  # fmt: skip
     raise ValueError(f"{parsed.get_backend_name()!r} is no database of ours: sqlite or postgresql+psycopg")
 

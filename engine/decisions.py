@@ -13,6 +13,7 @@ import numpy as np
 from engine.calendar import MINUTES_PER_DAY
 from engine.commit import Proposal
 from engine.facts import Allocated, AllocatedParcel, LineUnits
+from engine.groups import groups_of
 from engine.snapshot import Snapshot
 from engine.sourcing import parts_of, ranges
 from engine.waiting import alone_cents
@@ -163,27 +164,26 @@ class _Parcels:
 
 def _parcels(snapshot: Snapshot, decided: Decided) -> _Parcels:
     problem, plan = decided.problem, decided.plan
-    keys, first, of_plan = np.unique(
-        np.stack([plan.parcel_order, plan.parcel_node, plan.parcel_service]), axis=1, return_index=True,
-        return_inverse=True,
-    )  # fmt: skip
-    of_plan, count = of_plan.ravel(), keys.shape[1]
+    first, of_plan = groups_of(plan.parcel_order, plan.parcel_node, plan.parcel_service)
+    count = len(first)
     arrives = np.zeros(count, dtype=np.int64)
     np.maximum.at(arrives, of_plan, arrival_days(snapshot, decided))
     cents = np.zeros(count, dtype=np.int64)
     np.add.at(cents, of_plan, parcel_cents(problem, plan))
-    pair, row = np.unique(np.stack([of_plan[plan.entry_parcel], plan.entry_line]), axis=1, return_inverse=True)
-    units = np.bincount(row.ravel(), weights=plan.entry_units, minlength=pair.shape[1]).astype(np.int64)
+    parcel, line = of_plan[plan.entry_parcel], plan.entry_line
+    one, row = groups_of(parcel, line)
+    parcel, line = parcel[one], line[one]
+    units = np.bincount(row, weights=plan.entry_units, minlength=len(one)).astype(np.int64)
     return _Parcels(
-        order=keys[0],
-        node=keys[1],
-        service=keys[2],
+        order=plan.parcel_order[first],
+        node=plan.parcel_node[first],
+        service=plan.parcel_service[first],
         collect=problem.dest_node[plan.parcel_dest[first]],
         arrives_day=arrives,
         cents=cents,
-        units=np.bincount(pair[0], weights=units, minlength=count).astype(np.int64),
-        entry_start=np.searchsorted(pair[0], np.arange(count + 1)),
-        entry_line=pair[1],
+        units=np.bincount(parcel, weights=units, minlength=count).astype(np.int64),
+        entry_start=np.searchsorted(parcel, np.arange(count + 1)),
+        entry_line=line,
         entry_units=units,
     )
 
@@ -311,6 +311,8 @@ def _cheapest_nodes(problem: Problem) -> tuple[list[int], list[int], list[int]]:
 def _ruled_out(problem: Problem) -> dict[int, dict[str, int]]:
     """For the lines where a rule forbids nodes: how many by which rule."""
     option = np.flatnonzero(problem.option_reason)
+    if not len(option):
+        return {}
     line = np.repeat(np.arange(problem.lines), np.diff(problem.line_option_start))[option]
     keys, count = np.unique(np.stack([line, problem.option_reason[option]]), axis=1, return_counts=True)
     found: dict[int, dict[str, int]] = {}

@@ -11,6 +11,7 @@ import numpy as np
 
 from engine.catalogue import Catalogue
 from engine.database import Ask, Rows, Tx, ints_of
+from engine.groups import groups_of
 from engine.network import Stock, sorted_stock
 from engine.rules import Rejections, restrict
 from engine.sourcing import OpenOrders, build_problem, parts_of, working_days
@@ -240,7 +241,7 @@ def _held(
     line = np.searchsorted(line_order * span + line_number, order * span + number)
     node = catalogue.nodes_of(claim[3][own])
     names, coded = np.unique(np.array(service, dtype=object)[own].astype(str), return_inverse=True)
-    _, first = np.unique(np.stack([line, node, coded]), axis=1, return_index=True)
+    first = groups_of(line, node, coded).first
     return Held(
         order[first],
         line[first],
