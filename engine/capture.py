@@ -73,13 +73,21 @@ def capture_in(
     """The same within a transaction."""
     placed = place(tx, orders, by=by)
     catalogue = read_catalogue(tx, at)
-    new = [one.no for one in placed if one.outcome == "new" and one.no is not None]
-    allocate(tx, catalogue, np.array(new, dtype=np.int64), at, seconds=seconds, seed=seed)
+    new = [(one.no, order) for one, order in zip(placed, orders, strict=True) if one.outcome == "new"]
+    sku = np.array([catalogue.sku_at[line.sku] for _, order in new for line in order.lines], dtype=np.int64)
+    allocate(tx, catalogue, np.array([no for no, _ in new], dtype=np.int64), sku, at, seconds=seconds, seed=seed)
     return _answers(tx, placed)
 
 
-def allocate(tx: Tx, catalogue: Catalogue, order_no: Ints, at: int, *, seconds: float = SECONDS, seed: int = 0) -> int:
+def allocate(
+    tx: Tx, catalogue: Catalogue, order_no: Ints, sku: Ints, at: int, *, seconds: float = SECONDS, seed: int = 0
+) -> int:
     """Decide orders that were placed in this transaction by the policies of their channels, and commit what holds.
+
+    Parameters
+    ----------
+    sku
+        Indices of the SKUs that they ask for.
 
     Returns
     -------
@@ -90,11 +98,11 @@ def allocate(tx: Tx, catalogue: Catalogue, order_no: Ints, at: int, *, seconds: 
     for attempt in range(TRIES):
         if not len(left):
             break
-        snapshot = read_snapshot(tx, catalogue, left, at)
+        snapshot = read_snapshot(tx, catalogue, left, at, sku)
         channels = np.unique(snapshot.order_channel).tolist()
         if attempt or len(channels) > 1:
             _lock_stock_of(tx, snapshot)
-            snapshot = read_snapshot(tx, catalogue, left, at)
+            snapshot = read_snapshot(tx, catalogue, left, at, sku)
         again = [_allocate_by(tx, catalogue, snapshot, of, at, seconds, seed) for of in channels]
         left = np.concatenate([np.zeros(0, dtype=np.int64), *again])
     return len(left)

@@ -144,7 +144,7 @@ def commit(tx: Tx, proposal: Proposal, at: int, *, new: bool = False) -> Committ
         _exchange(tx, proposal, had, moved, stock, at)
     left_open = active & ~moved
     if not proposal.ref and left_open.any():  # at capture, why nothing could be had is told as well
-        tx.together(_decisions(proposal, left_open, at))
+        tx.later(_decisions(proposal, left_open, at))
     _let_go(tx, proposal.order_no[active & ~moved])
     return Committed(active, tuple(why), int(moved.sum()))
 
@@ -338,7 +338,7 @@ def _exchange(tx: Tx, proposal: Proposal, had: _Had, moved: Bools, stock: _Locke
     asks += _counted_work(tx, proposal, had, moved)
     asks += [_counted_orders(proposal, moved), _decisions(proposal, moved, at)]
     asks.append(new_facts(tx, [proposal.fact[i] for i in np.flatnonzero(moved).tolist()]))
-    tx.together(*asks)
+    tx.later(*asks)
 
 
 def _new_claims(proposal: Proposal, moved: Bools) -> list[Ask]:

@@ -45,12 +45,13 @@ class Unavailable(Exception):
 class Tx:
     """What a transaction can do."""
 
-    def __init__(self, dialect: Dialect, cursor: Any) -> None:
+    def __init__(self, dialect: Dialect, cursor: Any, *later: "Ask") -> None:
         self.dialect = dialect
         self.spoiled = False
         """Whether the connection should not be used again: an error among statements that travelled together leaves the driver
         sure of prepared statements that the server has forgotten."""
         self._cursor = cursor
+        self._later = [*later]
 
     @property
     def locking(self) -> str:
@@ -59,19 +60,16 @@ class Tx:
 
     def run(self, sql: str, rows: "Rows | None" = None, **values: Any) -> int:
         """Execute a statement and say how many rows it changed."""
-        self._execute(sql, rows, values)
-        return int(self._cursor.rowcount)
+        return int(self._execute(sql, rows, values).rowcount)
 
     def all(self, sql: str, rows: "Rows | None" = None, **values: Any) -> list[tuple[Any, ...]]:
         """Every row of a query."""
-        self._execute(sql, rows, values)
-        found: list[tuple[Any, ...]] = self._cursor.fetchall()
+        found: list[tuple[Any, ...]] = self._execute(sql, rows, values).fetchall()
         return found
 
     def first(self, sql: str, rows: "Rows | None" = None, **values: Any) -> tuple[Any, ...] | None:
         """The first row of a query, if there is one."""
-        self._execute(sql, rows, values)
-        found: tuple[Any, ...] | None = self._cursor.fetchone()
+        found: tuple[Any, ...] | None = self._execute(sql, rows, values).fetchone()
         return found
 
     def value(self, sql: str, rows: "Rows | None" = None, **values: Any) -> Any:
@@ -82,32 +80,58 @@ class Tx:
 
     def together(self, *asked: "Ask") -> list[list[tuple[Any, ...]]]:
         """Execute statements one after the other and give back the rows of each; on PostgreSQL they travel together."""
-        if self.dialect == "sqlite" or len(asked) == 1:
-            return [self._rows_of(one) for one in asked]
+        if self.dialect == "sqlite" or len(asked) + len(self._later) == 1:
+            return [_rows_of(self._execute(one.sql, one.rows, one.values)) for one in asked]
+        return [_rows_of(cursor) for cursor in self._send(asked)]
+
+    def later(self, *asked: "Ask") -> None:
+        """Execute statements that say nothing; on PostgreSQL they travel with what comes next, the commit at last."""
+        if self.dialect == "sqlite":
+            self.together(*asked)
+        else:
+            self._later += asked
+
+    def commit(self) -> None:
+        """Make what was done last, where anything was."""
+        if self._began or len(self._later) > 1:
+            self._execute("COMMIT", None, {})
+
+    def roll_back(self) -> None:
+        """Undo what was done."""
+        began, self._later = self._began, []
+        if began:
+            self._cursor.execute("ROLLBACK")
+
+    @property
+    def _began(self) -> bool:
+        return not (self._later and self._later[0].sql.startswith("BEGIN"))
+
+    def _send(self, asked: Sequence["Ask"]) -> list[Any]:
+        """Execute statements together with those that wait; the cursors of the former."""
+        waiting, self._later = self._later, []
         connection = self._cursor.connection
         cursors = []
         try:
             with connection.pipeline():
-                for one in asked:
+                for one in (*waiting, *asked):
                     cursor = connection.cursor()
-                    sql, values = self._spelt(one.sql, one.rows, one.values)
-                    cursor.execute(sql, values)
+                    cursor.execute(*self._spelt(one.sql, one.rows, one.values))
                     cursors.append(cursor)
         except psycopg.Error:
             self.spoiled = True
             raise
-        return [cursor.fetchall() if cursor.description else [] for cursor in cursors]
-
-    def _rows_of(self, one: "Ask") -> list[tuple[Any, ...]]:
-        self._execute(one.sql, one.rows, one.values)
-        return self._cursor.fetchall() if self._cursor.description else []
+        return cursors[len(waiting) :]
 
     def ints(self, width: int, sql: str, rows: "Rows | None" = None, **values: Any) -> NDArray[np.int64]:
         """(width, n) a query of whole numbers as columns."""
         return ints_of(self.all(sql, rows, **values), width)
 
-    def _execute(self, sql: str, rows: "Rows | None", values: dict[str, Any]) -> None:
+    def _execute(self, sql: str, rows: "Rows | None", values: dict[str, Any]) -> Any:
+        """The cursor of an executed statement."""
+        if self._later:
+            return self._send([Ask(sql, rows, **values)])[0]
         self._cursor.execute(*self._spelt(sql, rows, values))
+        return self._cursor
 
     def _spelt(self, sql: str, rows: "Rows | None", values: dict[str, Any]) -> tuple[str, dict[str, Any]]:
         """A statement and its values as the database's driver wants them."""
@@ -115,6 +139,10 @@ class Tx:
             table, more = rows.table(self.dialect)
             sql, values = sql.replace("{rows}", table, 1), {**values, **more}
         return (_translated(sql) if self.dialect == "postgresql" else sql), values
+
+
+def _rows_of(cursor: Any) -> list[tuple[Any, ...]]:
+    return cursor.fetchall() if cursor.description else []
 
 
 class Ask:
@@ -175,11 +203,11 @@ class Database:
         """A transaction that sees one state of the database and changes nothing."""
         with self._connection() as connection:
             cursor = connection.cursor()
-            if self.dialect == "postgresql":
-                cursor.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            else:
+            if self.dialect == "sqlite":
                 cursor.execute("BEGIN")
-            tx = Tx(self.dialect, cursor)
+                tx = Tx("sqlite", cursor)
+            else:
+                tx = Tx("postgresql", cursor, Ask("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"))
             try:
                 yield tx
             finally:
@@ -210,20 +238,18 @@ class Database:
 
     def _attempt(self, act: Callable[[Tx], T]) -> T:
         with self._connection() as connection:
-            cursor = connection.cursor()
-            tx = Tx("postgresql", cursor)
+            tx, committing = Tx("postgresql", connection.cursor(), Ask("BEGIN")), False
             try:
-                cursor.execute("BEGIN")
                 result = act(tx)
+                committing = True
+                tx.commit()
             except BaseException as error:
                 _roll_back(connection, tx)
                 if isinstance(error, psycopg.errors.DeadlockDetected | psycopg.errors.SerializationFailure):
                     raise _Again from error
+                if committing and isinstance(error, psycopg.OperationalError):
+                    raise Unavailable(f"the database went away while it committed: {error}") from error
                 raise
-            try:
-                cursor.execute("COMMIT")
-            except psycopg.OperationalError as error:
-                raise Unavailable(f"the database went away while it committed: {error}") from error
             return result
 
     @contextmanager
@@ -377,7 +403,7 @@ def _roll_back(connection: PoolProxiedConnection, tx: Tx) -> None:
     if tx.spoiled:
         connection.invalidate()
     else:
-        connection.cursor().execute("ROLLBACK")
+        tx.roll_back()
 
 
 def _is_broken(connection: PoolProxiedConnection) -> bool:

@@ -300,7 +300,7 @@ def _insert(tx: Tx, known: _Known, accepted: Sequence[_Accepted], by: str) -> di
                 sold[one.order.channel, sale.sku.no] += sale.units
     count_sold(tx, presold, sold)
     facts = new_facts(tx, [one.order for one in new], [one.payload for one in new], by)
-    tx.together(_lines(known, new, numbers), facts)
+    tx.later(_lines(known, new, numbers), facts)
     _convert_holds(tx, known, new, numbers)
     return numbers
 

@@ -96,7 +96,7 @@ class Snapshot:
         return restrict(problem, self.catalogue, self.order_channel, self.order_region, self.rejections)
 
 
-def read_snapshot(tx: Tx, catalogue: Catalogue, order_no: Ints, at: int) -> Snapshot:
+def read_snapshot(tx: Tx, catalogue: Catalogue, order_no: Ints, at: int, sku: Ints | None = None) -> Snapshot:
     """Read orders, lines and claims, and the free stock of all SKUs that they ask for.
 
     Parameters
@@ -105,16 +105,19 @@ def read_snapshot(tx: Tx, catalogue: Catalogue, order_no: Ints, at: int) -> Snap
         In the order in which they choose, where they do so in turn. Those that have nothing open or allocated are left out.
     at
         Milliseconds.
+    sku
+        Indices of the SKUs that they ask for, where these are known before: their stock is then read with all else.
     """
     wanted = Rows(rank=np.arange(len(order_no)), no=order_no)
     working = working_days(catalogue.columns, at // MS_PER_MINUTE)
-    rows, of_lines, claims, of_parcels, refused, work = tx.together(
+    rows, of_lines, claims, of_parcels, refused, work, *free = tx.together(
         Ask(_ORDERS, wanted),
         Ask(_LINES, wanted),
         Ask(_CLAIMS, wanted),
         Ask(_PARCELS, wanted),
         Ask(_REJECTIONS, wanted, at=at),
         Ask(_WORK, Rows(no=catalogue.node_no, day=working)),
+        *([] if sku is None else [_ask_free(catalogue, sku)]),
     )
     index = np.full(len(order_no), -1, dtype=np.int64)
     index[[row[0] for row in rows]] = np.arange(len(rows))
@@ -140,7 +143,7 @@ def read_snapshot(tx: Tx, catalogue: Catalogue, order_no: Ints, at: int) -> Snap
         line_allocated=lines[4],
         arrives_day=_arrivals(index, parcels, len(rows)),
         held=held,
-        stock=_with_own(catalogue, free_stock(tx, catalogue, line_sku), claim),
+        stock=_with_own(catalogue, _stock(catalogue, free[0]) if free else free_stock(tx, catalogue, line_sku), claim),
         working_day=working,
         limited=_limited(catalogue, work),
         left=_left(catalogue, capacity, working, parcels, held, index),
@@ -253,15 +256,22 @@ def _held(
 
 def free_stock(tx: Tx, catalogue: Catalogue, sku: Ints) -> Stock:
     """What is free to route of some SKUs, of the parts where they are kits; indices into the catalogue."""
+    return _stock(catalogue, *tx.together(_ask_free(catalogue, sku)))
+
+
+def _ask_free(catalogue: Catalogue, sku: Ints) -> Ask:
     asked = np.unique(sku)
     stocked = np.unique(parts_of(catalogue.kits, asked, asked)[1])
-    found = tx.ints(
-        4,
+    return Ask(
         "SELECT s.sku_no, s.node_no, s.on_hand - s.reserved - s.safety_route, s.value_cents FROM stock s "
         "JOIN {rows} ON s.sku_no = rows.no WHERE s.on_hand > 0",
         Rows(no=catalogue.sku_no[stocked]),
     )
-    return sorted_stock(catalogue.nodes_of(found[1]), catalogue.skus_of(found[0]), np.maximum(0, found[2]), found[3])
+
+
+def _stock(catalogue: Catalogue, found: list[tuple[Any, ...]]) -> Stock:
+    sku, node, units, value = ints_of(found, 4)
+    return sorted_stock(catalogue.nodes_of(node), catalogue.skus_of(sku), np.maximum(0, units), value)
 
 
 def read_left_today(tx: Tx, catalogue: Catalogue, working: Ints) -> tuple[Ints, Ints]:

@@ -3,11 +3,12 @@
 The same code for one order and for a thousand: columns in, columns out, no object for a line or an option.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from engine.calendar import MINUTES_PER_DAY, leaving_day, working_day
+from engine.calendar import MINUTES_PER_DAY, Calendar, leaving_day, working_day
 from engine.network import NetworkColumns, Stock
 from solver.distance import lane_zones
 from solver.plan import Plan
@@ -91,21 +92,25 @@ def ranges(start: Ints, count: Ints) -> Ints:
 
 def working_days(network: NetworkColumns, at: int) -> Ints:
     """(J,) the day whose work an order decided at minute `at` joins: a later one after the cut-off, or when closed."""
-    days = [
-        working_day(calendar, at, int(cut_off))
-        for calendar, cut_off in zip(network.node_calendar, network.node_cut_off, strict=True)
-    ]
-    return np.array(days, dtype=np.int64)
+    return _by_calendar(network, network.node_cut_off, lambda calendar, cut_off: working_day(calendar, at, cut_off))
 
 
 def leaving_days(network: NetworkColumns, working: Ints) -> Ints:
     """(J,) the day on which goods picked on each node's working day are handed over."""
-    ready = network.empty.node_ready_days
-    days = [
-        leaving_day(calendar, int(day), int(wait))
-        for calendar, day, wait in zip(network.node_calendar, working, ready, strict=True)
-    ]
-    return np.array(days, dtype=np.int64)
+    span = int(working.max(initial=0)) + 1
+    return _by_calendar(
+        network,
+        network.empty.node_ready_days * span + working,
+        lambda calendar, both: leaving_day(calendar, both % span, both // span),
+    )
+
+
+def _by_calendar(network: NetworkColumns, number: Ints, day: Callable[[Calendar, int], int]) -> Ints:
+    """(J,) a day by each node's calendar and a number of its own; nodes mostly share them, so each pair is asked once."""
+    pairs = [(id(calendar), n) for calendar, n in zip(network.node_calendar, number.tolist(), strict=True)]
+    of = dict(zip(pairs, network.node_calendar, strict=True))
+    days = {key: day(calendar, key[1]) for key, calendar in of.items()}
+    return np.array([days[pair] for pair in pairs], dtype=np.int64)
 
 
 def build_problem(

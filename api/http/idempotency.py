@@ -13,7 +13,7 @@ import msgspec
 from starlette.responses import Response
 
 from api.http.problems import Refused
-from engine.database import Database, Rows, Tx
+from engine.database import Ask, Database, Rows, Tx
 
 DAY = 86_400_000
 REPLAYED = "Idempotency-Replayed"
@@ -112,7 +112,7 @@ def _kept(tx: Tx, asked: Sequence[Asked]) -> dict[tuple[str, str], tuple[str, An
 def finish(tx: Tx, done: Sequence[tuple[Asked, Answered]]) -> None:
     """Keep answers."""
     done = sorted(done, key=lambda one: (one[0].owner, one[0].key))
-    tx.run(
+    kept = Ask(
         "UPDATE idempotency SET status = rows.status, headers = rows.headers, body = rows.body, until = NULL "
         "FROM {rows} WHERE idempotency.owner = rows.owner AND idempotency.key = rows.key "
         "AND idempotency.request = rows.request AND idempotency.status IS NULL",
@@ -125,6 +125,7 @@ def finish(tx: Tx, done: Sequence[tuple[Asked, Answered]]) -> None:
             body=[answer.body.decode() for _, answer in done],
         ),
     )
+    tx.later(kept)
 
 
 def give_up(tx: Tx, asked: Asked) -> None:

@@ -119,7 +119,7 @@ def test_five_hundred_orders_are_placed_in_few_statements(database: Database) ->
 
     def act(tx: object) -> list[Placed]:
         execute = tx._execute  # type: ignore[attr-defined]
-        tx._execute = lambda sql, rows, values: (asked.append(sql), execute(sql, rows, values))  # type: ignore[attr-defined]
+        tx._execute = lambda sql, rows, values: (asked.append(sql), execute(sql, rows, values))[1]  # type: ignore[attr-defined]
         return place(tx, batch)  # type: ignore[arg-type]
 
     assert {answer.outcome for answer in database.write(act)} == {"new"}
