@@ -243,6 +243,7 @@ def test_the_parts_of_a_kit_stay_for_an_order_that_is_just_being_placed(database
 
     def place_slowly(tx: Tx) -> None:
         place(tx, [ordered("A", ("set", 1))])
+        tx.value("SELECT 1")  # whatever comes next: the lines travel with it
         placed.set()
         ends = time.monotonic() + 5
         while time.monotonic() < ends and not waits():
