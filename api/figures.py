@@ -18,6 +18,15 @@ POLICY_NAMES = {
     "joint": "Joint",
     "cp_sat": "CP-SAT",
     "highs": "HiGHS",
+    "magento.priority": "Magento priority",
+    "magento.distance": "Magento distance",
+    "saleor.high_stock": "Saleor high stock",
+    "saleor.sorting_order": "Saleor sorting order",
+    "vendure.multichannel": "Vendure multi-channel",
+    "medusa.first_location": "Medusa first location",
+    "solidus.on_hand_first": "Solidus on hand first",
+    "spree.rules": "Spree rules",
+    "spree.legacy_prioritizer": "Spree legacy",
 }
 """The policies, as people read them; one that is not here keeps its own name."""
 

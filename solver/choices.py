@@ -80,22 +80,27 @@ def changed(problem: Problem, **columns: Any) -> Problem:
 
 def only(problem: Problem, order: int) -> tuple[Problem, Ints]:
     """Make one order a problem of its own, and say which (r,) rows of the whole problem are its rows."""
-    first, last = problem.order_line_start[order : order + 2]
-    dests = slice(*problem.order_dest_start[order : order + 2])
+    return part(problem, order, order + 1)
+
+
+def part(problem: Problem, start: int, end: int) -> tuple[Problem, Ints]:
+    """Make the orders from `start` to before `end` a problem of their own, and say which (r,) rows of the whole are its rows."""
+    first, last = problem.order_line_start[start], problem.order_line_start[end]
+    dests = slice(problem.order_dest_start[start], problem.order_dest_start[end])
     options = slice(problem.line_option_start[first], problem.line_option_start[last])
     used = problem.option_row[options]
     rows = np.unique(used[used >= 0]).astype(np.int64)
     own = np.where(used >= 0, np.searchsorted(rows, used), -1).astype(np.int32)
-    one = slice(order, order + 1)
+    orders = slice(start, end)
     return changed(
         problem,
-        order_id=(problem.order_id[order],),
-        order_line_start=np.array([0, last - first]),
-        order_dest_start=np.array([0, dests.stop - dests.start]),
-        order_promise_days=problem.order_promise_days[one],
-        order_late_cents=problem.order_late_cents[one],
-        order_max_parcels=problem.order_max_parcels[one],
-        order_ship_complete=problem.order_ship_complete[one],
+        order_id=problem.order_id[orders],
+        order_line_start=problem.order_line_start[start : end + 1] - first,
+        order_dest_start=problem.order_dest_start[start : end + 1] - dests.start,
+        order_promise_days=problem.order_promise_days[orders],
+        order_late_cents=problem.order_late_cents[orders],
+        order_max_parcels=problem.order_max_parcels[orders],
+        order_ship_complete=problem.order_ship_complete[orders],
         dest_node=problem.dest_node[dests],
         dest_lat=problem.dest_lat[dests],
         dest_lon=problem.dest_lon[dests],

@@ -62,7 +62,7 @@ def compile_part(part: str) -> None:
         pricing = Pricing(problem, np.arange(problem.orders), draft.left, draft.node_left)
         pricing.at(prices[0], prices[1], pricing.start_lines(), 2)
     elif part == "rules":
-        for name in ("nearest", "fewest_parcels"):
+        for name in ("nearest", "fewest_parcels", "magento.priority"):
             make(name)(problem)
     else:
         make("joint")(problem)

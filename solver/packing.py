@@ -78,6 +78,86 @@ def draw(c: Columns, option: int, units: int, used: Ints) -> None:
 
 
 @njit(cache=True)
+def parcels_of(c: Columns, order: int, dest: int, nodes: Ints, units: Ints, opening: Floats, node_left: Ints) -> int:
+    """Count the parcels of (m, n) units by node, without end where one of them cannot go."""
+    count = 0
+    for at in range(len(nodes)):
+        if units[at].sum() > 0:
+            cents, made, _ = parcels_at(c, order, dest, nodes[at], units[at], opening[at], node_left[nodes[at]], 0.0)
+            if cents >= INF:
+                return 2**62
+            count += made
+    return count
+
+
+@njit(cache=True)
+def take(
+    c: Columns,
+    order: int,
+    dest: int,
+    nodes: Ints,
+    option: Ints,
+    opening: Floats,
+    at: int,
+    k: int,
+    wanted: int,
+    most_parcels: int,
+    left: Ints,
+    node_left: Ints,
+    units: Ints,
+    drawn: Ints,
+) -> int:
+    """Let an order have so many units of its line `k` from candidate `at`, as far as its rows hold them and its parcels can go.
+
+    Parameters
+    ----------
+    nodes, option, opening
+        (m,) the candidates, (m, n) their options, (m,) what opening a parcel costs there.
+    most_parcels
+        More parcels than this the order may not have.
+    units, drawn
+        (m, n) units by node and (R,) units by row that the order has so far: both grow.
+
+    Returns
+    -------
+    int
+        The units taken.
+    """
+    amount = min(wanted, room(c, option[at, k], left, drawn))
+    if amount <= 0:
+        return 0
+    units[at, k] += amount
+    if parcels_of(c, order, dest, nodes, units, opening, node_left) > most_parcels:
+        units[at, k] -= amount
+        return 0
+    draw(c, option[at, k], amount, drawn)
+    return amount
+
+
+@njit(cache=True)
+def draw_all(c: Columns, option: Ints, units: Ints, sign: int, drawn: Ints) -> None:
+    """Note that (m, n) units of (m, n) options draw on their rows (sign 1), or no longer do (-1)."""
+    for at in range(units.shape[0]):
+        for k in range(units.shape[1]):
+            if units[at, k] > 0:
+                draw(c, option[at, k], sign * units[at, k], drawn)
+
+
+@njit(cache=True)
+def collected(c: Columns, order: int, nodes: Ints, avail: Ints) -> int:
+    """Choose the destination whose own node has most of the order; the first of equals."""
+    best, most = c.order_dest_start[order], -1
+    for dest in range(c.order_dest_start[order], c.order_dest_start[order + 1]):
+        here = 0
+        for at in range(len(nodes)):
+            if nodes[at] == c.dest_node[dest]:
+                here = avail[at].sum()
+        if here > most:
+            best, most = dest, here
+    return best
+
+
+@njit(cache=True)
 def pack(
     c: Columns,
     order: int,
@@ -115,4 +195,4 @@ def pack(
     return cost, dest, out_node[:made].copy(), out_service[:made].copy(), out_units[:made].copy()
 
 
-__all__ = ["draw", "pack", "parcels_at", "room"]
+__all__ = ["collected", "draw", "draw_all", "pack", "parcels_at", "parcels_of", "room", "take"]

@@ -7,8 +7,8 @@ from numba import njit
 
 from solver.draft import Draft, has_room, new_draft, plan_of, put, roomier
 from solver.effort import Effort, Meter, Watch, unwatched
-from solver.offers import INF, offers_of, options_at
-from solver.packing import draw, pack, parcels_at, room
+from solver.offers import offers_of, options_at
+from solver.packing import collected, draw_all, pack, room, take
 from solver.plan import Plan
 from solver.policies.cheapest import own_bound
 from solver.problem import Columns, Floats, Ints, Problem
@@ -52,7 +52,7 @@ def _serve(
     for order in range(start, len(c.order_late_cents)):
         first, last = c.order_line_start[order], c.order_line_start[order + 1]
         nodes, avail, _, _ = offers_of(c, order, draft.left, draft.node_left, prices)
-        dest = _collected(c, order, nodes, avail)
+        dest = collected(c, order, nodes, avail)
         away = np.empty(len(nodes))
         option = np.empty((len(nodes), last - first), dtype=np.int64)
         opening = np.empty(len(nodes))
@@ -91,6 +91,7 @@ def _walk(
     """
     first = c.order_line_start[order]
     m, n = avail.shape
+    most = c.order_max_parcels[order]
     units = np.zeros((m, n), dtype=np.int64)
     used = np.zeros(m, dtype=np.bool_)
     barred = np.zeros((m, n), dtype=np.bool_)
@@ -114,47 +115,28 @@ def _walk(
                     chosen = at
             if chosen < 0:
                 break
-            amount = min(rest, avail[chosen, k], room(c, option[chosen, k], draft.left, drawn))
-            units[chosen, k] = amount
-            if _parcels(c, order, dest, nodes, units, opening, draft.node_left) > c.order_max_parcels[order]:
-                units[chosen, k] = 0
-                barred[chosen, k] = True
-                continue
-            used[chosen] = True
-            draw(c, option[chosen, k], amount, drawn)
+            wanted = min(rest, avail[chosen, k])
+            amount = take(
+                c,
+                order,
+                dest,
+                nodes,
+                option,
+                opening,
+                chosen,
+                k,
+                wanted,
+                most,
+                draft.left,
+                draft.node_left,
+                units,
+                drawn,
+            )
+            barred[chosen, k] = amount == 0
+            used[chosen] |= amount > 0
             rest -= amount
-    for at in range(m):
-        for k in range(n):
-            if units[at, k] > 0:
-                draw(c, option[at, k], -units[at, k], drawn)
+    draw_all(c, option, units, -1, drawn)
     return units
-
-
-@njit(cache=True)
-def _parcels(c: Columns, order: int, dest: int, nodes: Ints, units: Ints, opening: Floats, node_left: Ints) -> int:
-    """Count the parcels of an order, without end where one of them cannot go."""
-    count = 0
-    for at in range(len(nodes)):
-        if units[at].sum() > 0:
-            cents, made, _ = parcels_at(c, order, dest, nodes[at], units[at], opening[at], node_left[nodes[at]], 0.0)
-            if cents >= INF:
-                return 2**62
-            count += made
-    return count
-
-
-@njit(cache=True)
-def _collected(c: Columns, order: int, nodes: Ints, avail: Ints) -> int:
-    """Choose the destination whose own node has most of the order; the first of equals."""
-    best, most = c.order_dest_start[order], -1
-    for dest in range(c.order_dest_start[order], c.order_dest_start[order + 1]):
-        here = 0
-        for at in range(len(nodes)):
-            if nodes[at] == c.dest_node[dest]:
-                here = avail[at].sum()
-        if here > most:
-            best, most = dest, here
-    return best
 
 
 @njit(cache=True)
