@@ -27,6 +27,13 @@ POLICY_NAMES = {
     "solidus.on_hand_first": "Solidus on hand first",
     "spree.rules": "Spree rules",
     "spree.legacy_prioritizer": "Spree legacy",
+    "shopify.first_non_tie": "Shopify first non-tie",
+    "salesforce.fewest_splits": "Salesforce fewest splits",
+    "hotwax.brokering": "HotWax brokering",
+    "fluent.responsive_sourcing": "Fluent sourcing",
+    "fft.fences_ratings": "fulfillmenttools ratings",
+    "ibm.weighted_cost": "IBM weighted cost",
+    "d365.mip": "Dynamics 365 MIP",
 }
 """The policies, as people read them; one that is not here keeps its own name."""
 

@@ -28,7 +28,13 @@ from solver.effort import Effort
 
 router = APIRouter(tags=["deciding"], route_class=Route)
 READERS = (OPERATOR, PLANNER, ENGINEER)
-Policy = Literal["joint", "cheapest", "fewest_parcels", "nearest", "cp_sat", "highs"]
+Policy = Literal[
+    "joint", "cheapest", "fewest_parcels", "nearest", "cp_sat", "highs",
+    "magento.priority", "magento.distance", "saleor.high_stock", "saleor.sorting_order", "vendure.multichannel",
+    "medusa.first_location", "solidus.on_hand_first", "spree.rules", "spree.legacy_prioritizer", "shopify.first_non_tie",
+    "salesforce.fewest_splits", "hotwax.brokering", "fluent.responsive_sourcing", "fft.fences_ratings", "ibm.weighted_cost",
+    "d365.mip",
+]  # fmt: skip
 
 
 class OfferParcel(msgspec.Struct, kw_only=True):

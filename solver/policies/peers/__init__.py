@@ -21,6 +21,13 @@ _RULES = {
     "solidus.on_hand_first": ("solidus", "on_hand_first"),
     "spree.rules": ("spree", "rules"),
     "spree.legacy_prioritizer": ("spree", "legacy_prioritizer"),
+    "shopify.first_non_tie": ("shopify", "first_non_tie"),
+    "salesforce.fewest_splits": ("salesforce", "fewest_splits"),
+    "hotwax.brokering": ("hotwax", "brokering"),
+    "fluent.responsive_sourcing": ("fluent", "responsive_sourcing"),
+    "fft.fences_ratings": ("fft", "fences_ratings"),
+    "ibm.weighted_cost": ("ibm", "weighted_cost"),
+    "d365.mip": ("d365", "mip"),
 }
 NAMES = tuple(_RULES)
 

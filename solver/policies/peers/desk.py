@@ -90,11 +90,12 @@ class Desk:
         known = {name: at for at, name in enumerate(nodes or self.problem.node_id)}
         return np.array([known.get(name, NO_LIMIT) for name in self.problem.node_id], dtype=np.int64)
 
-    def ask(self, order: int, rank: Ints) -> "Asked":
-        """Find what could serve an order now, by the rank of nodes."""
+    def ask(self, order: int, rank: Ints, dest: int | None = None) -> "Asked":
+        """Find what could serve an order now, by the rank of nodes, at a destination or where most of it lies."""
         c, draft = self.problem.columns, self.draft
-        dest = self.problem.order_dest_start[order]
-        if self.problem.order_dest_start[order + 1] > dest + 1:
+        first, end = self.problem.order_dest_start[order : order + 2]
+        dest = first if dest is None and end == first + 1 else dest
+        if dest is None:
             offers = offers_of(c, order, draft.left, draft.node_left, self._row_price)
             dest = collected(c, order, offers.nodes, offers.avail)
         nodes, option, stock = open_to(c, order, dest, draft.left, draft.node_left, self._drawn)
@@ -277,4 +278,9 @@ class Asked:
         return np.take_along_axis(sequence, np.argsort(away, axis=0, kind="stable"), axis=0)
 
 
-__all__ = ["Asked", "Choice", "Desk", "Listed", "Peer", "Rule", "Settings"]
+def every_km(asked: Asked) -> Floats:
+    """(J,) how far all nodes of the problem are from where an order goes."""
+    return replace(asked, nodes=np.arange(asked.desk.problem.nodes)).km
+
+
+__all__ = ["Asked", "Choice", "Desk", "Listed", "Peer", "Rule", "Settings", "every_km"]
