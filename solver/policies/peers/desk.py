@@ -260,7 +260,10 @@ class Asked:
 
     def sets(self, most: int, rest: Ints | None = None) -> Ints:
         """(s, k) all sets of k candidates that together hold the order (or the rest of it), for the least k up to `most`."""
-        return covering_sets(self.stock, self.need(rest), most)
+        need = self.need(rest)
+        if (np.sort(self.stock, axis=0)[-most:].sum(0) < need).any():
+            return np.empty((0, 1), dtype=np.int64)  # of some SKU not even the nodes with most of it hold enough
+        return covering_sets(self.stock, need, most)
 
     def alone_cents(self, rest: Ints) -> Floats:
         """(m,) carriage, lateness and opening of what each candidate could give of the rest, infinite where it cannot go."""
