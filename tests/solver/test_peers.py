@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from fractions import Fraction
+from itertools import combinations
 from math import lcm
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,10 @@ from hypothesis import settings as limits
 
 from solver.bill import bill
 from solver.check import check
-from solver.effort import Effort
+from solver.effort import Effort, Meter
 from solver.plan import Plan
 from solver.policies import make, peers
+from solver.policies.peers.desk import Desk
 from solver.problem import Problem
 from solver.wave import Wave, problem_of
 from tests.strategies import small_waves
@@ -510,6 +512,25 @@ def test_shopify_stays_in_the_market_that_the_order_goes_to() -> None:
     markets = {"home": ["A", "C"], "abroad": ["B"]}
     assert taken(problem, decided(problem, "shopify.first_non_tie")) == {"B": {"x": 1}}
     assert taken(problem, decided(problem, "shopify.first_non_tie", {"markets": markets})) == {"C": {"x": 1}}
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_the_sets_that_hold_an_order_are_all_of_the_least_size(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    nodes = [node(f"N{at}") for at in range(7)]
+    stock = {(one.id, name): int(rng.integers(1, 4)) for one in nodes for name in "xyz" if rng.random() < 0.5}
+    lines = [line(name, int(rng.integers(1, 6))) for name in "xyz"]
+    desk = Desk(problem_of(world(nodes, [delivery("O", *lines)], stock, services=[FLAT])), Meter(Effort()), 0)
+    asked = desk.ask(0, desk.rank(()))
+    by_size = (
+        [
+            list(some)
+            for some in combinations(range(len(asked.nodes)), size)
+            if (asked.stock[list(some)].sum(0) >= asked.want).all()
+        ]
+        for size in (1, 2, 3)
+    )
+    assert asked.sets(3).tolist() == next((sets for sets in by_size if sets), [])
 
 
 def test_salesforce_splits_no_more_than_it_may_and_not_at_all_into_a_part() -> None:

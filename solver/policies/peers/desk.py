@@ -260,10 +260,27 @@ class Asked:
 
     def sets(self, most: int, rest: Ints | None = None) -> Ints:
         """(s, k) all sets of k candidates that together hold the order (or the rest of it), for the least k up to `most`."""
-        need = self.need(rest)
-        if (np.sort(self.stock, axis=0)[-most:].sum(0) < need).any():
+        need, found, others = self.need(rest), [], self.everyone
+        if not need.any() or (np.sort(self.stock, axis=0)[-most:].sum(0) < need).any():
             return np.empty((0, 1), dtype=np.int64)  # of some SKU not even the nodes with most of it hold enough
-        return covering_sets(self.stock, need, most)
+        scarcest = np.where(need > 0, (self.stock > 0).sum(0), len(self.nodes) + 1).argmin()
+        for at in np.flatnonzero(self.stock[:, scarcest]):
+            others[at] = False  # sets with it come now, and all later ones are without it
+            lacking = (need - self.stock[at]).clip(0)
+            rest_of = np.flatnonzero(others)
+            some = (
+                covering_sets(self.stock[rest_of], lacking, most - 1)
+                if lacking.any()
+                else np.empty((1, 0), dtype=np.int64)
+            )
+            if len(some):
+                most = some.shape[1] + 1
+                found.append(np.insert(rest_of[some], 0, at, axis=1))
+        least = [sets for sets in found if sets.shape[1] == most]
+        if not least:
+            return np.empty((0, 1), dtype=np.int64)
+        sets = np.sort(np.concatenate(least), axis=1)
+        return np.asarray(sets[np.lexsort(sets.T[::-1])])
 
     def alone_cents(self, rest: Ints) -> Floats:
         """(m,) carriage, lateness and opening of what each candidate could give of the rest, infinite where it cannot go."""
