@@ -1,7 +1,8 @@
 """What happens, as facts: frozen, in the past tense, each with an id of its own, and without personal data.
 
 A fact is the body of a request, an entry of the log that is never changed, and what a replay reads. Seen twice with the same
-content it has one effect; with other content it is refused. Numbers are at most 10^9, so that sums of them stay in 64 bits.
+content it has one effect; with other content it is refused. Numbers are bounded, so that sums of
+them stay in 64 bits.
 """
 
 import base64
@@ -15,6 +16,8 @@ from solver.refusal import Refusal
 
 MOST = 10**9
 """The largest number that a fact may bring."""
+MOST_WORTH = 10**12
+"""Cents that leaving an order unserved may cost at most: so that sums over a wave stay in 64 bits."""
 LATEST = 4_102_444_800_000
 """2100-01-01, in milliseconds: no fact is later."""
 LINES = 200
@@ -27,7 +30,8 @@ Time = Annotated[int, Meta(ge=0, le=LATEST)]
 Units = Annotated[int, Meta(ge=1, le=MOST)]
 Level = Annotated[int, Meta(ge=0, le=MOST)]
 Change = Annotated[int, Meta(ge=-MOST, le=MOST)]
-Cents = Annotated[int, Meta(ge=0, le=MOST)]
+Cents = Annotated[int, Meta(ge=0, le=10**8)]
+Ordered = Annotated[int, Meta(ge=1, le=10**6)]
 Day = Annotated[int, Meta(ge=0, le=47_482)]
 Number = Annotated[int, Meta(ge=1, le=LINES)]
 Lat = Annotated[float, Meta(ge=-90, le=90)]
@@ -271,7 +275,7 @@ class OrderedLine(Part, frozen=True, kw_only=True):
     """A SKU and how many; what each one unserved costs, where not as usual."""
 
     sku: Name
-    qty: Units
+    qty: Ordered
     unfilled_cents: Cents | None = None
     price_cents: Cents | None = None
 
@@ -346,7 +350,7 @@ class LineQuantity(Part, frozen=True, kw_only=True):
     """How many of a line are wanted now, of those that are not yet released or cancelled before."""
 
     line: Number
-    qty: Level
+    qty: Annotated[int, Meta(ge=0, le=10**6)]
 
 
 class OrderEdited(AboutOrder, frozen=True, kw_only=True):

@@ -14,6 +14,7 @@ from engine.claims import Tied, free_claims, lock_orders, shift_units, tied
 from engine.database import Rows, Tx
 from engine.facts import (
     LINES,
+    MOST_WORTH,
     Fact,
     LineUnits,
     OrderCancelled,
@@ -24,7 +25,7 @@ from engine.facts import (
     short_id,
 )
 from engine.ledger import write_facts
-from engine.placing import Placed, place, read_terms, unfilled_cents
+from engine.placing import Placed, place, read_terms, too_much, unfilled_cents
 from engine.selling import Sales, count_sold
 from solver.refusal import Refusal
 
@@ -426,6 +427,9 @@ def _add_units(tx: Tx, order: Locked, more: dict[int, int], fact: OrderEdited) -
             no=order.no,
         )
     tx.run("UPDATE orders SET open = open + :units WHERE no = :no", units=sum(sale.units for sale in sold), no=order.no)
+    worth = tx.value("SELECT SUM(qty * unfilled_cents) FROM order_line WHERE order_no = :no", no=order.no)
+    if worth > MOST_WORTH:
+        raise Refusal("added" if fact.added else "lines", too_much(int(worth)), "too_much")
 
 
 def _set_fields(tx: Tx, order: Locked, fact: OrderEdited) -> None:

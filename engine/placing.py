@@ -9,7 +9,7 @@ import msgspec
 
 from engine.claims import UNDECIDED
 from engine.database import Ask, Rows, Tx
-from engine.facts import OrderPlaced, checked, content
+from engine.facts import MOST_WORTH, OrderPlaced, checked, content
 from engine.ledger import move, new_facts
 from engine.network import Terms
 from engine.selling import MS_PER_DAY, Sale, Sales, SoldSku, asks_of, count_sold
@@ -212,6 +212,12 @@ def _accept(known: _Known, order: OrderPlaced, payload: bytes, hashed: str) -> _
     if refused is not None:
         return Placed(order.id, None, "refused", *refused)
     skus = [known.sales.skus[line.sku] for line in order.lines]
+    worth = sum(
+        line.qty * unfilled_cents(known.terms, sku, line.unfilled_cents, line.price_cents)
+        for line, sku in zip(order.lines, skus, strict=True)
+    )
+    if worth > MOST_WORTH:
+        return Placed(order.id, None, "refused", "too_much", "lines", too_much(worth))
     hold = known.holds[order.hold] if order.hold is not None else None
     tied = _take_held(dict(hold.units), skus, [line.qty for line in order.lines]) if hold else []
     converted = [0] * len(skus)
@@ -228,6 +234,11 @@ def _accept(known: _Known, order: OrderPlaced, payload: bytes, hashed: str) -> _
     if hold:
         hold.state = "converted"
     return _Accepted(order, payload, hashed, sales, tied, converted)
+
+
+def too_much(worth: int) -> str:
+    """Why an order is refused of which so many cents would be lost."""
+    return f"leaving all of it unserved would cost {worth:,} cents; {MOST_WORTH:,} are allowed"
 
 
 def _refusal(known: _Known, order: OrderPlaced) -> tuple[str, str, str] | None:

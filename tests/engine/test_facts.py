@@ -41,7 +41,7 @@ def test_content_is_the_same_whenever_it_happened() -> None:
         (placed(external_id="x" * 201), "external_id"),
         (placed(lines=()), "lines"),
         (placed(lines=(OrderedLine(sku="tee", qty=0),)), "lines[0].qty"),
-        (placed(lines=(OrderedLine(sku="tee", qty=10**9 + 1),)), "lines[0].qty"),
+        (placed(lines=(OrderedLine(sku="tee", qty=10**6 + 1),)), "lines[0].qty"),
         (placed(at=2**70), "at"),
         (StockCounted(id="c", at=1, sku="tee", node="n", units=-1), "units"),
         (StockCounted(id="c", at=1, sku="tee", node="n", units=1.5), "units"),  # type: ignore[arg-type]

@@ -2,6 +2,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from msgspec.structs import replace
 
 from engine.database import Database
 from engine.facts import (
@@ -284,6 +285,17 @@ def test_an_edit_that_may_need_other_parcels_gives_all_claims_back(database: Dat
     database.write(lambda tx: edit(tx, OrderEdited(id="e", at=NOON, order=order, pickup=("store",))))
     assert numbers_of(database, order)[:2] == (3, 0)
     assert stock_of(database, TEE, STORE) == (3, 0)
+
+
+def test_an_order_that_would_cost_more_than_can_be_counted_is_refused(database: Database) -> None:
+    dear = OrderedLine(sku="mug", qty=10**5, unfilled_cents=10**8)
+    order = placed(database, "1", ("tee", 1)).id
+    [refused] = database.write(lambda tx: place(tx, [replace(ordered("2", ("tee", 1)), lines=(dear,))]))
+    assert (refused.outcome, refused.place, refused.code) == ("refused", "lines", "too_much")
+    with pytest.raises(Refusal) as refusal:
+        database.write(lambda tx: edit(tx, OrderEdited(id="e", at=NOON, order=order, added=(dear,))))
+    assert (refusal.value.place, refusal.value.code) == ("added", "too_much")
+    assert numbers_of(database, order)[0] == 1
 
 
 def test_an_edit_may_not_sell_what_is_not_there(database: Database) -> None:
