@@ -108,6 +108,7 @@ def cancel(tx: Tx, fact: OrderCancelled, by: str = "") -> bool:
     order = lock_order(tx, fact.order)
     _check_version(order, fact.version)
     _cancel_units(tx, order, _cancellable(order, fact.lines), fact.at, "cancelled")
+    _end_review(tx, order)
     return True
 
 
@@ -128,6 +129,7 @@ def review(tx: Tx, fact: OrderReviewed, by: str = "") -> bool:
         tx.run("UPDATE orders SET review = false, version = version + 1 WHERE no = :no", no=order.no)
     else:
         _cancel_units(tx, order, _cancellable(order, ()), fact.at, "review")
+        _end_review(tx, order)
     return True
 
 
@@ -156,6 +158,7 @@ def edit(tx: Tx, fact: OrderEdited, by: str = "") -> bool:
     if any(x is not None for x in (fact.place, fact.pickup, fact.promise_day, fact.max_parcels, fact.ship_complete)):
         free_claims(tx, fact.at, "edited", tied(tx, [order.no]))
     _set_fields(tx, order, fact)
+    _end_review(tx, order)
     return True
 
 
@@ -176,6 +179,7 @@ def expire_orders(tx: Tx, now: int, limit: int = 100) -> int:
             write_facts(tx, [OrderCancelled(id=short_id("end", order_id, str(order.version)), at=now, order=order_id,
                                             reason="time is up")])  # fmt: skip
             _cancel_units(tx, order, units, now, "expired")
+            _end_review(tx, order)
             count += 1
     return count
 
@@ -329,8 +333,12 @@ def _cancel_units(tx: Tx, order: Locked, units: dict[int, int], at: int, cause: 
     if allocated:
         free_claims(tx, at, cause, _least_first(tied(tx, [order.no]), allocated))
     shift_units(tx, [order.no] * len(units), list(units), list(units.values()), "open", "cancelled")
-    if order.review and sum(units.values()) == sum(line.unreleased for line in order.lines):
-        tx.run("UPDATE orders SET review = false WHERE no = :no", no=order.no)
+
+
+def _end_review(tx: Tx, order: Locked) -> None:
+    """Nobody reviews an order of which nothing is left to decide; called when a change of it is whole."""
+    if order.review:
+        tx.run("UPDATE orders SET review = false WHERE no = :no AND open + allocated = 0", no=order.no)
 
 
 def _least_first(given: Sequence[Tied], units: dict[int, int]) -> list[Tied]:

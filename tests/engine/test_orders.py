@@ -212,6 +212,19 @@ def test_an_order_held_for_review_waits_and_goes_on_or_ends(database: Database) 
     assert refused.value.code == "not_in_review"
 
 
+def test_an_edit_that_gives_up_every_line_and_adds_another_stays_in_review(database: Database) -> None:
+    order = placed(database, "1", ("tee", 1), review=True)
+
+    def change(n: int, *lines: LineQuantity, added: tuple[OrderedLine, ...] = ()) -> None:
+        database.write(lambda tx: edit(tx, OrderEdited(id=f"e{n}", at=NOON, order=order.id, lines=lines, added=added)))
+
+    change(1, LineQuantity(line=1, qty=0), added=(OrderedLine(sku="cap", qty=2),))
+    assert (state_of(database, order.id), numbers_of(database, order.id)[0]) == ("held", 2)
+    assert database.write(lambda tx: lease_orders(tx, "me", NOON, NOON + DAY, 9)) == []
+    change(2, LineQuantity(line=2, qty=0))
+    assert state_of(database, order.id) == "cancelled"
+
+
 def test_cancelling_takes_open_units_first_and_gives_stock_back(database: Database) -> None:
     supply(database, (TEE, STORE, 2), (TEE, WAREHOUSE, 5))
     order = placed(database, "1", ("tee", 6)).id
