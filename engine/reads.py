@@ -333,9 +333,10 @@ def _parcels(tx: Tx, no: int) -> list[ParcelSeen]:
 def consignments(
     tx: Tx, before: int | None, limit: int, *, node: str = "", state: str = ""
 ) -> list[Numbered[ConsignmentSeen]]:
-    """Consignments, the newest first."""
+    """Consignments, the newest first; of a node, those that it packs and those that are collected there."""
     given: dict[str, Any] = {name: value for name, value in (("node", node), ("state", state)) if value}
-    tests = {"node": "n.id = :node", "state": "k.state = :state"}
+    of_node = "(SELECT no FROM node WHERE id = :node)"
+    tests = {"node": f"(k.node_no = {of_node} OR k.collect_no = {of_node})", "state": "k.state = :state"}
     where = " AND ".join(["k.no < :before", *(tests[name] for name in given)])
     sql = f"SELECT {_CONSIGNMENT} WHERE {where} ORDER BY k.no DESC LIMIT :limit"
     return _consignments(tx, tx.all(sql, before=LAST if before is None else before, limit=limit, **given))

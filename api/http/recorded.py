@@ -16,7 +16,7 @@ from api.http.service import Call, Called
 from api.http.values import PLAIN, Json, moment
 from api.keys import Scope
 from engine.database import Tx
-from engine.facts import Fact
+from engine.facts import AboutConsignment, Delivered, Fact, ReadyForPickup, ReturnReceived
 
 
 class Recorded(msgspec.Struct, kw_only=True):
@@ -101,6 +101,9 @@ def _add(router: APIRouter, one: Recording) -> None:
 def permit(tx: Tx, call: Call, fact: Fact) -> None:
     """Refuse staff of a node what is about another one.
 
+    A consignment is the node's that packs it. Where it is collected at another one, that one hands it over, and may take units
+    of it back on its own books.
+
     Raises
     ------
     Refused
@@ -109,13 +112,18 @@ def permit(tx: Tx, call: Call, fact: Fact) -> None:
     bound = call.key.bound_to()
     if bound is None:
         return
-    node = getattr(fact, "node", None)
-    consignment = getattr(fact, "consignment", None)
-    if consignment is not None:
-        found = tx.first(
-            "SELECT n.id FROM consignment k JOIN node n ON n.no = k.node_no WHERE k.id = :id", id=consignment
+    named = {getattr(fact, "node", None), getattr(fact, "to_node", None)} - {None}
+    if isinstance(fact, AboutConsignment):
+        whose = tx.first(
+            "SELECT n.id, c.id FROM consignment k JOIN node n ON n.no = k.node_no "
+            "LEFT JOIN node c ON c.no = k.collect_no WHERE k.id = :id",
+            id=fact.consignment,
         )
-        if found is not None and found[0] != bound:
-            raise Refused("forbidden", f"this key is for node {bound}")
-    if node is not None and node != bound:
+        if whose is not None:
+            packs, hands_over = whose[0], whose[1] or whose[0]
+            if isinstance(fact, ReadyForPickup | Delivered):
+                named.add(hands_over)
+            elif not isinstance(fact, ReturnReceived) or bound != hands_over or not named:
+                named.add(packs)
+    if named - {bound}:
         raise Refused("forbidden", f"this key is for node {bound}")

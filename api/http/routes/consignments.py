@@ -79,7 +79,7 @@ async def list_consignments(
     call: Called, request: Request, limit: Limit = 50, after: After = None, node: SomeId | None = None,
     state: Annotated[State | None, Query()] = None,
 ) -> Response:  # fmt: skip
-    """List consignments, the newest first; staff sees those of its node."""
+    """List consignments, the newest first; of a node, those that it packs and those that are collected there."""
     bound = call.key.bound_to()
     if bound is not None:
         node = call.node(node or bound)
@@ -97,7 +97,8 @@ async def list_consignments(
 async def get_consignment(call: Called, consignment: ConsignmentId) -> Response:
     """A consignment and what is in it."""
     found = await call.service.read(lambda tx: reads.consignment(tx, consignment))
-    call.node(found.node)
+    if found.collect != call.key.bound_to():
+        call.node(found.node)
     return Json(edge.show(found, await call.service.currency()), headers=etag(found.version))
 
 

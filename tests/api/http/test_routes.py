@@ -165,6 +165,46 @@ def test_staff_sees_and_touches_its_own_node_only(shop: Desk) -> None:
     problem(shop.post("/v1/nodes/near/pause", {}, scope="node"), 403, "forbidden")
 
 
+def be_staff_of(desk: Desk, node: str) -> None:
+    desk.node = node
+    desk.secrets.pop("node", None)
+
+
+def test_the_store_where_a_parcel_is_collected_hands_it_over_whoever_packed_it(shop: Desk, database: Database) -> None:
+    parcel = release(shop, "to store")
+    database.write(lambda tx: tx.run("UPDATE consignment SET collect_no = (SELECT no FROM node WHERE id = 'shop')"))
+
+    def says(node: str, what: str, body: dict[str, Any] | None = None) -> Any:
+        be_staff_of(shop, node)
+        return shop.post(f"/v1/consignments/{parcel}/{what}", body or {}, scope="node", once=f"{node} {what} {body}")
+
+    problem(says("shop", "pick"), 403, "forbidden")
+    problem(says("shop", "ship"), 403, "forbidden")
+    done(says("near", "ship"))
+    problem(says("near", "ready"), 403, "forbidden")
+    problem(says("far", "ready"), 403, "forbidden")
+    done(says("shop", "ready"))
+    for node, seen in (("near", [parcel]), ("shop", [parcel]), ("far", [])):
+        be_staff_of(shop, node)
+        assert [one["id"] for one in done(shop.get("/v1/consignments", scope="node"))["data"]] == seen
+        assert shop.get(f"/v1/consignments/{parcel}", scope="node").status_code == (200 if seen else 403)
+    done(says("shop", "deliver"))
+    back = {"units": [{"line": 1, "sku": "kettle", "units": 1}]}
+    problem(says("shop", "return", back), 403, "forbidden")  # it would be on the books of the one that packed it
+    problem(says("near", "return", {**back, "node": "shop"}), 403, "forbidden")
+    done(says("shop", "return", {**back, "node": "shop"}))
+    assert stock(shop, node="shop")["on_hand"] == 201
+
+
+def test_staff_transfers_nothing_onto_the_books_of_another_node(shop: Desk) -> None:
+    shop.node = "shop"
+    moved = {"sku": "kettle", "node": "shop", "to_node": "near", "units": 1}
+    problem(shop.post("/v1/stock/transfers", moved, scope="node", once="1"), 403, "forbidden")
+    taken = {**moved, "node": "near", "to_node": "shop"}
+    problem(shop.post("/v1/stock/transfers", taken, scope="node", once="2"), 403, "forbidden")
+    done(shop.post("/v1/stock/transfers", moved, once="3"))
+
+
 def test_a_wave_tells_its_gap_and_a_dry_one_changes_nothing(shop: Desk) -> None:
     for n in range(4):
         done(shop.post("/v1/orders", order(str(n))), 201)
