@@ -210,12 +210,16 @@ CHECKS = (
     ),
     Check(
         "allotments_are_sold",
-        "what counts as sold of an allotment are the units of its lines that are not cancelled",
+        "what counts as sold of an allotment are the units of its lines that are not cancelled, and those that are held",
         """
         SELECT a.channel || ' of SKU ' || s.id, COALESCE(t.units, 0), a.sold FROM channel_stock a
         JOIN sku s ON s.no = a.sku_no
-        LEFT JOIN (SELECT o.channel, l.sku_no, SUM(l.qty - l.cancelled) AS units FROM order_line l
-                   JOIN orders o ON o.no = l.order_no WHERE l.allotted GROUP BY o.channel, l.sku_no) AS t
+        LEFT JOIN (SELECT channel, sku_no, SUM(units) AS units FROM (
+                SELECT o.channel, l.sku_no, l.qty - l.cancelled AS units FROM order_line l
+                    JOIN orders o ON o.no = l.order_no WHERE l.allotted
+                UNION ALL SELECT h.channel, u.sku_no, u.units FROM hold_allotted u
+                    JOIN hold h ON h.id = u.hold WHERE h.state = 'held'
+            ) AS entries GROUP BY channel, sku_no) AS t
         ON t.channel = a.channel AND t.sku_no = a.sku_no WHERE a.sold <> COALESCE(t.units, 0)
         """,
     ),

@@ -5,13 +5,13 @@ A hold has the id of the fact that placed it. It is kept whole or not at all.
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from engine.database import Rows, Tx
 from engine.facts import HoldPlaced, HoldReleased, checked, content, short_id
 from engine.ledger import move, write_facts
-from engine.selling import Sale, Sales, SoldSku
+from engine.selling import Sales, SoldSku, count_sold, lock_counted
 from solver.refusal import Refusal
 
 Reason = Literal["released", "expired", "stock_lost"]
@@ -33,6 +33,9 @@ class _Taken:
     fact: HoldPlaced
     content: str
     units: dict[tuple[int, int], int]
+    """By SKU and node."""
+    counted: dict[int, int]
+    """By SKU: what counts against the channel's allotment."""
 
 
 class _Free:
@@ -54,7 +57,7 @@ def place_holds(tx: Tx, facts: Sequence[HoldPlaced], by: str = "") -> list[Held]
     """Keep units for carts, each all or nothing, from one node where one has everything.
 
     Safety stock for selling, the channel's safety and its buffers are left; units that open orders wait for are left
-    where the SKU is not sold beyond what is there.
+    where the SKU is not sold beyond what is there. What is held counts against the channel's allotment.
     """
     answers: dict[int, Held] = {}
     hashes: dict[int, str] = {}
@@ -82,11 +85,11 @@ def place_holds(tx: Tx, facts: Sequence[HoldPlaced], by: str = "") -> list[Held]
         if fact.id in there:
             answers[i] = _again(fact, hashed, there[fact.id])
             continue
-        units = _choose(fact, channels, nodes, sales, free)
-        if isinstance(units, Held):
-            answers[i] = units
+        chosen = _choose(fact, hashed, channels, nodes, sales, free)
+        if isinstance(chosen, Held):
+            answers[i] = chosen
         else:
-            taken.append(_Taken(fact, hashed, units))
+            taken.append(chosen)
             there[fact.id] = hashed
             answers[i] = Held(fact.id, "new")
     kept = _insert(tx, taken, by)
@@ -114,6 +117,7 @@ def release_hold(tx: Tx, fact: HoldReleased, by: str = "") -> bool:
     (new,) = write_facts(tx, [fact], by)
     if not new:
         return False
+    lock_counted(tx, [fact.hold])
     found = tx.first("SELECT state FROM hold WHERE id = :id" + tx.locking, id=fact.hold)
     if found is None:
         raise Refusal("hold", f"there is no hold {fact.hold!r}", "unknown_hold")
@@ -125,13 +129,18 @@ def release_hold(tx: Tx, fact: HoldReleased, by: str = "") -> bool:
 
 def expire_holds(tx: Tx, now: int, limit: int = 1000) -> int:
     """End the holds whose time is up, and say how many."""
+    found = tx.all(
+        "SELECT id FROM hold WHERE state = 'held' AND until <= :now ORDER BY id LIMIT :limit", now=now, limit=limit
+    )
+    if not found:
+        return 0
+    lock_counted(tx, [hold for (hold,) in found])
     due = [
         hold
         for (hold,) in tx.all(
-            "SELECT id FROM hold WHERE state = 'held' AND until <= :now ORDER BY id LIMIT :limit"
-            + (" FOR NO KEY UPDATE SKIP LOCKED" if tx.locking else ""),
-            now=now,
-            limit=limit,
+            "SELECT h.id FROM {rows} JOIN hold h ON h.id = rows.id WHERE h.state = 'held' ORDER BY h.id"
+            + (" FOR NO KEY UPDATE OF h SKIP LOCKED" if tx.locking else ""),
+            Rows(id=[hold for (hold,) in found]),
         )
     ]
     if due:
@@ -144,6 +153,11 @@ def end_holds(tx: Tx, at: int, holds: Sequence[str], reason: Reason) -> None:
     """Give back what holds kept. They are locked, and in state 'held'."""
     if not holds:
         return
+    sold: dict[tuple[str, int], int] = defaultdict(int)
+    for pairs in lock_counted(tx, holds).values():
+        for pair, count in pairs.items():
+            sold[pair] -= count
+    count_sold(tx, {}, sold)
     units = tx.all(
         "SELECT u.hold, u.sku_no, u.node_no, u.units FROM {rows} JOIN hold_unit u ON u.hold = rows.id "
         "ORDER BY u.hold, u.sku_no, u.node_no",
@@ -187,9 +201,9 @@ def _lock_free(tx: Tx, skus: list[int]) -> _Free:
 
 
 def _choose(
-    fact: HoldPlaced, channels: dict[str, int], nodes: dict[str, int], sales: Sales, free: _Free
-) -> dict[tuple[int, int], int] | Held:
-    """Where the units of a hold are kept; they are taken from what is free."""
+    fact: HoldPlaced, hashed: str, channels: dict[str, int], nodes: dict[str, int], sales: Sales, free: _Free
+) -> _Taken | Held:
+    """Where the units of a hold are kept; they are taken from what is free, and from the allotment."""
 
     def refuse(i: int, field: str, code: str, problem: str) -> Held:
         return Held(fact.id, "refused", code, f"units[{i}].{field}", problem)
@@ -227,16 +241,18 @@ def _choose(
         if left:
             free.units = before
             return refuse(i, "units", "not_enough_stock", f"{max(total, 0)} units are free to hold")
-    scarce = [sales.skus[unit.sku] for unit in fact.units]
-    problem = sales.refuse(
-        fact.channel,
-        [Sale(sku, unit.units, False, False) for sku, unit in zip(scarce, fact.units, strict=True)],
-        [0] * len(scarce),
-    )
+    # what is held is there: no presale
+    sold = [replace(sales.sale(fact.channel, sales.skus[unit.sku], unit.units, fact.at), presale=False)
+            for unit in fact.units]  # fmt: skip
+    problem = sales.refuse(fact.channel, sold, [0] * len(sold))
     if problem is not None:
         free.units = before
         return refuse(problem[0], "units", problem[1], problem[2])
-    return dict(taken)
+    counted: dict[int, int] = defaultdict(int)
+    for sale in sold:
+        if sale.allotted:
+            counted[sale.sku.no] += sale.units
+    return _Taken(fact, hashed, dict(taken), counted)
 
 
 def _insert(tx: Tx, taken: Sequence[_Taken], by: str) -> set[str]:
@@ -266,6 +282,24 @@ def _insert(tx: Tx, taken: Sequence[_Taken], by: str) -> set[str]:
             "INSERT INTO hold_unit (hold, sku_no, node_no, units) SELECT hold, sku_no, node_no, units FROM {rows}",
             Rows(hold=holds, sku_no=skus, node_no=nodes, units=counts),
         )
+        _count(tx, new)
         move(tx, new[0].fact.at, "hold_placed", holds, skus, nodes, reserved=counts)
         write_facts(tx, [one.fact for one in new], by)
     return kept
+
+
+def _count(tx: Tx, new: Sequence[_Taken]) -> None:
+    """What is held counts as sold of allotments, until the hold ends."""
+    rows = [(one.fact.id, sku, count) for one in new for sku, count in one.counted.items()]
+    if not rows:
+        return
+    holds, skus, counts = (list(column) for column in zip(*rows, strict=True))
+    tx.run(
+        "INSERT INTO hold_allotted (hold, sku_no, units) SELECT hold, sku_no, units FROM {rows}",
+        Rows(hold=holds, sku_no=skus, units=counts),
+    )
+    sold: dict[tuple[str, int], int] = defaultdict(int)
+    for one in new:
+        for sku, count in one.counted.items():
+            sold[one.fact.channel, sku] += count
+    count_sold(tx, {}, sold)

@@ -12,7 +12,7 @@ from engine.database import Ask, Rows, Tx
 from engine.facts import MOST_WORTH, OrderPlaced, checked, content
 from engine.ledger import move, new_facts
 from engine.network import Terms
-from engine.selling import MS_PER_DAY, Sale, Sales, SoldSku, asks_of, count_sold
+from engine.selling import MS_PER_DAY, Sale, Sales, SoldSku, asks_of, count_sold, lock_counted
 from solver.refusal import Refusal
 
 TERMS = Terms(
@@ -56,6 +56,8 @@ class _Hold:
     until: int
     units: dict[tuple[int, int], int]
     """By SKU and node."""
+    counted: dict[int, int]
+    """By SKU: what counts against the channel's allotment."""
 
 
 @dataclass(slots=True)
@@ -181,8 +183,9 @@ def _read_known(tx: Tx, orders: Sequence[OrderPlaced]) -> tuple[_Known, dict[str
 def _lock_holds(tx: Tx, holds: list[str]) -> dict[str, _Hold]:
     if not holds:
         return {}
+    counted = lock_counted(tx, holds)
     found = {
-        hold: _Hold(hold, channel, state, until, {})
+        hold: _Hold(hold, channel, state, until, {}, {sku: units for (_, sku), units in counted[hold].items()})
         for hold, channel, state, until in tx.all(
             "SELECT h.id, h.channel, h.state, h.until FROM {rows} JOIN hold h ON h.id = rows.id ORDER BY h.id"
             + (" FOR NO KEY UPDATE OF h" if tx.locking else ""),
@@ -227,7 +230,7 @@ def _accept(known: _Known, order: OrderPlaced, payload: bytes, hashed: str) -> _
     sales = [
         known.sales.sale(order.channel, sku, line.qty, order.at) for sku, line in zip(skus, order.lines, strict=True)
     ]
-    problem = known.sales.refuse(order.channel, sales, converted)
+    problem = known.sales.refuse(order.channel, sales, converted, hold.counted if hold else {})
     if problem is not None:
         line, code, text = problem
         return Placed(order.id, None, "refused", code, f"lines[{line}].qty", text)
@@ -309,6 +312,9 @@ def _insert(tx: Tx, known: _Known, accepted: Sequence[_Accepted], by: str) -> di
                 presold[sale.sku.no] += sale.units
             if sale.allotted:
                 sold[one.order.channel, sale.sku.no] += sale.units
+        if one.order.hold is not None:
+            for sku, units in known.holds[one.order.hold].counted.items():
+                sold[one.order.channel, sku] -= units
     count_sold(tx, presold, sold)
     facts = new_facts(tx, [one.order for one in new], [one.payload for one in new], by)
     tx.later(_lines(known, new, numbers), facts)

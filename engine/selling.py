@@ -4,13 +4,14 @@ Rows that limit anything are locked while orders are taken in, so that no two of
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
 from engine.database import Ask, Rows, Tx
 
 MS_PER_DAY = 86_400_000
+NOTHING: Mapping[int, int] = {}
 Answers = Sequence[list[tuple[Any, ...]]]
 """Rows by what was asked."""
 
@@ -76,13 +77,17 @@ class Sales:
         """Units to sell now, with the limits that hold for them."""
         return Sale(sku, units, sku.on_presale(at), (channel, sku.no) in self._left)
 
-    def refuse(self, channel: str, sales: Sequence[Sale], held: Sequence[int]) -> tuple[int, str, str] | None:
+    def refuse(
+        self, channel: str, sales: Sequence[Sale], held: Sequence[int], counted: Mapping[int, int] = NOTHING
+    ) -> tuple[int, str, str] | None:
         """Sell all of it, or say which is not to be had: its index, a code and the problem.
 
         Parameters
         ----------
         held
             Units of each sale that are kept for it already.
+        counted
+            Units by SKU that count as sold of the channel's allotments already, and are given back once it is sold.
         """
         presold: dict[int, int] = defaultdict(int)
         sold: dict[tuple[str, int], int] = defaultdict(int)
@@ -97,7 +102,7 @@ class Sales:
                     return i, "presale_sold_out", f"{left} units are left of what may be sold before there are any"
             if sale.allotted:
                 sold[channel, no] += sale.units
-                left = self._left.get((channel, no), 0) - self.sold[channel, no]
+                left = self._left.get((channel, no), 0) - self.sold[channel, no] + counted.get(no, 0)
                 if (channel, no) in self._left and sold[channel, no] > left:
                     return i, "allotment_sold_out", f"{left} units are left of what this channel may sell"
             if not sale.sku.backorder and not sale.presale:
@@ -113,6 +118,8 @@ class Sales:
             self.presold[sku] += units
         for pair, units in sold.items():
             self.sold[pair] += units
+        for sku, units in counted.items():
+            self.sold[channel, sku] -= units
         for sku, units in wanted.items():
             self._wanted[sku] += units
         return None
@@ -156,6 +163,20 @@ def count_sold(tx: Tx, presold: dict[int, int], sold: dict[tuple[str, int], int]
                 units=[sold[pair] for pair in pairs],
             ),
         )
+
+
+def lock_counted(tx: Tx, holds: Iterable[str]) -> dict[str, dict[tuple[str, int], int]]:
+    """What holds count against allotments while they hold, by channel and SKU; called before the holds are locked."""
+    counted: dict[str, dict[tuple[str, int], int]] = {hold: {} for hold in sorted(holds)}
+    if counted:
+        for hold, channel, sku, units in tx.all(
+            "SELECT a.hold, h.channel, a.sku_no, a.units FROM {rows} "
+            "JOIN hold_allotted a ON a.hold = rows.id JOIN hold h ON h.id = a.hold",
+            Rows(id=list(counted)),
+        ):
+            counted[hold][channel, sku] = units
+    _lock_allotments(tx, {pair for pairs in counted.values() for pair in pairs})
+    return counted
 
 
 def asks_of(skus: Iterable[str]) -> tuple[Ask, Ask]:

@@ -37,6 +37,7 @@ from engine.facts import (
 )
 from engine.holds import end_holds
 from engine.ledger import lock_stock, move, write_facts
+from engine.selling import lock_counted
 from solver.refusal import Refusal
 
 Key = tuple[int, int]
@@ -382,6 +383,7 @@ def _free_victims(tx: Tx, at: int, ref: str, victims: Sequence[_Victim]) -> None
 
 def _lock_holds(tx: Tx, holds: set[str]) -> None:
     if holds and tx.locking:
+        lock_counted(tx, holds)
         tx.all("SELECT h.id FROM {rows} JOIN hold h ON h.id = rows.id ORDER BY h.id FOR NO KEY UPDATE OF h",
                Rows(id=sorted(holds)))  # fmt: skip
 

@@ -457,6 +457,17 @@ class HoldUnit(SQLModel, table=True):
     units: int = _big()
 
 
+class HoldAllotted(SQLModel, table=True):
+    """What a hold counts against its channel's allotment of a SKU (of a kit itself, not of its parts) while it holds."""
+
+    __tablename__ = "hold_allotted"
+    __table_args__ = (CheckConstraint("units >= 1", name="units_at_least_1"),)
+
+    hold: str = Field(foreign_key="hold.id", primary_key=True)
+    sku_no: int = _big(primary_key=True)
+    units: int = _big()
+
+
 class Movement(SQLModel, table=True):
     """The ledger: every change of stock, and what made it. Rows are only added."""
 

@@ -3,6 +3,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from engine.books import fsck
 from engine.claims import UNDECIDED
 from engine.database import Database
 from engine.facts import HoldPlaced, HoldReleased
@@ -176,3 +177,41 @@ def test_a_hold_is_released_or_converted_never_both(database: Database) -> None:
         outcomes = Counter(clients.map(end, range(20)))
     assert outcomes["new"] + outcomes["True"] == 10
     assert stock_of(database, TEE, STORE) == (20, 2 * outcomes["new"])
+
+
+def test_what_is_held_counts_against_the_allotment_until_it_is_ordered_or_given_back(database: Database) -> None:
+    supply(database, (TEE, STORE, 20))
+    database.write(lambda tx: tx.run("INSERT INTO channel_stock (channel, sku_no, allotment) VALUES ('web', 1, 5)"))
+
+    def sold() -> int:
+        with database.read() as tx:
+            assert fsck(tx) == []
+            return int(tx.value("SELECT sold FROM channel_stock"))
+
+    assert hold(database, held("a", ("tee", 3), minutes=30)).outcome == "new"
+    assert hold(database, held("b", ("tee", 2))).outcome == "new"
+    refused = hold(database, held("c", ("tee", 1)))
+    assert (refused.code, refused.place) == ("allotment_sold_out", "units[0].units")
+    assert database.write(lambda tx: place(tx, [ordered("1", ("tee", 1))]))[0].code == "allotment_sold_out"
+    assert sold() == 5
+    assert database.write(lambda tx: expire_holds(tx, NOON + 10 * MINUTE)) == 1
+    assert sold() == 3
+    orders = [ordered("2", ("tee", 6), hold="a"), ordered("3", ("tee", 4), hold="a"), ordered("4", ("tee", 2))]
+    answers = database.write(lambda tx: place(tx, orders))
+    assert [answer.code for answer in answers] == ["allotment_sold_out", "", "allotment_sold_out"]
+    assert sold() == 4
+    hold(database, held("d", ("tee", 1)))
+    database.write(lambda tx: release_hold(tx, HoldReleased(id="r", at=NOON, hold="d")))
+    assert sold() == 4
+
+
+def test_a_cart_that_is_ordered_without_a_part_of_it_gives_that_part_of_the_allotment_back(database: Database) -> None:
+    supply(database, (TEE, STORE, 5), (CAP, STORE, 5))
+    database.write(
+        lambda tx: tx.run("INSERT INTO channel_stock (channel, sku_no, allotment) VALUES ('web', 1, 5), ('web', 2, 5)")
+    )
+    hold(database, held("a", ("tee", 2), ("cap", 3)))
+    assert database.write(lambda tx: place(tx, [ordered("1", ("cap", 1), hold="a")]))[0].outcome == "new"
+    with database.read() as tx:
+        assert fsck(tx) == []
+        assert tx.all("SELECT sold FROM channel_stock ORDER BY sku_no") == [(0,), (1,)]

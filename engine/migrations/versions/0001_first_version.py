@@ -622,6 +622,15 @@ def upgrade() -> None:
         batch_op.create_index("ix_consignment_line_stock", ["sku_no", "consignment_no"], unique=False)
 
     op.create_table(
+        "hold_allotted",
+        sa.Column("hold", sa.String(), nullable=False),
+        sa.Column("sku_no", BIG, nullable=False),
+        sa.Column("units", BIG, nullable=False),
+        sa.CheckConstraint("units >= 1", name=op.f("ck_hold_allotted_units_at_least_1")),
+        sa.ForeignKeyConstraint(["hold"], ["hold.id"], name=op.f("fk_hold_allotted_hold")),
+        sa.PrimaryKeyConstraint("hold", "sku_no", name=op.f("pk_hold_allotted")),
+    )
+    op.create_table(
         "hold_unit",
         sa.Column("hold", sa.String(), nullable=False),
         sa.Column("sku_no", BIG, nullable=False),
@@ -643,6 +652,7 @@ def downgrade() -> None:
         batch_op.drop_index("ix_hold_unit_stock")
 
     op.drop_table("hold_unit")
+    op.drop_table("hold_allotted")
     with op.batch_alter_table("consignment_line", schema=None) as batch_op:
         batch_op.drop_index("ix_consignment_line_stock")
 
