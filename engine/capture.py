@@ -71,7 +71,7 @@ def capture_in(
     tx: Tx, orders: Sequence[OrderPlaced], at: int, *, by: str = "", seconds: float = SECONDS, seed: int = 0
 ) -> list[Captured]:
     """The same within a transaction."""
-    placed = place(tx, orders, by=by)
+    placed = place(tx, orders, by=by, now=at)
     catalogue = read_catalogue(tx, at)
     new = [(one.no, order) for one, order in zip(placed, orders, strict=True) if one.outcome == "new"]
     sku = np.array([catalogue.sku_at[line.sku] for _, order in new for line in order.lines], dtype=np.int64)

@@ -21,6 +21,9 @@ TERMS = Terms(
 )  # fmt: skip
 """What holds until somebody says something else."""
 
+LATE_ARRIVAL = 7 * MS_PER_DAY
+"""An order that arrives later than this after it was placed is promised, and sold, as of its arrival."""
+
 ASK_TERMS = Ask("SELECT value FROM setting WHERE name = 'terms'")
 
 
@@ -83,9 +86,14 @@ class _Known:
     sales: Sales
     holds: dict[str, _Hold]
     terms: Terms
+    now: int | None
+
+    def counted_from(self, order: OrderPlaced) -> int:
+        """The moment from which its promise counts, and at which presales and holds are looked at."""
+        return order.at if self.now is None or order.at >= self.now - LATE_ARRIVAL else self.now
 
 
-def place(tx: Tx, orders: Sequence[OrderPlaced], by: str = "") -> list[Placed]:
+def place(tx: Tx, orders: Sequence[OrderPlaced], by: str = "", now: int | None = None) -> list[Placed]:
     """Take orders in.
 
     An order is known by its channel and its id there: the same again is the same order, with other content a conflict. What is not
@@ -95,6 +103,8 @@ def place(tx: Tx, orders: Sequence[OrderPlaced], by: str = "") -> list[Placed]:
     ----------
     by
         The key that sent them.
+    now
+        Milliseconds, when they arrive; where nothing is said, each arrives when it was placed, as in a history.
 
     Returns
     -------
@@ -112,7 +122,7 @@ def place(tx: Tx, orders: Sequence[OrderPlaced], by: str = "") -> list[Placed]:
             answers[i] = Placed(order.id, None, "refused", refused.code, refused.place, refused.problem)
     asked = [i for i, answer in enumerate(answers) if answer is None]
     if asked:
-        known, there = _read_known(tx, [orders[i] for i in asked])
+        known, there = _read_known(tx, [orders[i] for i in asked], now)
         accepted: dict[str, _Accepted] = {}
         for i in asked:
             order = orders[i]
@@ -150,7 +160,7 @@ def _again(order: OrderPlaced, hashed: str, no: int, known: str) -> Placed:
     return Placed(order.id, no, "conflict", "order_conflict", "external_id", problem)
 
 
-def _read_known(tx: Tx, orders: Sequence[OrderPlaced]) -> tuple[_Known, dict[str, tuple[int, str]]]:
+def _read_known(tx: Tx, orders: Sequence[OrderPlaced], now: int | None) -> tuple[_Known, dict[str, tuple[int, str]]]:
     """Read what the orders refer to and which are there already, and lock what limits them."""
     asks = {
         "channels": Ask(
@@ -176,7 +186,7 @@ def _read_known(tx: Tx, orders: Sequence[OrderPlaced]) -> tuple[_Known, dict[str
     holds = _lock_holds(tx, sorted({order.hold for order in orders if order.hold is not None}))
     collects = {node: bool(may) for node, may in answer.get("nodes", [])}
     recipients = {one for (one,) in answer.get("people", [])}
-    known = _Known(channels, collects, recipients, sales, holds, _terms(answer["terms"]))
+    known = _Known(channels, collects, recipients, sales, holds, _terms(answer["terms"]), now)
     return known, _there(answer["there"])
 
 
@@ -227,9 +237,8 @@ def _accept(known: _Known, order: OrderPlaced, payload: bytes, hashed: str) -> _
     for number, node, line_units in {(number, node, line_units) for number, _, node, _, line_units in tied}:
         assert node, "held somewhere"
         converted[number - 1] += line_units
-    sales = [
-        known.sales.sale(order.channel, sku, line.qty, order.at) for sku, line in zip(skus, order.lines, strict=True)
-    ]
+    at = known.counted_from(order)
+    sales = [known.sales.sale(order.channel, sku, line.qty, at) for sku, line in zip(skus, order.lines, strict=True)]
     problem = known.sales.refuse(order.channel, sales, converted, hold.counted if hold else {})
     if problem is not None:
         line, code, text = problem
@@ -264,7 +273,7 @@ def _refusal(known: _Known, order: OrderPlaced) -> tuple[str, str, str] | None:
         hold = known.holds.get(order.hold)
         if hold is None or hold.channel != order.channel:
             return "unknown_hold", "hold", f"this channel has no hold {order.hold!r}"
-        if hold.state != "held" or hold.until <= order.at:
+        if hold.state != "held" or hold.until <= known.counted_from(order):
             return "hold_ended", "hold", f"hold {order.hold!r} has ended; place the order without it"
     return None
 
@@ -348,7 +357,8 @@ def _insert_orders(tx: Tx, known: _Known, accepted: Sequence[_Accepted]) -> dict
                 pickup=[msgspec.json.encode(o.pickup).decode() for o in orders],
                 recipient=[o.recipient for o in orders],
                 promise_day=[
-                    o.at // MS_PER_DAY + usual_days if o.promise_day is None else o.promise_day for o in orders
+                    known.counted_from(o) // MS_PER_DAY + usual_days if o.promise_day is None else o.promise_day
+                    for o in orders
                 ],
                 late_cents=[usual_late if o.late_cents is None else o.late_cents for o in orders],
                 max_parcels=[o.max_parcels for o in orders],

@@ -199,6 +199,21 @@ def test_a_presale_has_a_limit_until_its_day(database: Database) -> None:
     assert placed(database, "5", ("mug", 1), at=NOON + 5 * DAY).outcome == "new"
 
 
+def test_an_order_that_arrives_a_year_late_is_promised_and_sold_as_of_its_arrival(database: Database) -> None:
+    today = NOON // DAY
+    database.write(lambda tx: tx.run("UPDATE sku SET presale_limit = 1, sale_day = :day WHERE id = 'mug'", day=today))
+    late = ordered("late", ("mug", 2), at=NOON - 365 * DAY)
+    fresh = ordered("fresh", ("tee", 1), at=NOON - DAY)
+    history = ordered("history", ("tee", 1), at=NOON - 365 * DAY)
+    answers = database.write(lambda tx: place(tx, [late, fresh], now=NOON))
+    assert [answer.outcome for answer in answers] == ["new", "new"]
+    database.write(lambda tx: place(tx, [history]))
+    with database.read() as tx:
+        promised = dict(tx.all("SELECT external_id, promise_day FROM orders"))
+        assert tx.value("SELECT presold FROM sku WHERE id = 'mug'") == 0
+    assert promised == {"late": today + 5, "fresh": today + 4, "history": today - 360}
+
+
 def test_an_order_held_for_review_waits_and_goes_on_or_ends(database: Database) -> None:
     good = placed(database, "1", ("tee", 1), review=True)
     bad = placed(database, "2", ("tee", 1), review=True)
