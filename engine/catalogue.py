@@ -18,6 +18,7 @@ import numpy as np
 from engine.calendar import format_day
 from engine.database import Rows, Tx
 from engine.entries import (
+    CURRENCY,
     CalendarEntry,
     NodeEntry,
     ServiceEntry,
@@ -43,7 +44,6 @@ from solver.wave import Service, Sku
 DAY_MS = 86_400_000
 KEPT = 4
 """Catalogues that a process keeps."""
-CURRENCY = "EUR"
 
 
 @dataclass(frozen=True)

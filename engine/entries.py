@@ -33,7 +33,9 @@ from solver.wave import Wave as WaveFile
 
 Names = Annotated[tuple[Name, ...], Meta(max_length=1000)]
 Region = Annotated[str, Meta(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*\Z")]
-E = TypeVar("E", bound="Entry")
+E = TypeVar("E", bound=msgspec.Struct)
+CURRENCY = "EUR"
+"""What money is of until somebody says something else."""
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -222,7 +224,7 @@ def put_terms(tx: Tx, terms: Terms, at: int, by: str = "") -> int:
 
 
 def put_currency(tx: Tx, currency: Currency, at: int, by: str = "") -> int:
-    """Write the one currency of all money here.
+    """Write the one currency of all money here; once said, or once there are orders, it stays.
 
     Raises
     ------
@@ -230,8 +232,8 @@ def put_currency(tx: Tx, currency: Currency, at: int, by: str = "") -> int:
         `other_currency`: the money that is here is of another one.
     """
     found = tx.first("SELECT value FROM setting WHERE name = 'currency'")
-    if found and decoded(found[0])["currency"] != currency:
-        there = decoded(found[0])["currency"]
+    there = decoded(found[0])["currency"] if found else CURRENCY
+    if there != currency and (found or tx.first("SELECT 1 FROM orders LIMIT 1")):
         raise Refusal("currency", f"{currency!r}, but all money here is {there!r}", "other_currency")
     return write_setting(tx, "currency", {"currency": currency}, at, by)
 

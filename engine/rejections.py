@@ -3,11 +3,28 @@
 A node that refused an order rests from it until `rejection.until`; `engine.rules` gives that as the reason.
 """
 
-from engine.database import Tx
-from engine.entries import decoded
+from typing import Annotated
 
-MOST = 3
-"""Refusals after which an order is held for review; another number in the setting `rejections`, as `most`."""
+import msgspec
+from msgspec import Meta
+
+from engine.database import Tx
+from engine.entries import decoded, write_setting
+
+
+class Rejections(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What nodes may refuse. `most`: refusals after which an order is held for review."""
+
+    most: Annotated[int, Meta(ge=1, le=1000)]
+
+
+REJECTIONS = Rejections(most=3)
+"""What holds until somebody says something else."""
+
+
+def put_rejections(tx: Tx, rejections: Rejections, at: int, by: str = "") -> int:
+    """Write what nodes may refuse; returns whether it differs from what was there."""
+    return write_setting(tx, "rejections", msgspec.to_builtins(rejections), at, by)
 
 
 def escalate(tx: Tx, order_no: int) -> bool:
@@ -34,7 +51,7 @@ def escalate(tx: Tx, order_no: int) -> bool:
 def most_rejections(tx: Tx) -> int:
     """Refusals after which an order is held for review."""
     found = tx.first("SELECT value FROM setting WHERE name = 'rejections'")
-    return int(decoded(found[0])["most"]) if found else MOST
+    return int(decoded(found[0])["most"]) if found else REJECTIONS.most
 
 
 def rejections_by_node(tx: Tx) -> list[tuple[str, int, int]]:

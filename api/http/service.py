@@ -27,8 +27,9 @@ from api.keys import Key
 from api.settings import Settings
 from engine import reads
 from engine.capture import Captured, capture_in
-from engine.catalogue import CURRENCY, read_catalogue
+from engine.catalogue import read_catalogue
 from engine.database import Database, Tx
+from engine.entries import CURRENCY
 from engine.facts import Fact, OrderPlaced
 from engine.promise import Offer, Wanted, promise_all
 from solver.effort import Effort

@@ -304,3 +304,54 @@ def test_a_path_cannot_say_what_the_body_says(shop: Desk) -> None:
     wrong = shop.post("/v1/orders/ord_x/cancel", {"order": "ord_y"})
     assert problem(wrong, 422, "unknown_field")["errors"][0]["pointer"] == "/order"
     problem(shop.get("/v1/orders/%00"), 422, "invalid")
+
+
+def test_orders_follow_the_terms_that_are_said_from_then_on(shop: Desk) -> None:
+    """Who read them last may say them; orders that came before stay as they are."""
+
+    def promised(external_id: str) -> int:
+        placed = done(shop.post("/v1/orders", order(external_id)), 201)
+        with shop.database.read() as tx:
+            return int(tx.value("SELECT promise_day FROM orders WHERE id = :id", id=placed["id"]))
+
+    answer = shop.get("/v1/terms")
+    usual = answer.json()
+    assert usual.pop("version") == 0
+    before = promised("1")
+    said = {**usual, "promise_days": usual["promise_days"] + 4}
+    kept = shop.ask("PUT", "/v1/terms", json=said, headers={"If-Match": answer.headers["etag"]})
+    assert done(kept) == {**said, "version": 1} == done(shop.get("/v1/terms", scope="operator"))
+    assert promised("2") == before + 4
+    late = shop.ask("PUT", "/v1/terms", json=usual, headers={"If-Match": answer.headers["etag"]})
+    problem(late, 412, "changed_meanwhile")
+    problem(shop.ask("PUT", "/v1/terms", json=said, scope="operator"), 403, "forbidden")
+    wrong = shop.ask("PUT", "/v1/terms", json={**said, "promise_days": -1})
+    assert problem(wrong, 422, "bad_input")["errors"][0]["pointer"] == "/promise_days"
+
+
+def test_the_currency_is_said_before_there_are_orders_and_stays(shop: Desk) -> None:
+    assert done(shop.get("/v1/currency")) == {"currency": "EUR", "version": 0}
+    done(shop.post("/v1/orders", order("1")), 201)
+    problem(shop.ask("PUT", "/v1/currency", json={"currency": "USD"}), 409, "other_currency")
+    problem(shop.ask("PUT", "/v1/currency", json={"currency": "EUR"}, scope="planner"), 403, "forbidden")
+    put(shop, "currency", {"currency": "EUR"})
+
+
+def test_a_shop_may_have_another_currency_from_the_beginning(database: Database) -> None:
+    with opened(database) as desk:
+        put(desk, "currency", {"currency": "USD"})
+        furnish(desk)
+        priced = order("1")
+        priced["lines"][0]["price"] = {"amount": 1900, "currency": "USD"}
+        done(desk.post("/v1/orders", priced), 201)
+        problem(desk.ask("PUT", "/v1/currency", json={"currency": "EUR"}), 409, "other_currency")
+
+
+def test_an_order_is_held_for_review_after_as_many_refusals_as_are_said(shop: Desk) -> None:
+    assert done(shop.get("/v1/rejections"))["most"] == 3
+    put(shop, "rejections", {"most": 1})
+    consignment = release(shop, "1")
+    refused = {"reason": "closed today"}
+    done(shop.post(f"/v1/consignments/{consignment}/reject", refused, once="1"))
+    (seen,) = done(shop.get("/v1/orders"))["data"]
+    assert seen["review"] is True

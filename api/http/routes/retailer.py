@@ -1,0 +1,112 @@
+"""What holds for the whole retailer: terms, currency, how often nodes may refuse an order.
+
+Terms are as the network file has them: whole cents of the one currency of all money here.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from inspect import Parameter, Signature
+from typing import Annotated, Any
+
+import msgspec
+from fastapi import APIRouter, Body
+from starlette.responses import Response
+
+from api.http import edge
+from api.http.door import Route, access
+from api.http.service import Called, etag, expect
+from api.http.values import Json
+from api.keys import ADMIN, ENGINEER, NODE, OPERATOR, PLANNER, Scope
+from engine.database import Tx
+from engine.entries import CURRENCY, decoded, put_currency, put_terms, read_entry
+from engine.network import Currency
+from engine.placing import TERMS
+from engine.rejections import REJECTIONS, put_rejections
+
+router = APIRouter(tags=["network"], route_class=Route)
+READERS = (OPERATOR, PLANNER, ENGINEER, NODE)
+
+
+class Money(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The one currency of all money here."""
+
+    currency: Currency
+
+
+@dataclass(frozen=True)
+class _Setting:
+    """One value for the whole retailer. `usual`: what holds until somebody says something else; `who` may say it."""
+
+    name: str
+    usual: msgspec.Struct
+    put: Callable[[Tx, Any, int, str], int]
+    who: Scope
+    reads: str
+    writes: str
+
+
+SETTINGS = (
+    _Setting("terms", TERMS, put_terms, PLANNER, "What holds for orders that say nothing else.",
+             "Say what holds for orders that come from now on and say nothing else."),
+    _Setting("currency", Money(CURRENCY), lambda tx, said, at, by: put_currency(tx, said.currency, at, by), ADMIN,
+             "The one currency of all money here.",
+             "Say the one currency of all money here, before there are orders; once said, it stays."),
+    _Setting("rejections", REJECTIONS, put_rejections, PLANNER,
+             "How often nodes may refuse an order until it is held for review.",
+             "Say how often nodes may refuse an order until it is held for review."),
+)  # fmt: skip
+
+
+def _seen(tx: Tx, setting: _Setting, locking: str = "") -> dict[str, Any]:
+    """A setting with its version, which is 0 until somebody said something."""
+    found = tx.first(f"SELECT value, version FROM setting WHERE name = :name{locking}", name=setting.name)  # noqa: S608
+    if found is None:
+        return {**msgspec.to_builtins(setting.usual), "version": 0}
+    return {**decoded(found[0]), "version": found[1]}
+
+
+def _add(setting: _Setting) -> None:
+    kind = type(setting.usual)
+    said = edge.entry_schema(kind)
+    shown = {
+        **said,
+        "properties": {**said["properties"], "version": {"type": "integer"}},
+        "required": [*said["required"], "version"],
+    }
+    path, responses = f"/{setting.name}", edge.answers(shown)
+
+    @access(*READERS)
+    async def got(call: Called) -> Response:
+        found = await call.service.read(lambda tx: _seen(tx, setting))
+        return Json(found, headers=etag(found["version"]))
+
+    got.__doc__ = setting.reads
+    router.get(path, operation_id=f"get_{setting.name}", response_class=Json, responses=responses)(got)
+
+    @access(setting.who, once="may", match="may")
+    async def put(call: Called, body: dict[str, Any]) -> Response:
+        value = read_entry(body, kind)
+
+        def write(tx: Tx) -> dict[str, Any]:
+            expect(_seen(tx, setting, tx.locking)["version"], call.version)
+            setting.put(tx, value, call.at, call.key.id)
+            return _seen(tx, setting)
+
+        found = await call.service.write(write)
+        return Json(found, headers=etag(found["version"]))
+
+    put.__doc__ = f"{setting.writes} With If-Match, only if it has that version."
+    _takes(put, {**said, "examples": [msgspec.to_builtins(setting.usual)]})
+    router.put(path, operation_id=f"put_{setting.name}", response_class=Json, responses=responses)(put)
+
+
+def _takes(endpoint: Any, schema: dict[str, Any]) -> None:
+    """Tell FastAPI what the body of an endpoint is."""
+    endpoint.__signature__ = Signature([
+        Parameter("call", Parameter.KEYWORD_ONLY, annotation=Called),
+        Parameter("body", Parameter.KEYWORD_ONLY, annotation=Annotated[dict[str, Any], Body(json_schema_extra=schema)]),
+    ])  # fmt: skip
+
+
+for _setting in SETTINGS:
+    _add(_setting)
