@@ -3,20 +3,24 @@
 Each endpoint says its own with `@access(...)`; a route without is a bug, found when the application is made.
 """
 
+import asyncio
 import hashlib
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal, TypeVar
 
 from fastapi import Request
 from fastapi.routing import APIRoute
 from starlette.responses import Response, StreamingResponse
 
-from api.http import problems, values
+from api.http import idempotency, problems, values
 from api.http.idempotency import Answered, Asked, as_before, give_up
 from api.http.problems import Refused
 from api.http.service import Call, Service
+from api.http.telemetry import log
 from api.keys import Key, Scope
+from engine.database import Unavailable
 
 E = TypeVar("E", bound=Callable[..., Any])
 Size = Literal["body", "batch", "import"]
@@ -157,9 +161,12 @@ async def _body(request: Request, most: int) -> bytes:
 
 
 def _check_media(request: Request, said: Access, body: bytes) -> None:
-    media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if body and media not in said.media:
+    if body and _media(request) not in said.media:
         raise Refused("unsupported_media_type", f"the body must be {' or '.join(said.media)}", pointer="Content-Type")
+
+
+def _media(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 def _check_once(key: str | None, once: Once) -> None:
@@ -171,7 +178,8 @@ def _check_once(key: str | None, once: Once) -> None:
 
 
 def _asked(service: Service, request: Request, key: Key, once: str, body: bytes, at: int) -> Asked:
-    digest = hashlib.sha256(f"{request.method} {request.url.path}?{request.url.query}\n".encode())
+    said = f"{request.method} {request.url.path}?{request.url.query}\n{_media(request)}\n{request.headers.get('if-match', '')}\n"
+    digest = hashlib.sha256(said.encode())
     digest.update(body)
     return Asked(key.id, once, digest.hexdigest(), at, at + int(1000 * service.settings.key_lease))
 
@@ -204,6 +212,17 @@ async def _once(
     taken = await service.take(asked)
     if not taken.mine:
         return as_before(taken)
+    renewing = asyncio.create_task(_renew(service, asked))
+    try:
+        return await _first(service, request, asked, handle)
+    finally:
+        renewing.cancel()
+
+
+async def _first(
+    service: Service, request: Request, asked: Asked, handle: Callable[[Request], Coroutine[Any, Any, Response]]
+) -> Response:
+    """Answer a request whose key is ours, and keep the answer."""
     try:
         answer = await _answer(request, handle)
     except BaseException:
@@ -214,6 +233,18 @@ async def _once(
         return answer
     await service.finish(asked, Answered.by(answer))
     return answer
+
+
+async def _renew(service: Service, asked: Asked) -> None:
+    """Keep a key from others for as long as its request takes; not in our threads, which may all be at such requests."""
+    lease = service.settings.key_lease
+    while True:
+        await asyncio.sleep(lease / 3)
+        until = service.clock() + int(1000 * lease)
+        try:
+            await asyncio.to_thread(service.database.write, partial(idempotency.renew, asked=asked, until=until))
+        except Unavailable as error:
+            log.warning("lease not renewed", key=asked.owner, why=str(error))  # there is time to try again
 
 
 async def _answer(request: Request, handle: Callable[[Request], Coroutine[Any, Any, Response]]) -> Response:

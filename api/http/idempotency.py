@@ -1,8 +1,9 @@
 """`Idempotency-Key`: one effect, and the same answer again, however often a request is sent.
 
-A key is taken before the work begins, with a lease, and gets its answer after. Where the process dies in between, the lease ends
-and the next one with the key does the work again, which is safe: facts, orders and holds have ids made from the key, and know
-themselves again. Where much is done at once, key, work and answer are one transaction (`once`).
+A key is taken before the work begins, with a lease that is renewed while the work goes on, and gets its answer after. Where the
+process dies in between, the lease ends and the next one with the key does the work again, which is safe: facts, orders and holds
+have ids made from the key, and know themselves again. Where much is done at once, key, work and answer are one transaction
+(`once`).
 """
 
 from collections.abc import Callable, Sequence
@@ -21,7 +22,7 @@ REPLAYED = "Idempotency-Replayed"
 
 @dataclass(frozen=True)
 class Asked:
-    """A request with a key. `request` is the hash of its method, path and body."""
+    """A request with a key. `request` is the hash of its method, path, media type, If-Match and body."""
 
     owner: str
     key: str
@@ -126,6 +127,18 @@ def finish(tx: Tx, done: Sequence[tuple[Asked, Answered]]) -> None:
         ),
     )
     tx.later(kept)
+
+
+def renew(tx: Tx, asked: Asked, until: int) -> None:
+    """Keep a key that is still being answered."""
+    tx.run(
+        "UPDATE idempotency SET until = :until "
+        "WHERE owner = :owner AND key = :key AND request = :request AND status IS NULL",
+        owner=asked.owner,
+        key=asked.key,
+        request=asked.request,
+        until=until,
+    )
 
 
 def give_up(tx: Tx, asked: Asked) -> None:

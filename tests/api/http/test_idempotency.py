@@ -1,5 +1,7 @@
 """One effect and one answer for a request, however often it is sent."""
 
+import asyncio
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,7 +10,9 @@ import pytest
 
 from api.http import idempotency
 from api.http.idempotency import REPLAYED, Answered, Asked, Taken
+from api.http.routes import deciding
 from engine.database import Database, Unavailable
+from engine.waves import WaveDone
 from tests.api.http.conftest import Desk, opened
 from tests.api.http.world import furnish
 
@@ -198,3 +202,43 @@ def test_a_batch_has_one_answer_however_often_it_is_sent(shop: Desk) -> None:
     assert [one["outcome"] for one in first.json()["data"]] == ["new", "refused"]
     assert (again.content, again.headers[REPLAYED]) == (first.content, "true")
     assert [one["outcome"] for one in shop.post("/v1/orders:batch", batch).json()["data"]] == ["seen", "refused"]
+
+
+def test_a_wave_that_takes_longer_than_a_lease_is_run_once(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    ran = []
+    with opened(database, key_lease=1.0) as desk:
+
+        def slow(*_: Any, **__: Any) -> WaveDone:
+            ran.append("wave")
+            for _tenth in range(25):
+                time.sleep(0.1)
+                desk.clock.at += 100
+            return WaveDone("wav_slow")
+
+        monkeypatch.setattr(deciding, "run_wave", slow)
+        wearing = desk.headers("planner", {"Idempotency-Key": "k"})
+
+        async def send(client: httpx.AsyncClient) -> httpx.Response:
+            return await client.post("/v1/waves", json={}, headers=wearing)
+
+        async def send_later(client: httpx.AsyncClient) -> httpx.Response:
+            await asyncio.sleep(2.0)
+            return await send(client)
+
+        first, second = desk.together(send, send_later)
+        again = desk.post("/v1/waves", {}, scope="planner", once="k")
+    assert (first.status_code, second.json()["code"]) == (200, "in_flight")
+    assert (again.content, ran) == (first.content, ["wave"])
+
+
+def test_the_same_change_of_another_version_is_another_request(shop: Desk) -> None:
+    node = {
+        name: value
+        for name, value in shop.get("/v1/nodes/near").json().items()
+        if name not in ("id", "version", "paused")
+    }
+    answers = [
+        shop.ask("PUT", "/v1/nodes/near", json=node, once="k", headers={"If-Match": version})
+        for version in ('"9"', '"1"')
+    ]
+    assert [answer.json()["code"] for answer in answers] == ["changed_meanwhile", "idempotency_key_reused"]
