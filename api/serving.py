@@ -105,9 +105,11 @@ def first_key(database: Database) -> str | None:
 class Server(uvicorn.Server):
     """A server that says when it listens, and stops being ready before it stops."""
 
-    def __init__(self, config: uvicorn.Config, service: Service, listening: Callable[[str], None]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, service: Service, working: Working, listening: Callable[[str], None]
+    ) -> None:
         super().__init__(config)
-        self._service, self._listening = service, listening
+        self._service, self._working, self._listening = service, working, listening
 
     async def startup(self, sockets: Any = None) -> None:
         await super().startup(sockets)
@@ -117,6 +119,7 @@ class Server(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self._service.drain()
+        self._working.end()
         super().handle_exit(sig, frame)
 
     @contextmanager
@@ -141,7 +144,7 @@ def serve(settings: Settings, listening: Callable[[str], None]) -> None:
             timeout_graceful_shutdown=int(settings.drain), lifespan="on", ws="none",
         )  # fmt: skip
         working = Working(settings, database, app.state.metrics)
-        server = Server(config, app.state.service, listening)
+        server = Server(config, app.state.service, working, listening)
         working.start(settings.workers)
         try:
             server.run()

@@ -1,5 +1,6 @@
 """What goes on beside the requests: jobs, and what the clock asks for. Any number of processes do it, each thing by one of them."""
 
+import math
 import os
 import secrets
 import socket
@@ -24,7 +25,7 @@ from solver.refusal import Refusal
 IDLE = 0.3
 """Seconds between looks for a job where there was none."""
 STOP = 8.0
-"""What a step of a job may still take when the process is to end."""
+"""What all that goes on may still take together when the process is to end."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class Working:
         self._name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         self._doing: dict[str, jobs.Work] = {}
         self._efforts: list[threading.Event] = []
+        self._ends = math.inf
 
     def start(self, workers: int) -> None:
         """Begin, with so many workers for jobs."""
@@ -58,15 +60,20 @@ class Working:
         for thread in self._threads:
             thread.start()
 
-    def stop(self) -> None:
-        """End soon: jobs are given back at their next step."""
+    def end(self) -> None:
+        """Begin nothing new; jobs are given back at their next step."""
+        self._ends = min(self._ends, time.monotonic() + STOP)
         self._over.set()
         for stop in list(self._efforts):
             stop.set()
         for work in list(self._doing.values()):
             work.stop.set()
+
+    def stop(self) -> None:
+        """End, and wait until everything has, or for as long as may be after it was first told to end."""
+        self.end()
         for thread in self._threads:
-            thread.join(STOP)
+            thread.join(max(0.0, self._ends - time.monotonic()))
 
     def tasks(self) -> list[Task]:
         """What the clock asks for."""

@@ -1,0 +1,34 @@
+"""What goes on beside the requests comes to its end."""
+
+import threading
+import time
+
+import pytest
+
+from api import working
+from api.settings import Settings
+from api.working import Task, Working
+from engine.database import Database
+
+
+def test_all_that_goes_on_has_one_time_together_to_end(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From when it was first told to."""
+    monkeypatch.setattr(working, "STOP", 1.0)
+    begun, over = threading.Barrier(5), threading.Event()
+
+    def wait(_at: int) -> None:
+        begun.wait(20)
+        over.wait(20)
+
+    url = database.engine.url.render_as_string(hide_password=False)
+    beside = Working(Settings(database_url=url), database)
+    monkeypatch.setattr(beside, "tasks", lambda: [Task(f"slow {n}", 0.01, wait) for n in range(4)])
+    beside.start(0)
+    begun.wait(20)
+    started = time.monotonic()
+    beside.end()
+    time.sleep(0.5)
+    beside.stop()
+    took = time.monotonic() - started
+    over.set()
+    assert 0.9 < took < 2.0
