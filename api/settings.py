@@ -25,8 +25,8 @@ class Settings(BaseSettings):
     database_url: str = EMBEDDED
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
-    connections: Annotated[int, Field(ge=1, le=500)] = 8
-    """To PostgreSQL, from one process."""
+    connections: Annotated[int, Field(ge=1, le=500)] = 16
+    """To PostgreSQL, from one process: one for each thread, and some for what goes on beside the requests."""
     threads: Annotated[int, Field(ge=1, le=256)] = 8
     """Blocking work at the same time."""
     most_requests: Annotated[int, Field(ge=1, le=100_000)] = 512

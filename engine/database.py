@@ -21,6 +21,7 @@ import numpy as np
 import psycopg
 from numpy.typing import NDArray
 from sqlalchemy import Engine, create_engine, event, make_url
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import PoolProxiedConnection
 
 Dialect = Literal["sqlite", "postgresql"]
@@ -39,7 +40,10 @@ _PARAMETER = re.compile(r"(?<![:\w]):([a-z_]\w*)")
 
 
 class Unavailable(Exception):
-    """The database cannot be reached, or went away while it committed: what was asked may have been done; ask again."""
+    """The database cannot be reached, has no connection left, or went away while it committed.
+
+    What was asked may have been done; ask again.
+    """
 
 
 class Tx:
@@ -257,6 +261,8 @@ class Database:
         """A connection; one that breaks is not used again, nor are those that were made before it."""
         try:
             connection = self.engine.raw_connection()
+        except PoolTimeout as error:
+            raise Unavailable("every connection is in use") from error
         except Exception as error:
             if _is_away(error):
                 raise _Again from error

@@ -1,6 +1,7 @@
 """A database that goes away: what was not done is done again, what cannot be is said to be unavailable, and nothing is a bug."""
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -57,3 +58,15 @@ def test_a_write_that_always_breaks_is_unavailable(server: Database, monkeypatch
     monkeypatch.setattr("engine.database.LONGEST_WAIT", 0.0)
     with pytest.raises(Unavailable):
         server.write(among_others)
+
+
+def test_where_every_connection_is_in_use_the_database_is_unavailable(
+    server: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server.engine.pool, "_timeout", 0.01)
+    with ExitStack() as used:
+        for _ in range(12):
+            used.enter_context(server.read())
+        with pytest.raises(Unavailable, match="in use"):
+            server.write(lambda tx: tx.value("SELECT 1"))
+    assert server.write(lambda tx: tx.value("SELECT 1")) == 1
