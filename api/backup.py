@@ -46,10 +46,12 @@ class Manifest(msgspec.Struct):
 def back_up(settings: Settings, at: int, file: Path) -> dict[str, int]:
     """Write a backup; says how many rows each table has.
 
-    The file appears when it is whole.
+    The file appears when it is whole, and nobody else may read it.
     """
     part = file.with_name(file.name + ".part")
+    part.unlink(missing_ok=True)
     try:
+        os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         if settings.embedded:
             _copy_sqlite(_path_of(settings), part)
             rows = _counts(part)

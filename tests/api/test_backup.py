@@ -37,6 +37,7 @@ def test_what_is_restored_is_what_was_there_and_goes_on(make_url_of_empty: Make,
     rows = backup.back_up(Settings(database_url=before), 7, tmp_path / "b")
     assert rows["fact"] == 50
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith("b")] == ["b"]
+    assert (tmp_path / "b").stat().st_mode & 0o777 == 0o600
     assert backup.restore(Settings(database_url=after), tmp_path / "b") == rows
     assert everything(after) == everything(before)
     with Database(after) as database:
