@@ -137,8 +137,9 @@ def commit(tx: Tx, proposal: Proposal, at: int, *, new: bool = False) -> Committ
     why = np.where(active, "", CHANGED).astype(object)
     stock = _lock_stock(tx, proposal, had, active)
     stock.drop(active, why)
-    if _drop_where_nodes_are_full(tx, proposal, had, active, why):
-        stock.drop(active, why)  # who was dropped gives no units to others
+    scarce = [stock, *_lock_days(tx, proposal, had, active)]
+    while sum(one.drop(active, why) for one in scarce):  # who is dropped gives neither units nor room to others
+        pass
     moved = active & _differs(proposal, had)
     if moved.any():
         _exchange(tx, proposal, had, moved, stock, at)
@@ -195,20 +196,29 @@ def _had(claims: list[tuple[Any, ...]], parcels: list[tuple[Any, ...]]) -> _Had:
 
 
 @dataclass(frozen=True, eq=False)
-class _Locked:
-    """Rows of stock that are locked: (S,) SKU, node and what is free; (n,) which order wants how many more of which row."""
+class _Scarce:
+    """What rows that are locked have left: (R,) `free`; (n,) which order wants how many more of which row."""
 
-    sku: Ints
-    node: Ints
     free: Ints
-    missing: bool
     order: Ints
     row: Ints
     units: Ints
+    reason: str
 
-    def drop(self, active: Bools, why: NDArray[Any]) -> None:
-        """Drop orders that want what is not there."""
-        _drop(self.order, self.row, self.units, self.free, active, why, TAKEN)
+    def drop(self, active: Bools, why: NDArray[Any]) -> bool:
+        """Drop orders that want what is not there; say whether there were any."""
+        before = int(active.sum())
+        _drop(self.order, self.row, self.units, self.free, active, why, self.reason)
+        return int(active.sum()) < before
+
+
+@dataclass(frozen=True, eq=False)
+class _Locked(_Scarce):
+    """Rows of stock: (R,) SKU and node, and whether units are missing at any."""
+
+    sku: Ints
+    node: Ints
+    missing: bool
 
 
 def _lock_stock(tx: Tx, proposal: Proposal, had: _Had, active: Bools) -> _Locked:
@@ -231,15 +241,15 @@ def _lock_stock(tx: Tx, proposal: Proposal, had: _Had, active: Bools) -> _Locked
         )
         free[found[0]] = found[1]
         missing = bool(found[2].any())
-    return _Locked(sku[first], node[first], free, missing, order[keep], row, units)
+    return _Locked(free, order[keep], row, units, TAKEN, sku[first], node[first], missing)
 
 
-def _drop_where_nodes_are_full(tx: Tx, proposal: Proposal, had: _Had, active: Bools, why: NDArray[Any]) -> bool:
-    """Drop orders for which a node that takes no more than so much has no room; say whether there were any."""
+def _lock_days(tx: Tx, proposal: Proposal, had: _Had, active: Bools) -> list[_Scarce]:
+    """Lock the days of nodes that take no more than so much: what is left of parcels, and of units."""
     order, node, day, parcels, units = _work(proposal, had)
     keep = active[order] & np.isin(node, proposal.limited)
     if not keep.any():
-        return False
+        return []
     order, node, day, parcels, units = order[keep], node[keep], day[keep], parcels[keep], units[keep]
     first, row = groups_of(node, day)
     wanted = Rows(i=np.arange(len(first)), node=node[first], day=day[first])
@@ -257,10 +267,7 @@ def _drop_where_nodes_are_full(tx: Tx, proposal: Proposal, had: _Had, active: Bo
     endless = np.iinfo(np.int64).max // 4
     parcels_left = np.array([endless if p is None or not hard else p for p, _, hard in left], dtype=np.int64)
     units_left = np.array([endless if u is None else u for _, u, _ in left], dtype=np.int64)
-    before = int(active.sum())
-    _drop(order, row, parcels, parcels_left, active, why, FULL)
-    _drop(order, row, units, units_left, active, why, FULL)
-    return int(active.sum()) < before
+    return [_Scarce(parcels_left, order, row, parcels, FULL), _Scarce(units_left, order, row, units, FULL)]
 
 
 _MAKE_DAYS = "INSERT INTO node_day (node_no, day) SELECT node, day FROM {rows} WHERE true ORDER BY node, day ON CONFLICT DO NOTHING"

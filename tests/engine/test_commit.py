@@ -118,6 +118,31 @@ def test_a_node_with_a_hard_capacity_takes_no_more_than_that(town: Database) -> 
     assert committed(town, second).why == (FULL,)
 
 
+def test_an_order_that_stays_after_all_keeps_its_slot_at_a_node_that_is_full(town: Database) -> None:
+    """The first is to leave a full node for the unit of the second, whose own new node is closed; the third is to have the slot."""
+    numbers = []
+    for node in (VENLO, UTRECHT):
+        receive(town, 1, node=node)
+        numbers += place(town, order((TEE, 1)))
+        assert committed(town, proposal(town, numbers[-1:])).done.all()
+    receive(town, 1)
+    receive(town, 1, node=DELFT)
+    venlo, utrecht, delft = (_number(town, node) for node in (VENLO, UTRECHT, DELFT))
+    assert [node for _, node in _nodes(town)] == [venlo, utrecht]
+    numbers += place(town, order((TEE, 1)))
+    for node, capacity in ((VENLO, 1), (DELFT, 0)):
+        town.write(
+            lambda tx, node=node, most=capacity: tx.run(
+                "UPDATE node SET capacity_parcels = :most WHERE id = :id", id=node, most=most
+            )
+        )
+    nodes = np.array([utrecht, delft, venlo])
+    wanted = replace(proposal(town, numbers), claim_node=nodes, parcel_node=nodes, limited=np.sort([venlo, delft]))
+    assert committed(town, wanted).why == (TAKEN, FULL, FULL)
+    with town.read() as tx:
+        assert dict(tx.all("SELECT node_no, parcels FROM node_day WHERE parcels > 0")) == {venlo: 1, utrecht: 1}
+
+
 def test_what_stays_as_it_is_writes_nothing(town: Database) -> None:
     receive(town, 5)
     numbers = place(town, order((TEE, 2)))
