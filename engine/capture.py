@@ -24,7 +24,8 @@ from solver.problem import Ints
 
 TRIES = 3
 """How often orders are decided again whose units somebody else took."""
-SECONDS = 2.0
+SECONDS = 0.25
+"""What a policy may think while the transaction is open: little, since everybody else waits for what it locks."""
 
 
 @dataclass(frozen=True)
@@ -127,10 +128,12 @@ def _allocate_by(
     decided = decide(problem, rules.policy, Effort(seconds=seconds), seed)
     outcome = Outcome(own, decided, "")
     committed = commit(tx, outcome.proposal(np.arange(problem.orders)), at, new=not len(own.held.order))
-    if rules.shadow:
+    done = np.flatnonzero(committed.done)
+    if rules.shadow and len(done):  # an order that is decided again is noted when that is committed
         beside = decide(problem, rules.shadow, Effort(seconds=seconds), seed)
-        cents = Outcome(own, beside, "").cost_cents
-        note_shadow(tx, at, own.orders.order_id, beside.policy, cents, decided.policy, outcome.cost_cents)
+        cents, live = Outcome(own, beside, "").cost_cents, outcome.cost_cents
+        names = [own.orders.order_id[i] for i in done.tolist()]
+        note_shadow(tx, at, names, beside.policy, cents[done], decided.policy, live[done])
     again: Ints = own.order_no[~committed.done]
     return again
 

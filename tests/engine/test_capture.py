@@ -3,10 +3,12 @@
 import json
 from typing import Any
 
+import numpy as np
 import pytest
 
 from engine.capture import Captured, capture
-from engine.database import Database
+from engine.commit import TAKEN, Committed, Proposal, commit
+from engine.database import Database, Tx
 from engine.entries import ChannelEntry, put_channels
 from solver.plan import Plan
 from solver.problem import Problem
@@ -154,6 +156,25 @@ def test_a_shadow_decides_beside_and_both_costs_are_kept(town: Database) -> None
     [(policy, cents, live, live_cents)] = shadows(town)
     assert (policy, live) == ("nearest", "cheapest")
     assert cents >= live_cents > 0
+
+
+def test_a_shadow_is_noted_once_for_an_order_that_is_decided_again(
+    town: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries = iter([True])
+
+    def commit_late(tx: Tx, proposal: Proposal, at: int, *, new: bool) -> Committed:
+        """Somebody else has the units at the first try."""
+        if next(tries, False):
+            orders = len(proposal.order_no)
+            return Committed(np.zeros(orders, dtype=np.bool_), (TAKEN,) * orders, 0)
+        return commit(tx, proposal, at, new=new)
+
+    town.write(lambda tx: put_channels(tx, [ChannelEntry(id="web", shadow="nearest")], NOON))
+    monkeypatch.setattr("engine.capture.commit", commit_late)
+    [one] = take(town, order((TEE, 3)))
+    assert one.state == "allocated"
+    assert len(shadows(town)) == 1
 
 
 def test_the_record_names_candidates_the_bill_and_the_bound(town: Database) -> None:
