@@ -197,13 +197,15 @@ def lease_orders(tx: Tx, by: str, now: int, until: int, limit: int, *, unserved_
     Returns
     -------
     list of int
-        Numbers, the most urgent first: by priority, then by when they were placed.
+        Numbers, the most urgent first: by priority, then by when they were placed. Where there are more than the limit,
+        those of one priority with open units are taken before those that have all of theirs.
     """
     wanted = "open > 0" if unserved_only else "open + allocated > 0"
     skip = " FOR NO KEY UPDATE SKIP LOCKED" if tx.locking else ""
     found = tx.all(
-        f"SELECT no FROM orders WHERE {wanted} AND NOT review AND (leased_until IS NULL OR leased_until <= :now) "
-        f"AND (cancel_at IS NULL OR cancel_at > :now) ORDER BY priority, placed_at, no LIMIT :limit{skip}",
+        f"SELECT no FROM (SELECT no, priority, placed_at FROM orders WHERE {wanted} AND NOT review "
+        "AND (leased_until IS NULL OR leased_until <= :now) AND (cancel_at IS NULL OR cancel_at > :now) "
+        f"ORDER BY priority, open = 0, placed_at, no LIMIT :limit{skip}) AS chosen ORDER BY priority, placed_at, no",
         now=now,
         limit=limit,
     )

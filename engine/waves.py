@@ -21,16 +21,19 @@ from engine.decisions import VERSION, Decided, Outcome, breaks_promise, decide
 from engine.facts import short_id
 from engine.orders import lease_orders, unlease_orders
 from engine.snapshot import Snapshot, read_snapshot
-from solver.bill import bill
-from solver.effort import Effort, Watch, unwatched
-from solver.plan import Plan
-from solver.problem import NO_SERVICE, Bools, Ints, Problem
+from solver.bill import bill, order_bills
+from solver.draft import Draft, new_draft, plan_of, serve_in_turn
+from solver.effort import Effort, Meter, Watch, unwatched
+from solver.plan import Plan, units_by_line
+from solver.problem import NO_LIMIT, NO_SERVICE, Bools, Ints, Problem
 
 TOGETHER = 1_000
 """Orders that are committed in one transaction, so that capture never waits long for the rows of a wave."""
 LEASE_MS = 60_000
 """What a worker has beyond the time to decide before its orders are anybody's again."""
 MOST = 200_000
+COMPLETING = 0.2
+"""Of the time to decide, what serving open orders on what is left beside the orders as they are may take."""
 Timer = Callable[[], float]
 
 
@@ -43,7 +46,8 @@ class WaveDone:
     orders, lines
         What was decided.
     changed, conflicts, kept
-        Orders that are served otherwise than before; that somebody else changed meanwhile; that keep what was promised.
+        Orders that are served otherwise than before; for which the plan did not hold any more, the second one neither;
+        that keep what was promised.
     cost_cents, bound_cents
         Of the plan, and the least that any plan costs.
     before_cents
@@ -94,7 +98,7 @@ def run_wave(
     shadow
         A policy that decides beside; what it would cost is kept.
     limit
-        Orders at most, by priority and then by time.
+        Orders at most: by priority, those with open units first, and then by time.
     dry
         Decide and say what would come of it, and change nothing.
     timer
@@ -115,21 +119,17 @@ def run_wave(
         return replace(_decided(snapshot, wave, policy, effort, seed, watch)[0], seconds=timer() - began)
     with database.read() as tx:
         read_catalogue(tx, at)  # refused before anything is written where there is nothing to decide with
-    until = at + LEASE_MS + int(1000 * (effort.seconds or 0.0))
+    until = at + LEASE_MS + int(2 * 1000 * (effort.seconds or 0.0))  # some orders may be decided a second time
     leased = np.array(database.write(lambda tx: _begin(tx, wave, worker, at, until, limit, seed)), dtype=np.int64)
     try:
         with database.read() as tx:
             snapshot = read_snapshot(tx, read_catalogue(tx, at), leased, at)
         wave, decided, keep = _decided(snapshot, wave, policy, effort, seed, watch)
-        changed, conflicts = _commit(database, Outcome(snapshot, decided, wave.id), np.flatnonzero(~keep), at)
-        wave = replace(
-            wave,
-            changed=changed,
-            conflicts=conflicts,
-            policy=decided.policy,
-            note=decided.note,
-            seconds=timer() - began,
-        )
+        changed, left = _commit(database, Outcome(snapshot, decided, wave.id), np.flatnonzero(~keep), at)
+        wave = replace(wave, changed=changed, policy=decided.policy, note=decided.note)
+        if len(left):
+            wave = _decide_again(database, wave, snapshot.order_no[left], policy, effort, seed, at)
+        wave = replace(wave, seconds=timer() - began)
         if shadow and snapshot.order_no.size:
             beside = decide(decided.problem, shadow, effort, seed)
             database.write(lambda tx: _note_shadow(tx, wave, beside, at))
@@ -159,7 +159,8 @@ def _begin(tx: Tx, wave: WaveDone, worker: str, at: int, until: int, limit: int,
 def _all_orders(tx: Tx, limit: int) -> Ints:
     chosen: Ints = tx.ints(
         1,
-        "SELECT no FROM orders WHERE open + allocated > 0 AND NOT review ORDER BY priority, placed_at, no LIMIT :limit",
+        "SELECT no FROM (SELECT no, priority, placed_at FROM orders WHERE open + allocated > 0 AND NOT review "
+        "ORDER BY priority, open = 0, placed_at, no LIMIT :limit) AS chosen ORDER BY priority, placed_at, no",
         limit=limit,
     )[0]
     return chosen
@@ -168,15 +169,17 @@ def _all_orders(tx: Tx, limit: int) -> Ints:
 def _decided(
     snapshot: Snapshot, wave: WaveDone, policy: str, effort: Effort, seed: int, watch: Watch
 ) -> tuple[WaveDone, Decided, Bools]:
-    """Decide a snapshot. Where the orders as they are cost no more, they stay where they are."""
+    """Decide a snapshot. Where the orders as they are, with open ones served on what is left, cost no more, they stay so."""
     problem = snapshot.problem(stock_values=False)
     decided = decide(problem, policy, effort, seed, watch)
     before = plan_before(snapshot, problem)
     before_cents = sum(bill(problem, before).values())
-    if before_cents <= decided.plan.cost_cents:
+    same = completed(problem, before, Meter(effort).within(COMPLETING))
+    same_cents = sum(bill(problem, same).values())
+    if same_cents <= decided.plan.cost_cents:
         plan = decided.plan
         same = replace(
-            before, cost_cents=before_cents, bound_cents=min(plan.bound_cents, before_cents), seed=plan.seed,
+            same, cost_cents=same_cents, bound_cents=min(plan.bound_cents, same_cents), seed=plan.seed,
             row_price=plan.row_price, node_price=plan.node_price,
         )  # fmt: skip
         decided = replace(decided, plan=same)
@@ -210,11 +213,52 @@ def plan_before(snapshot: Snapshot, problem: Problem) -> Plan:
         first, end = problem.order_dest_start[order[i] : order[i] + 2]
         at = np.flatnonzero(problem.dest_node[first:end] == node[i])
         dest[i] = first + (at[0] if service[i] == NO_SERVICE and len(at) else 0)
+    one, collected = problem.order_dest_start[:-1].copy(), service == NO_SERVICE
+    one[order[collected]] = dest[collected]  # an order ends in one place
+    dest = one[order]
     keys, parcel = np.unique(np.stack([order, node, service, dest]), axis=1, return_inverse=True)
     by = np.lexsort((line, parcel.ravel()))
     starts = np.searchsorted(parcel.ravel()[by], np.arange(keys.shape[1] + 1))
     return Plan(
         keys[0], keys[1], keys[2], keys[3], starts.astype(np.int64), line[by], units[by], 0, 0.0, policy="before"
+    )
+
+
+def completed(problem: Problem, plan: Plan, meter: Meter) -> Plan:
+    """A plan with its open orders served in turn on what it leaves, where that costs less."""
+    still_open = problem.line_qty > units_by_line(problem, plan)
+    orders = np.unique(problem.line_order[still_open])
+    if not len(orders):
+        return plan
+    draft = serve_in_turn(problem, _draft_of(problem, plan), orders, improve=True, over=lambda: meter.spent)
+    return plan_of(problem, draft, 0.0, plan.row_price, plan.node_price, 0.0, plan.policy or "", 0)
+
+
+def _draft_of(problem: Problem, plan: Plan) -> Draft:
+    """A plan, its parcels in the sequence of their orders, as a draft to go on from."""
+    node, empty = plan.parcel_node[plan.entry_parcel], new_draft(problem)
+    option = problem.find_options(plan.entry_line, node)
+    row, drawn = problem.option_row[option], problem.option_use[option] * plan.entry_units[:, None]
+    left = problem.row_limit - np.bincount(row[row >= 0], drawn[row >= 0], minlength=problem.rows).astype(np.int64)
+    made = np.bincount(plan.parcel_node, minlength=problem.nodes)
+    dest = problem.order_dest_start[:-1].copy()
+    dest[plan.parcel_order] = plan.parcel_dest
+    first = np.searchsorted(plan.parcel_order, np.arange(problem.orders + 1)).astype(np.int64)
+    room, entry_room = empty.parcel_node, empty.entry_line
+    return Draft(
+        order_first=first[:-1].copy(),
+        order_count=np.diff(first),
+        order_dest=dest,
+        cost=np.sum([*order_bills(problem, plan).values()], axis=0),
+        parcel_node=np.concatenate([plan.parcel_node, room]),
+        parcel_service=np.concatenate([plan.parcel_service, room]),
+        parcel_start=np.concatenate([plan.entry_start[:-1], room]),
+        parcel_end=np.concatenate([plan.entry_start[1:], room]),
+        entry_line=np.concatenate([plan.entry_line, entry_room]),
+        entry_units=np.concatenate([plan.entry_units, entry_room]),
+        room=np.array([plan.parcels, len(plan.entry_line), 0], dtype=np.int64),
+        left=left,
+        node_left=problem.node_capacity_parcels - np.where(problem.node_capacity_parcels < NO_LIMIT // 2, made, 0),
     )
 
 
@@ -226,13 +270,26 @@ def _options(problem: Problem, line: Ints, node: Ints) -> Ints:
     return np.where(key[at] == wanted, at, -1) if len(key) else np.full(len(line), -1, dtype=np.int64)
 
 
-def _commit(database: Database, outcome: Outcome, orders: Ints, at: int) -> tuple[int, int]:
+def _decide_again(
+    database: Database, wave: WaveDone, order_no: Ints, policy: str, effort: Effort, seed: int, at: int
+) -> WaveDone:
+    """Decide orders for which the plan did not hold any more once again, on what there is now, and commit that."""
+    with database.read() as tx:
+        snapshot = read_snapshot(tx, read_catalogue(tx, at), order_no, at)
+    again, decided, keep = _decided(snapshot, wave, policy, effort, seed, unwatched)
+    changed, left = _commit(database, Outcome(snapshot, decided, wave.id), np.flatnonzero(~keep), at)
+    return replace(wave, changed=wave.changed + changed, conflicts=len(left), kept=wave.kept + again.kept)
+
+
+def _commit(database: Database, outcome: Outcome, orders: Ints, at: int) -> tuple[int, Ints]:
     """Commit a plan some orders at a time, and then, all at once, those that waited for units of others.
 
     Returns
     -------
-    tuple of int
-        Orders that changed, and that could not.
+    int
+        Orders that changed.
+    ndarray
+        Those that could not.
     """
     changed, late = 0, []
     pieces = [orders[first : first + TOGETHER] for first in range(0, len(orders), TOGETHER)]
@@ -245,7 +302,7 @@ def _commit(database: Database, outcome: Outcome, orders: Ints, at: int) -> tupl
     if len(late) > 1 and len(rest):
         committed = _commit_some(database, outcome.proposal(rest), at)
         changed, rest = changed + committed.changed, rest[~committed.done]
-    return changed, len(rest)
+    return changed, rest
 
 
 def _commit_some(database: Database, proposal: Proposal, at: int) -> Committed:

@@ -1,11 +1,18 @@
 """Waves: all that is not released is decided anew, and no promise is broken."""
 
+from itertools import islice
+from typing import Any
+
 import pytest
 
 from engine.capture import capture
 from engine.database import Database
+from engine.decisions import Decided, decide
 from engine.waves import WaveDone, run_wave
+from solver.bill import bill
 from solver.effort import Effort
+from solver.plan import Plan, empty_plan
+from solver.problem import Problem
 from solver.refusal import Refusal
 from tests.engine.town import (
     DAY,
@@ -41,6 +48,58 @@ def test_what_was_open_is_served_when_stock_has_come(town: Database) -> None:
     done = wave(town)
     assert (done.orders, done.changed, done.conflicts) == (1, 1, 0)
     assert claims(town) == [(TEE, VENLO, 2)]
+
+
+def test_free_stock_serves_an_open_order_where_all_others_stay_as_they_are(
+    town: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The policy finds nothing better than what the first order has, and nothing for the second."""
+    receive(town, 2, node=UTRECHT)
+    [held] = capture(town, [order((TEE, 2), place=ROTTERDAM)], NOON)
+    [late] = capture(town, [order((TEE, 2))], NOON)
+    receive(town, 2)
+
+    def ship_nothing(_: object, problem: Problem) -> Plan:
+        return empty_plan(problem, sum(bill(problem, empty_plan(problem, 0, 0.0)).values()), 0.0)
+
+    monkeypatch.setattr("solver.policies.cheapest.Cheapest.__call__", ship_nothing)
+    done = wave(town, policy="cheapest")
+    assert done.policy == "cheapest"
+    assert (done.changed, done.conflicts) == (1, 0)
+    assert claims(town, held.placed.id) == [(TEE, UTRECHT, 2)]
+    assert claims(town, late.placed.id) == [(TEE, VENLO, 2)]
+    assert done.bound_cents <= done.cost_cents < done.before_cents
+
+
+def test_an_order_whose_units_somebody_took_meanwhile_is_decided_again_in_the_same_wave(
+    town: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [one] = capture(town, [order((TEE, 1))], NOON)
+    receive(town, 1, node=UTRECHT)
+    receive(town, 1)
+    rivals = iter([order((TEE, 1))])
+
+    def decide_slowly(*asked: Any) -> Decided:
+        decided = decide(*asked)
+        capture(town, [*islice(rivals, 1)], NOON)
+        return decided
+
+    monkeypatch.setattr("engine.waves.decide", decide_slowly)
+    done = wave(town)
+    assert (done.changed, done.conflicts) == (1, 0)
+    assert claims(town, one.placed.id) == [(TEE, VENLO, 1)]
+    assert claims(town) == [(TEE, UTRECHT, 1), (TEE, VENLO, 1)]
+
+
+def test_open_orders_are_not_kept_out_of_a_wave_by_older_ones_that_have_all_of_theirs(town: Database) -> None:
+    receive(town, 1)
+    [older, younger] = capture(town, [order((TEE, 1)), order((TEE, 1), at=NOON + 1)], NOON)
+    assert (older.state, younger.state) == ("allocated", "open")
+    receive(town, 1)
+    dry = wave(town, limit=1, dry=True)
+    assert dry.cost_cents < dry.before_cents
+    assert wave(town, limit=1).changed == 1
+    assert claims(town, younger.placed.id) == [(TEE, VENLO, 1)]
 
 
 def test_a_wave_moves_what_was_allocated_to_where_all_together_cost_less(town: Database) -> None:
