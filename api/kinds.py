@@ -21,8 +21,11 @@ from solver.refusal import Refusal
 
 PIECE = 200
 """Lines of a step."""
-CSV_ORDER = ("channel", "external_id", "region", "recipient")
+CSV_ORDER = ("channel", "external_id", "sku", "qty")
+CSV_TEXT = ("channel", "external_id", "recipient", "at", "promise_day", "cancel_at")
 CSV_WHOLE = ("priority", "max_parcels")
+CSV_MORE = (*CSV_TEXT[2:], *CSV_WHOLE, "lat", "lon", "region", "pickup", "price")
+CSV_STOCK = ("sku", "node", "sequence", "units")
 Read = tuple[int, Any]
 """A line's number, and what it says, or why it cannot be read (a `Refusal`)."""
 
@@ -127,8 +130,12 @@ def _json_lines(given: bytes) -> Iterator[Read]:
                 yield number, Refusal("", refused.detail, refused.code)
 
 
-def _rows(given: bytes, needed: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str] | Refusal]]:
-    """Rows of CSV with the number of the line on which each ends."""
+Row = tuple[int, dict[str, str], Refusal | None]
+"""The number of the line on which a row of CSV ends, what it says, and why it is none."""
+
+
+def _rows(given: bytes, needed: tuple[str, ...], more: tuple[str, ...] = ()) -> Iterator[Row]:
+    """Rows of CSV."""
     try:
         text = given.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -138,40 +145,42 @@ def _rows(given: bytes, needed: tuple[str, ...]) -> Iterator[tuple[int, dict[str
         names = reader.fieldnames or []
         if missing := [name for name in needed if name not in names]:
             raise Refusal("lines[1]", f"has no column {missing[0]!r}", "bad_csv")
+        if unknown := [name for name in names if name not in (*needed, *more)]:
+            ours = ", ".join((*needed, *more))
+            raise Refusal("lines[1]", f"has a column {unknown[0][:40]!r}; ours are {ours}", "bad_csv")
         for row in reader:
-            short = None in row or any(value is None for value in row.values())
-            bad = Refusal("", "has not as many fields as the first line", "bad_csv")
-            yield reader.line_num, bad if short else {name: value for name, value in row.items() if value != ""}
+            short = None in row or None in row.values()
+            bad = Refusal("", "has not as many fields as the first line", "bad_csv") if short else None
+            yield reader.line_num, {name: row[name] for name in names if row[name]}, bad
     except csv.Error as error:
         raise Refusal(f"lines[{reader.line_num}]", f"is no CSV: {error}", "bad_csv") from None
 
 
 def _csv_orders(given: bytes, currency: str) -> Iterator[Read]:
-    """Orders of CSV: rows of one order follow each other, and each is a line of it."""
-    order: dict[str, Any] = {}
-    first = 0
-    for number, row in _rows(given, ("channel", "external_id", "sku", "qty")):
+    """Orders of CSV: all rows of an order, wherever they are, are lines of it, and one that is bad is the whole order's end."""
+    orders: dict[Any, Read] = {}
+    for number, row, bad in _rows(given, CSV_ORDER, CSV_MORE):
+        names_order = "channel" in row and "external_id" in row
+        key = (row["channel"], row["external_id"]) if names_order else number
+        first = orders.get(key)
+        if first and isinstance(first[1], Refusal):
+            continue
         try:
-            if isinstance(row, Refusal):
-                raise row
+            if bad:
+                raise bad
             said, line = _csv_order(row, currency)
         except Refusal as refusal:
-            yield number, refusal
+            orders[key] = number, refusal
             continue
-        key = (said.get("channel"), said.get("external_id"))
-        if order and key == (order.get("channel"), order.get("external_id")):
-            order["lines"].append(line)
-            continue
-        if order:
-            yield first, order
-        order, first = {**said, "lines": [line]}, number
-    if order:
-        yield first, order
+        if first:
+            first[1]["lines"].append(line)
+        else:
+            orders[key] = number, {**said, "lines": [line]}
+    yield from orders.values()
 
 
 def _csv_order(row: Mapping[str, str], currency: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    said: dict[str, Any] = {name: row[name] for name in CSV_ORDER if name in row and name != "region"}
-    said |= {name: row[name] for name in ("at", "promise_day", "cancel_at") if name in row}
+    said: dict[str, Any] = {name: row[name] for name in CSV_TEXT if name in row}
     said |= {name: _whole(row, name) for name in CSV_WHOLE if name in row}
     if "lat" in row or "lon" in row:
         said["place"] = {"lat": _number(row, "lat"), "lon": _number(row, "lon"), "region": row.get("region", "")}
@@ -184,10 +193,10 @@ def _csv_order(row: Mapping[str, str], currency: str) -> tuple[dict[str, Any], d
 
 
 def _csv_stock(given: bytes) -> Iterator[Read]:
-    for number, row in _rows(given, ("sku", "node", "sequence", "units")):
+    for number, row, bad in _rows(given, CSV_STOCK):
         try:
-            if isinstance(row, Refusal):
-                raise row
+            if bad:
+                raise bad
             numbers = {name: _whole(row, name) for name in ("sequence", "units")}
             yield number, {"sku": row.get("sku"), "node": row.get("node"), **numbers}
         except Refusal as refusal:

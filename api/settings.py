@@ -42,6 +42,8 @@ class Settings(BaseSettings):
     """After so long, a request that was never answered may be tried again with its `Idempotency-Key`."""
     key_days: Annotated[int, Field(ge=1, le=365)] = 2
     """How long answers to an `Idempotency-Key` are kept."""
+    job_days: Annotated[int, Field(ge=1, le=365)] = 7
+    """How long jobs that have ended are kept, with what they gave and what they refused."""
     keys_cached: Annotated[float, Field(ge=0, le=300)] = 5.0
     """How long a revoked API key may still be taken by other processes than the one that revoked it."""
     workers: Annotated[int, Field(ge=0, le=16)] = 1

@@ -149,6 +149,8 @@ class Working:
             self._metrics.waves.labels(state).inc()
 
     def _forget(self, at: int) -> None:
-        """Forget answers that were kept long enough."""
-        before = at - self._settings.key_days * idempotency.DAY
-        self._database.write(lambda tx: idempotency.forget(tx, before))
+        """Forget answers and ended jobs that were kept long enough."""
+        answered = at - self._settings.key_days * idempotency.DAY
+        ended = at - self._settings.job_days * idempotency.DAY
+        self._database.write(lambda tx: idempotency.forget(tx, answered))
+        self._database.write(lambda tx: jobs.forget(tx, ended))

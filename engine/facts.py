@@ -7,7 +7,8 @@ them stay in 64 bits.
 
 import base64
 import hashlib
-from typing import Annotated, Any, ClassVar, Literal
+import re
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 import msgspec
 from msgspec import Meta
@@ -38,6 +39,9 @@ Lat = Annotated[float, Meta(ge=-90, le=90)]
 Lon = Annotated[float, Meta(ge=-180, le=180)]
 Sequence = Annotated[int, Meta(ge=0, le=2**62)]
 SetAside = Literal["damaged", "quarantined"]
+Prefix = Literal["cat", "con", "end", "fed", "inb", "job", "lost", "net", "ord", "req", "wav"]
+"""What the ids that we make begin with."""
+_OURS = re.compile(rf"(?:{'|'.join(get_args(Prefix))})_[a-z2-7]{{20}}(?::|\Z)")
 
 
 class Fact(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag=True):
@@ -94,7 +98,7 @@ def checked(fact: Fact, place: str = "") -> bytes:
     return payload
 
 
-def short_id(prefix: str, *parts: str) -> str:
+def short_id(prefix: Prefix, *parts: str) -> str:
     """An id that is always the same for the same parts: the prefix and 20 characters."""
     digest = hashlib.sha256("\0".join(parts).encode(errors="surrogatepass")).digest()
     return f"{prefix}_{base64.b32encode(digest[:15])[:20].decode().lower()}"
@@ -103,6 +107,18 @@ def short_id(prefix: str, *parts: str) -> str:
 def order_id(channel: str, external_id: str) -> str:
     """The id of a channel's order."""
     return short_id("ord", channel, external_id)
+
+
+def check_id(id: str) -> None:
+    """Refuse an id that somebody brings for a fact where it looks like one of ours: we may need that one.
+
+    Raises
+    ------
+    Refusal
+        `reserved_id`.
+    """
+    if _OURS.match(id):
+        raise Refusal("id", f"{id!r} looks like an id that is made here; choose another one", "reserved_id")
 
 
 # --- stock ------------------------------------------------------------------------------------------------------------
@@ -240,7 +256,7 @@ class InboundChanged(Fact, frozen=True, kw_only=True):
     inbound: Name
     units: Units | None = None
     due_day: Day | None = None
-    cancelled: bool = False
+    cancelled: bool | None = None
 
 
 # --- the catalogue ----------------------------------------------------------------------------------------------------

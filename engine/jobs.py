@@ -97,7 +97,7 @@ class Work:
         self._update("state = 'waiting', leased_by = NULL, tries = tries - 1")
 
     def end(self, state: str, note: str = "", result: bytes | None = None) -> None:
-        """End the job.
+        """End the job, and forget what it was given: people are in there.
 
         Raises
         ------
@@ -105,8 +105,8 @@ class Work:
             It is no longer ours to end.
         """
         self._update(
-            "state = :state, note = :note, result = :result, ended_at = :ended",
-            state=state, note=note, result=result, ended=self.clock(),
+            "state = :state, note = :note, result = :result, ended_at = :ended, input = :nothing",
+            state=state, note=note, result=result, ended=self.clock(), nothing=b"",
         )  # fmt: skip
 
     def _update(self, what: str, **values: Any) -> None:
@@ -211,11 +211,17 @@ def cancel(tx: Tx, at: int, id: str) -> Job:
     """End a job that has not ended; its worker stops at the next step. What is done stays done."""
     get(tx, id)
     tx.run(
-        "UPDATE job SET state = 'cancelled', ended_at = :at WHERE id = :id AND state IN ('waiting', 'running')",
-        id=id,
-        at=at,
-    )
+        "UPDATE job SET state = 'cancelled', ended_at = :at, input = :nothing "
+        "WHERE id = :id AND state IN ('waiting', 'running')",
+        id=id, at=at, nothing=b"",
+    )  # fmt: skip
     return get(tx, id)
+
+
+def forget(tx: Tx, before: int) -> int:
+    """Delete the jobs that ended before then, and say how many."""
+    ended = ", ".join(f"'{state}'" for state in ENDED)
+    return tx.run(f"DELETE FROM job WHERE state IN ({ended}) AND ended_at < :before", before=before)
 
 
 def claim(database: Database, clock: Callable[[], int], worker: str, kinds: Sequence[str]) -> Work | None:

@@ -500,8 +500,8 @@ def _change_inbound(tx: Tx, fact: InboundChanged, place: str) -> None:
     if fact.units is not None and fact.units < received:
         raise Refusal(f"{place}units", f"{received} units were received already", "already_received")
     tx.run(
-        "UPDATE inbound SET units = COALESCE(:units, units), due_day = COALESCE(:day, due_day), cancelled = :cancelled "
-        "WHERE id = :id",
+        "UPDATE inbound SET units = COALESCE(:units, units), due_day = COALESCE(:day, due_day), "
+        "cancelled = COALESCE(:cancelled, cancelled) WHERE id = :id",
         units=fact.units, day=fact.due_day, cancelled=fact.cancelled, id=fact.inbound,
     )  # fmt: skip
 

@@ -1,7 +1,6 @@
 """What every request shares: the database, threads, batchers, keys, limits; and `Call`, one request's view of it."""
 
 import asyncio
-import hashlib
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -30,7 +29,7 @@ from engine.capture import Captured, capture_in
 from engine.catalogue import read_catalogue
 from engine.database import Database, Tx
 from engine.entries import CURRENCY
-from engine.facts import Fact, OrderPlaced
+from engine.facts import Fact, OrderPlaced, check_id, short_id
 from engine.promise import Offer, Wanted, promise_all
 from solver.effort import Effort
 from solver.refusal import Refusal
@@ -259,8 +258,8 @@ class Call:
     def fact(self) -> str:
         """The id of the fact that this request makes: the same for the same key every time."""
         if self.idempotency_key is None:
-            return f"req_{secrets.token_hex(16)}"
-        return f"req_{hashlib.sha256(f'{self.key.id} {self.idempotency_key}'.encode()).hexdigest()[:32]}"
+            return short_id("req", secrets.token_hex(16))
+        return short_id("req", self.key.id, self.idempotency_key)
 
     @property
     def version(self) -> int | None:
@@ -273,12 +272,14 @@ class Call:
         Raises
         ------
         Refusal
-            A field is not what is allowed, or it has not happened yet.
+            A field is not what is allowed, it has not happened yet, or its id is one of ours (`reserved_id`).
         """
         usual: dict[str, Any] = {"at": self.at}
         if "id" not in given and "id" not in body:
             usual["id"] = self.fact()
         fact = edge.read(kind, body, currency, usual, **given)
+        if "id" in body:
+            check_id(fact.id)
         if fact.at > self.at + LATEST:
             raise Refusal("at", "has not happened yet", "bad_input")
         return fact

@@ -139,6 +139,23 @@ def test_a_cancelled_job_stops_at_its_next_step(
     assert database.write(lambda tx: jobs.cancel(tx, clock.at + 1, "job_1")).ended_at == clock.at
 
 
+def test_what_a_job_was_given_is_forgotten_at_its_end_and_the_job_some_days_later(
+    database: Database, clock: Clock, make: Callable[..., jobs.Job]
+) -> None:
+    make()
+    make("job_2")
+    make("job_3")
+    jobs.perform(claimed(database, clock), {"count": lambda _: b"{}"})
+    clock.at += 10
+    database.write(lambda tx: jobs.cancel(tx, clock.at, "job_2"))
+    with database.read() as tx:
+        given = [bytes(given) for (given,) in tx.all("SELECT input FROM job ORDER BY no")]
+    assert given == [b"", b"", b"abc\xff"]
+    assert database.write(lambda tx: jobs.forget(tx, clock.at)) == 1
+    with database.read() as tx:
+        assert [job.id for job in jobs.listed(tx, None, 9)] == ["job_3", "job_2"]
+
+
 def test_a_refused_job_says_why(database: Database, clock: Clock, make: Callable[..., jobs.Job]) -> None:
     make()
 

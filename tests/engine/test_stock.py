@@ -1,4 +1,5 @@
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
@@ -193,6 +194,18 @@ def test_inbound_is_announced_changed_and_received(database: Database) -> None:
     assert refusal(database, wrong) == ("inbound_mismatch", "inbound")
     with database.read() as tx:
         assert tx.first("SELECT units, received, due_day FROM inbound") == (8, 5, 20_310)
+
+
+def test_a_cancelled_inbound_stays_cancelled_until_somebody_says_otherwise(database: Database) -> None:
+    def cancelled(n: str, **said: Any) -> bool:
+        do(database, InboundChanged(id=n, at=NOON, inbound="po", **said))
+        with database.read() as tx:
+            return bool(tx.value("SELECT cancelled FROM inbound"))
+
+    do(database, InboundAnnounced(id="1", at=NOON, inbound="po", sku="tee", node="store", units=10, due_day=20_300))
+    assert cancelled("2", cancelled=True)
+    assert cancelled("3", due_day=20_310)
+    assert not cancelled("4", cancelled=False)
 
 
 def test_what_is_set_about_nodes_and_channels_is_kept(database: Database) -> None:

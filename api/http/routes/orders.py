@@ -202,7 +202,10 @@ def _captured(captured: Captured, currency: str) -> dict[str, Any]:
 )  # fmt: skip
 @access(*WRITERS, size="import", once="may", media=("application/x-ndjson", "text/csv"))
 async def import_orders(call: Called, request: Request) -> Response:
-    """Take many orders in as a job: one line of JSON for each, or CSV with a row for each line of an order."""
+    """Take many orders in as a job: one line of JSON for each, or CSV with a row for each line of an order.
+
+    An order of which a row of CSV is bad is refused whole.
+    """
     given = await request.body()
     form = "csv" if request.headers.get("content-type", "").startswith("text/csv") else "ndjson"
     return await make_job(call, "import_orders", given, {"format": form, "currency": await call.service.currency()})

@@ -35,6 +35,8 @@ from engine.facts import (
     StockScrapped,
     StockSetAside,
     StockTransferred,
+    check_id,
+    short_id,
 )
 from engine.reads import InboundSeen, StockSeen
 from solver.problem import NO_LIMIT
@@ -86,8 +88,11 @@ def messages_of(call_at: int, source: str, messages: list[Any], currency: str) -
             usual = {"at": call_at, "source": source}
             if not isinstance(said, dict):
                 raise Refusal("", "is no message", "bad_input")
-            usual["id"] = f"{source}:{said.get('sku')}:{said.get('node')}:{said.get('sequence')}"[:200]
-            facts.append(edge.read(StockReported, said, currency, usual))
+            usual["id"] = short_id("fed", source, *(str(said.get(name)) for name in ("sku", "node", "sequence")))
+            fact = edge.read(StockReported, said, currency, usual)
+            if "id" in said:
+                check_id(fact.id)
+            facts.append(fact)
         except Refusal as refusal:
             raise Refusal(f"messages[{i}].{refusal.place}".rstrip("."), refusal.problem, refusal.code) from None
     return facts

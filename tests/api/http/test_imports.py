@@ -65,6 +65,33 @@ def test_rows_of_csv_that_follow_each_other_are_lines_of_one_order(shop: Desk) -
     assert [(one["external_id"], one["allocated"] + one["open"]) for one in found] == [("c", 1), ("a", 3)]
 
 
+def test_an_order_of_which_a_row_is_bad_is_not_taken_in_by_half(shop: Desk) -> None:
+    rows = ["channel,external_id,sku,qty,lat,lon", "web,a,kettle,2,52,5", "web,b,kettle,1,52,5", "web,a,cup,one,52,5",
+            "web,c,kettle,1,52,5", "web,b,cup,3,52,5", "web,c,cup", "web,a,kettle,1,52,5", ",d,cup,1,52,5"]  # fmt: skip
+    job = send(shop, "\n".join(rows), CSV)
+    assert run(shop) == "done"
+    assert [(one["line"], one["field"]) for one in errors(shop, job)] == [(4, "qty"), (7, ""), (9, "channel")]
+    (found,) = done(shop.get("/v1/orders"))["data"]
+    whole = done(shop.get(f"/v1/orders/{found['id']}"))
+    assert (whole["external_id"], [(line["sku"], line["qty"]) for line in whole["lines"]]) == (
+        "b", [("kettle", 1), ("cup", 3)],
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("path", "columns"),
+    [
+        ("orders/import", "channel,external_id,sku,qty,colour"),
+        ("stock/feed/import?source=wms", "sku,node,sequence,units,colour"),
+    ],
+)
+def test_a_column_that_means_nothing_to_us_is_refused(embedded: Database, path: str, columns: str) -> None:
+    with opened(embedded) as desk:
+        job = send(desk, f"{columns}\n1,2,3,4,5\n", CSV, path, once="k")
+        assert run(desk) == "failed"
+        assert "has a column 'colour'" in done(desk.get(f"/v1/jobs/{job}"))["note"]
+
+
 def test_the_same_import_with_the_same_key_is_one_job(shop: Desk) -> None:
     content = msgspec.json.encode(order("1"))
     first = send(shop, content, LINES, once="k")

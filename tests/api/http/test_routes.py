@@ -1,13 +1,15 @@
 """The routes at work, on both databases: an order's life, stock, holds, waves, promises, what staff may do, lists."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from api.http.pages import cursor
 from engine.books import fsck
 from engine.database import Database
+from engine.facts import Prefix, check_id, order_id, short_id
+from solver.refusal import Refusal
 from tests.api.http.conftest import Desk, opened
 from tests.api.http.test_conventions import problem
 from tests.api.http.world import done, furnish, order, put, release, step
@@ -118,6 +120,38 @@ def test_a_count_heeds_what_was_expected(shop: Desk) -> None:
     problem(shop.post("/v1/stock/counts", counted, once="2"), 409, "count_conflict")
     problem(shop.post("/v1/stock/adjustments", {"sku": "kettle", "node": "near", "change": -8, "reason": "x"}, once="3"),
             409, "not_enough_stock")  # fmt: skip
+
+
+def test_nobody_may_take_an_id_that_is_made_here(shop: Desk) -> None:
+    placed = done(shop.post("/v1/orders", order("1", qty=150)))
+    received = {"sku": "kettle", "node": "near", "units": 3}
+    for n, id in enumerate((order_id("web", "2"), f"{placed['id']}:allocated:{placed['version'] + 1}")):
+        answer = shop.post("/v1/stock/receipts", {"id": id, **received}, once=f"mine {n}")
+        assert problem(answer, 422, "reserved_id")["errors"][0]["pointer"] == "/id"
+        message = {"id": id, "sku": "kettle", "node": "near", "sequence": n, "units": 3}
+        feed = {"source": "wms", "messages": [message]}
+        answer = shop.post("/v1/stock/feed", feed, once=f"feed {n}")
+        assert problem(answer, 422, "reserved_id")["errors"][0]["pointer"] == "/messages/0/id"
+    done(shop.post("/v1/orders", order("2")), 201)
+
+
+def test_every_id_that_is_made_here_is_refused_to_others() -> None:
+    made = [short_id(prefix, "kettle") for prefix in get_args(Prefix)]  # mypy: there are no other prefixes
+    for id in (*made, f"{order_id('web', '1')}:allocated:2"):
+        with pytest.raises(Refusal, match="looks like an id that is made here"):
+            check_id(id)
+    for id in ("delivery-7", "ord_7", "net_change_5"):
+        check_id(id)
+
+
+def test_messages_of_a_feed_are_told_apart_whatever_they_are_about(shop: Desk) -> None:
+    sku = "k" * 200
+    put(shop, f"skus/{sku}", {"weight_g": 1})
+    said = [{"sku": sku, "node": "near", "sequence": n, "units": n} for n in (1, 2)]
+    answer = done(shop.post("/v1/stock/feed", {"source": "wms", "messages": said}, once="feed"))
+    assert answer["data"] == ["late", "applied"]
+    again = done(shop.post("/v1/stock/feed", {"source": "wms", "messages": said}, once="again"))
+    assert again["data"] == ["seen", "seen"]
 
 
 def test_a_fact_that_brings_its_id_has_one_effect_whatever_the_key(shop: Desk) -> None:
