@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from engine.database import Tx
+from engine.database import Tx, decoded
 from solver.refusal import Refusal
 
 Scope = Literal["operator", "planner", "engineer", "node", "admin"]
@@ -114,5 +114,5 @@ def digest(secret: str) -> str:
 
 def _key(row: tuple[Any, ...]) -> Key:
     id, name, scopes, node, created_at, expires_at, revoked_at = row
-    granted = msgspec.json.decode(scopes) if isinstance(scopes, str) else scopes
+    granted = decoded(scopes)
     return Key(id, name, frozenset(granted), node, created_at, expires_at, revoked_at)

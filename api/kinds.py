@@ -13,7 +13,7 @@ from api.http import edge, values
 from api.http.problems import Refused
 from api.solving import solve_wave, wave_of
 from engine.capture import capture
-from engine.facts import OrderPlaced, StockReported
+from engine.facts import OrderPlaced, StockReported, check_happened
 from engine.feed import report
 from engine.jobs import MOST_ERRORS, Kind, Work
 from solver.effort import Effort
@@ -68,8 +68,7 @@ def _order(said: Any, currency: str, at: int) -> OrderPlaced:
     if not isinstance(said, dict) or "id" in said:
         raise Refusal("", "is no order", "bad_input")
     order = edge.read(OrderPlaced, said, currency, {"at": at})
-    if order.at > at + 300_000:
-        raise Refusal("at", "has not happened yet", "bad_input")
+    check_happened(order, at)
     return order
 
 

@@ -16,6 +16,7 @@ from api.http.telemetry import Metrics, log
 from api.kinds import KINDS
 from api.settings import Settings
 from engine import jobs
+from engine.calendar import MS_PER_DAY
 from engine.database import Database, Unavailable
 from engine.store import Store
 from engine.waves import run_wave
@@ -150,7 +151,7 @@ class Working:
 
     def _forget(self, at: int) -> None:
         """Forget answers and ended jobs that were kept long enough."""
-        answered = at - self._settings.key_days * idempotency.DAY
-        ended = at - self._settings.job_days * idempotency.DAY
+        answered = at - self._settings.key_days * MS_PER_DAY
+        ended = at - self._settings.job_days * MS_PER_DAY
         self._database.write(lambda tx: idempotency.forget(tx, answered))
         self._database.write(lambda tx: jobs.forget(tx, ended))

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.catalogue import DAY_MS, Catalogue
+from engine.calendar import MS_PER_DAY
+from engine.catalogue import Catalogue
 from engine.database import Rows, Tx
 from engine.sourcing import Kits, parts_of
 from solver.problem import NO_LIMIT, Bools, Ints
@@ -68,7 +69,7 @@ def available_to_promise(
     days
         Today or later; every day on which something is due where not said.
     """
-    today = at // DAY_MS
+    today = at // MS_PER_DAY
     wanted = _with_parts(catalogue.kits, sku)
     inbound = _inbound(tx, catalogue, wanted)
     due = np.maximum(inbound[2], today)
@@ -121,7 +122,7 @@ def available(
     """
     skus = np.unique(sku)
     found = available_to_promise(tx, catalogue, skus, at, channel=channel)
-    today, taken = at // DAY_MS, dict.fromkeys(skus.tolist(), 0)
+    today, taken = at // MS_PER_DAY, dict.fromkeys(skus.tolist(), 0)
     days: dict[int, int | None] = {}
     for line, (k, count) in enumerate(zip(np.asarray(sku).tolist(), units, strict=True), start=1):
         taken[k] += count

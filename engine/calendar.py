@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import date
 
 MINUTES_PER_DAY = 1440
+MS_PER_MINUTE = 60_000
+MS_PER_DAY = MINUTES_PER_DAY * MS_PER_MINUTE
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 EPOCH = date(1970, 1, 1).toordinal()
 MINUTE = re.compile(r"(\d{4}-\d{2}-\d{2})T(\d{2}):(\d{2})Z")

@@ -15,15 +15,14 @@ import holidays
 import msgspec
 import numpy as np
 
-from engine.calendar import format_day
-from engine.database import Rows, Tx
+from engine.calendar import MS_PER_DAY, format_day
+from engine.database import Rows, Tx, decoded
 from engine.entries import (
     CURRENCY,
     CalendarEntry,
     NodeEntry,
     ServiceEntry,
     SkuEntry,
-    decoded,
     put_calendars,
     put_currency,
     put_nodes,
@@ -41,7 +40,6 @@ from solver.problem import NO_LIMIT, Bools, Ints
 from solver.refusal import Refusal
 from solver.wave import Service, Sku
 
-DAY_MS = 86_400_000
 KEPT = 4
 """Catalogues that a process keeps."""
 
@@ -133,10 +131,8 @@ class Catalogue:
 
     def unfilled_cents(self, sku: int, said: int | None, price_cents: int | None) -> int:
         """What a unit costs that is never shipped: what the order says, else the SKU, else the terms."""
-        if said is not None:
-            return said
         own = int(self.sku_unfilled_cents[sku])
-        return own if own >= 0 else self.terms.unfilled_cents + (price_cents or 0) * self.terms.unfilled_percent // 100
+        return self.terms.open_cents(said, own if own >= 0 else None, price_cents)
 
     def nodes_of(self, numbers: Ints) -> Ints:
         """The index of each node by its number; all are here."""
@@ -164,7 +160,7 @@ def read_catalogue(tx: Tx, at: int) -> Catalogue:
     Refusal
         `no_network`: there is no node, or no service, yet.
     """
-    year = int(format_day(at // DAY_MS)[:4])
+    year = int(format_day(at // MS_PER_DAY)[:4])
     stamp = _stamp(tx)
     with _keeping:
         found = _kept.get((stamp, year))

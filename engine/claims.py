@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from engine.database import Column, Rows, Tx
+from engine.database import Ask, Column, Rows, Tx
 from engine.ledger import move
 from engine.tables import LINE_STATES
 
@@ -81,13 +81,6 @@ def free_claims(tx: Tx, at: int, cause: str, given: Sequence[Tied]) -> None:
     _plan_less(tx, given)
 
 
-def free_all(tx: Tx, at: int, cause: str, order_no: Iterable[int]) -> list[Tied]:
-    """Give back every claim of orders."""
-    given = tied(tx, order_no)
-    free_claims(tx, at, cause, given)
-    return given
-
-
 def shift_units(tx: Tx, order_no: Column, number: Column, units: Column, before: str, after: str) -> None:
     """Units of lines go from one state into another, and so do the sums of their orders, which get a new version."""
     assert before in LINE_STATES, before
@@ -122,27 +115,34 @@ def plan_work(tx: Tx, node_no: Column, day: Column, parcels: Column, units: Colu
     keys = sorted(key for key, work in net.items() if any(work))
     if not keys:
         return
-    tx.run(
-        "INSERT INTO node_day (node_no, day) SELECT node_no, day FROM {rows} WHERE true "
-        "ORDER BY node_no, day ON CONFLICT DO NOTHING",
-        Rows(node_no=[node for node, _ in keys], day=[day for _, day in keys]),
-    )
-    if tx.locking:
-        tx.all(
-            "SELECT d.day FROM {rows} JOIN node_day d ON d.node_no = rows.node_no AND d.day = rows.day "
-            "ORDER BY d.node_no, d.day FOR NO KEY UPDATE OF d",
-            Rows(node_no=[node for node, _ in keys], day=[day for _, day in keys]),
+    tx.together(
+        *count_work(
+            tx, [node for node, _ in keys], [when for _, when in keys], [net[key][0] for key in keys],
+            [net[key][1] for key in keys],
         )
-    tx.run(
-        "UPDATE node_day SET parcels = node_day.parcels + rows.parcels, units = node_day.units + rows.units "
-        "FROM {rows} WHERE node_day.node_no = rows.node_no AND node_day.day = rows.day",
-        Rows(
-            node_no=[node for node, _ in keys],
-            day=[day for _, day in keys],
-            parcels=[net[key][0] for key in keys],
-            units=[net[key][1] for key in keys],
-        ),
+    )  # fmt: skip
+
+
+MAKE_DAYS = "INSERT INTO node_day (node_no, day) SELECT node, day FROM {rows} WHERE true ORDER BY node, day ON CONFLICT DO NOTHING"
+
+
+def count_work(tx: Tx, node_no: Column, day: Column, parcels: Column, units: Column) -> list[Ask]:
+    """Add to the work of nodes' days, each of which is named once; their rows are made, and locked in order."""
+    days = Rows(node=node_no, day=day, parcels=parcels, units=units)
+    lock = Ask(
+        "SELECT 1 FROM {rows} JOIN node_day ON node_no = rows.node AND node_day.day = rows.day "
+        "ORDER BY node_no, node_day.day FOR NO KEY UPDATE OF node_day",
+        days,
     )
+    return [
+        Ask(MAKE_DAYS, days),
+        *([lock] if tx.dialect == "postgresql" else []),
+        Ask(
+            "UPDATE node_day SET parcels = node_day.parcels + rows.parcels, units = node_day.units + rows.units "
+            "FROM {rows} WHERE node_no = rows.node AND node_day.day = rows.day",
+            days,
+        ),
+    ]
 
 
 def _rows(given: Sequence[Tied]) -> Rows:

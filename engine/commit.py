@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.claims import MAKE_DAYS, count_work
 from engine.database import Ask, Rows, Tx, ints_of
 from engine.facts import Allocated
 from engine.groups import groups_of
@@ -255,7 +256,7 @@ def _lock_days(tx: Tx, proposal: Proposal, had: _Had, active: Bools) -> list[_Sc
     wanted = Rows(i=np.arange(len(first)), node=node[first], day=day[first])
     of = " FOR NO KEY UPDATE OF d" if tx.dialect == "postgresql" else ""
     _, left = tx.together(
-        Ask(_MAKE_DAYS, wanted),
+        Ask(MAKE_DAYS, wanted),
         Ask(
             "SELECT COALESCE(d.capacity_parcels, n.capacity_parcels) - d.parcels, "
             "COALESCE(d.capacity_units, n.capacity_units) - d.units, n.overtime_cents IS NULL "
@@ -268,9 +269,6 @@ def _lock_days(tx: Tx, proposal: Proposal, had: _Had, active: Bools) -> list[_Sc
     parcels_left = np.array([endless if p is None or not hard else p for p, _, hard in left], dtype=np.int64)
     units_left = np.array([endless if u is None else u for _, u, _ in left], dtype=np.int64)
     return [_Scarce(parcels_left, order, row, parcels, FULL), _Scarce(units_left, order, row, units, FULL)]
-
-
-_MAKE_DAYS = "INSERT INTO node_day (node_no, day) SELECT node, day FROM {rows} WHERE true ORDER BY node, day ON CONFLICT DO NOTHING"
 
 
 def _work(proposal: Proposal, had: _Had) -> tuple[Ints, Ints, Ints, Ints, Ints]:
@@ -415,21 +413,7 @@ def _counted_work(tx: Tx, proposal: Proposal, had: _Had, moved: Bools) -> list[A
     some = np.flatnonzero(counts[0] | counts[1])
     if not len(some):
         return []
-    days = Rows(node=node[first][some], day=day[first][some], parcels=counts[0][some], units=counts[1][some])
-    lock = Ask(
-        "SELECT 1 FROM {rows} JOIN node_day ON node_no = rows.node AND node_day.day = rows.day "
-        "ORDER BY node_no, node_day.day FOR NO KEY UPDATE OF node_day",
-        days,
-    )
-    return [
-        Ask(_MAKE_DAYS, days),
-        *([lock] if tx.dialect == "postgresql" else []),
-        Ask(
-            "UPDATE node_day SET parcels = node_day.parcels + rows.parcels, units = node_day.units + rows.units "
-            "FROM {rows} WHERE node_no = rows.node AND node_day.day = rows.day",
-            days,
-        ),
-    ]
+    return count_work(tx, node[first][some], day[first][some], counts[0][some], counts[1][some])
 
 
 def _counted_orders(proposal: Proposal, moved: Bools) -> Ask:

@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from engine.calendar import MS_PER_DAY
 from engine.claims import delete_parcels, lock_orders, plan_work, shift_units
 from engine.database import Rows, Tx
 from engine.facts import (
@@ -29,7 +30,7 @@ from solver.refusal import Refusal
 
 AT_NODE = ("released", "picked", "packed")
 """States in which the units are at the node, and reserved."""
-REMEMBERED = 86_400_000
+REMEMBERED = MS_PER_DAY
 """Milliseconds for which a node that refused an order does not get it again, where it does not say."""
 
 

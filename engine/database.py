@@ -368,6 +368,11 @@ def _in_savepoint(cursor: Any, act: Callable[[Tx], Any]) -> tuple[Any, BaseExcep
     return result, None
 
 
+def decoded(value: Any) -> Any:
+    """A JSON column as SQLite (text) or psycopg (parsed) give it."""
+    return msgspec.json.decode(value) if isinstance(value, str | bytes) else value
+
+
 def ints_of(found: Sequence[tuple[Any, ...]], width: int) -> NDArray[np.int64]:
     """(width, n) rows of whole numbers as columns."""
     return np.array(found, dtype=np.int64).reshape(len(found), width).T

@@ -20,7 +20,7 @@ from sqlalchemy.dialects import postgresql
 from sqlmodel import SQLModel
 
 from engine.calendar import parse_day
-from engine.database import Dialect, Rows, Tx
+from engine.database import Dialect, Rows, Tx, decoded
 from engine.facts import CatalogueChanged, Day, Level, Name, short_id
 from engine.ledger import write_facts
 from engine.network import Currency, Terms, Weekday
@@ -306,11 +306,6 @@ def read_parts(tx: Tx, ids: Sequence[str] | None = None) -> dict[str, dict[str, 
     for kit, part, units in tx.all(sql, None if ids is None else Rows(id=list(ids))):
         found[kit][part] = units
     return dict(found)
-
-
-def decoded(value: Any) -> Any:
-    """A JSON column as SQLite (text) or psycopg (parsed) give it."""
-    return json.loads(value) if isinstance(value, str | bytes) else value
 
 
 def check_holidays(name: str, place: str = "holidays") -> None:

@@ -21,6 +21,8 @@ MOST_WORTH = 10**12
 """Cents that leaving an order unserved may cost at most: so that sums over a wave stay in 64 bits."""
 LATEST = 4_102_444_800_000
 """2100-01-01, in milliseconds: no fact is later."""
+AHEAD = 300_000
+"""Milliseconds that a fact may be ahead of our clock."""
 LINES = 200
 """Lines of an order, at most."""
 
@@ -119,6 +121,18 @@ def check_id(id: str) -> None:
     """
     if _OURS.match(id):
         raise Refusal("id", f"{id!r} looks like an id that is made here; choose another one", "reserved_id")
+
+
+def check_happened(fact: Fact, now: int) -> None:
+    """Refuse what is ahead of our clock by more than clocks differ.
+
+    Raises
+    ------
+    Refusal
+        It is.
+    """
+    if fact.at > now + AHEAD:
+        raise Refusal("at", "has not happened yet", "bad_input")
 
 
 # --- stock ------------------------------------------------------------------------------------------------------------

@@ -63,8 +63,7 @@ def place_holds(tx: Tx, facts: Sequence[HoldPlaced], by: str = "") -> list[Held]
     hashes: dict[int, str] = {}
     for i, fact in enumerate(facts):
         try:
-            checked(fact)
-            hashes[i] = content(fact)
+            hashes[i] = content(fact, checked(fact))
         except Refusal as refused:
             answers[i] = Held(fact.id, "refused", refused.code, refused.place, refused.problem)
     if not hashes:

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from engine.database import Database, Tx, Unavailable
+from engine.database import Database, Tx, Unavailable, decoded
 from solver.refusal import Refusal
 
 LEASE = 15_000
@@ -247,7 +247,7 @@ def claim(database: Database, clock: Callable[[], int], worker: str, kinds: Sequ
     if found is None:
         return None
     *shown, given, settings = found
-    told = msgspec.json.decode(settings) if isinstance(settings, str) else settings
+    told = decoded(settings)
     return Work(database, clock, worker, Job(*shown), bytes(given), told)
 
 

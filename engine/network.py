@@ -62,6 +62,12 @@ class Terms(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cancel_after_days: Annotated[int, Meta(ge=0, le=3650)]
     restock_days: Annotated[int, Meta(ge=0, le=3650)]
 
+    def open_cents(self, said: int | None, own: int | None, price_cents: int | None) -> int:
+        """What a unit costs that is never shipped: what the order says, else its SKU, else these."""
+        if said is not None:
+            return said
+        return self.unfilled_cents + (price_cents or 0) * self.unfilled_percent // 100 if own is None else own
+
 
 class Market(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A place where customers live, and how many of them."""

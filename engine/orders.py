@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from engine.claims import Tied, free_claims, lock_orders, shift_units, tied
-from engine.database import Rows, Tx
+from engine.database import Rows, Tx, decoded
 from engine.facts import (
     LINES,
     MOST_WORTH,
@@ -25,7 +25,7 @@ from engine.facts import (
     short_id,
 )
 from engine.ledger import write_facts
-from engine.placing import Placed, place, read_terms, too_much, unfilled_cents
+from engine.placing import Placed, place, read_terms, too_much
 from engine.selling import Sales, count_sold
 from solver.refusal import Refusal
 
@@ -86,7 +86,7 @@ def lock_order(tx: Tx, order_id: str) -> Locked:
         no=found[0],
     )
     no, own_id, channel, version, review, further, pickup = row
-    pickup = msgspec.json.decode(pickup) if isinstance(pickup, str) else pickup
+    pickup = decoded(pickup)
     return Locked(no, own_id, channel, version, bool(review), further, bool(pickup),
                   tuple(Line(n, s, i, bool(p), bool(a), o, c) for n, s, i, p, a, o, c in lines))  # fmt: skip
 
@@ -427,7 +427,7 @@ def _add_units(tx: Tx, order: Locked, more: dict[int, int], fact: OrderEdited) -
                 sku_no=[sale.sku.no for sale in new],
                 qty=[sale.units for sale in new],
                 unfilled=[
-                    unfilled_cents(terms, sale.sku, line.unfilled_cents, line.price_cents)
+                    terms.open_cents(line.unfilled_cents, sale.sku.unfilled_cents, line.price_cents)
                     for sale, line in zip(new, fact.added, strict=True)
                 ],
                 price=[line.price_cents for line in fact.added],

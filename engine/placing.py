@@ -7,12 +7,13 @@ from typing import Any, Literal
 
 import msgspec
 
+from engine.calendar import MS_PER_DAY
 from engine.claims import UNDECIDED
-from engine.database import Ask, Rows, Tx
+from engine.database import Ask, Rows, Tx, decoded
 from engine.facts import MOST_WORTH, OrderPlaced, checked, content
 from engine.ledger import move, new_facts
 from engine.network import Terms
-from engine.selling import MS_PER_DAY, Sale, Sales, SoldSku, asks_of, count_sold, lock_counted
+from engine.selling import Sale, Sales, SoldSku, asks_of, count_sold, lock_counted
 from solver.refusal import Refusal
 
 TERMS = Terms(
@@ -226,7 +227,7 @@ def _accept(known: _Known, order: OrderPlaced, payload: bytes, hashed: str) -> _
         return Placed(order.id, None, "refused", *refused)
     skus = [known.sales.skus[line.sku] for line in order.lines]
     worth = sum(
-        line.qty * unfilled_cents(known.terms, sku, line.unfilled_cents, line.price_cents)
+        line.qty * known.terms.open_cents(line.unfilled_cents, sku.unfilled_cents, line.price_cents)
         for line, sku in zip(order.lines, skus, strict=True)
     )
     if worth > MOST_WORTH:
@@ -382,7 +383,7 @@ def _lines(known: _Known, new: Sequence[_Accepted], numbers: dict[str, int]) -> 
             columns["sku_no"].append(sale.sku.no)
             columns["qty"].append(line.qty)
             columns["unfilled_cents"].append(
-                unfilled_cents(known.terms, sale.sku, line.unfilled_cents, line.price_cents)
+                known.terms.open_cents(line.unfilled_cents, sale.sku.unfilled_cents, line.price_cents)
             )
             columns["price_cents"].append(line.price_cents)
             columns["presale"].append(sale.presale)
@@ -402,16 +403,7 @@ def _terms(found: list[tuple[Any, ...]]) -> Terms:
     if not found:
         return TERMS
     [(value,)] = found
-    return msgspec.convert(msgspec.json.decode(value) if isinstance(value, str) else value, Terms)
-
-
-def unfilled_cents(terms: Terms, sku: SoldSku, said: int | None, price_cents: int | None) -> int:
-    """What a unit costs that is never shipped: as the line says, or the SKU, or the terms."""
-    if said is not None:
-        return said
-    if sku.unfilled_cents is not None:
-        return sku.unfilled_cents
-    return terms.unfilled_cents + (price_cents or 0) * terms.unfilled_percent // 100
+    return msgspec.convert(decoded(value), Terms)
 
 
 def _convert_holds(tx: Tx, known: _Known, new: Sequence[_Accepted], numbers: dict[str, int]) -> None:

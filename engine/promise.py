@@ -11,12 +11,12 @@ from typing import Literal
 import numpy as np
 
 from engine.available import available
-from engine.calendar import MINUTES_PER_DAY
+from engine.calendar import MINUTES_PER_DAY, MS_PER_MINUTE
 from engine.catalogue import Catalogue
 from engine.database import Tx
 from engine.facts import Day, Lines, MaxParcels, Name, OrderedLine, Part, Pickup, Place
 from engine.rules import no_rejections, restrict
-from engine.snapshot import MS_PER_MINUTE, free_stock, read_left_today
+from engine.snapshot import free_stock, read_left_today
 from engine.sourcing import OpenOrders, build_problem, working_days
 from solver.bill import days_late, order_bills
 from solver.distance import km

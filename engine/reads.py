@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from engine.database import Rows, Tx
+from engine.database import Rows, Tx, decoded
 from solver.refusal import Refusal
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -302,7 +302,7 @@ def order(tx: Tx, id: str) -> OrderWhole:
 def _order(row: tuple[Any, ...], kind: type[T]) -> Numbered[T]:
     no, *values = row
     said = dict(zip(OrderSeen.__struct_fields__, values, strict=True))
-    said["pickup"] = _decoded(said["pickup"])
+    said["pickup"] = decoded(said["pickup"])
     for name in ("promised", "review", "ship_complete"):
         said[name] = bool(said[name])
     return no, kind(**said)
@@ -533,7 +533,7 @@ def shadows(tx: Tx, before: int | None, limit: int, *, ref: str = "") -> list[Nu
 def currency(tx: Tx) -> str | None:
     """The currency of all money here, if it was said."""
     found = tx.first("SELECT value FROM setting WHERE name = 'currency'")
-    return None if found is None else str(_decoded(found[0])["currency"])
+    return None if found is None else str(decoded(found[0])["currency"])
 
 
 def gap(cost: int | None, bound: float | None) -> float | None:
@@ -545,7 +545,3 @@ def gap(cost: int | None, bound: float | None) -> float | None:
 
 def _seen(kind: type[T], values: Iterable[Any]) -> T:
     return kind(**dict(zip(kind.__struct_fields__, values, strict=False)))
-
-
-def _decoded(value: Any) -> Any:
-    return msgspec.json.decode(value) if isinstance(value, str | bytes) else value

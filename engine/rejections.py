@@ -8,8 +8,8 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from engine.database import Tx
-from engine.entries import decoded, write_setting
+from engine.database import Tx, decoded
+from engine.entries import write_setting
 
 
 class Rejections(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
+from engine.calendar import MS_PER_DAY
 from engine.database import Ask, Rows, Tx
 
-MS_PER_DAY = 86_400_000
 NOTHING: Mapping[int, int] = {}
 Answers = Sequence[list[tuple[Any, ...]]]
 """Rows by what was asked."""

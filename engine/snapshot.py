@@ -3,21 +3,20 @@
 What these orders hold already counts as free for them: a decision is about all that is not released.
 """
 
-import json
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from engine.calendar import MS_PER_MINUTE
 from engine.catalogue import Catalogue
-from engine.database import Ask, Rows, Tx, ints_of
+from engine.database import Ask, Rows, Tx, decoded, ints_of
 from engine.groups import groups_of
 from engine.network import Stock, sorted_stock
 from engine.rules import Rejections, restrict
 from engine.sourcing import OpenOrders, build_problem, parts_of, working_days
 from solver.problem import DELIVERED, HARD, NO_LIMIT, Bools, Ints, Problem
 
-MS_PER_MINUTE = 60_000
 PROMISED_LATE_CENTS = 1_000_00
 """What a day after the promise costs at least, once it was told to the customer."""
 
@@ -219,7 +218,7 @@ def _parcels_made(tx: Tx, rows: list[tuple[Any, ...]]) -> Ints:
 def _destinations(catalogue: Catalogue, row: tuple[Any, ...]) -> list[tuple[float, float, int]]:
     """Latitude, longitude and node of every place where an order may end."""
     lat, lon, pickup = row[11:14]
-    nodes = json.loads(pickup) if isinstance(pickup, str) else pickup
+    nodes = decoded(pickup)
     if not nodes:
         return [(lat, lon, DELIVERED)]
     empty = catalogue.columns.empty
@@ -337,7 +336,6 @@ def _rejected(catalogue: Catalogue, index: Ints, found: Ints) -> Rejections:
 
 
 __all__ = [
-    "MS_PER_MINUTE",
     "PROMISED_LATE_CENTS",
     "Held",
     "Snapshot",

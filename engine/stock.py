@@ -87,6 +87,11 @@ class Numbers:
     nodes: dict[str, int]
 
 
+def record_one(tx: Tx, fact: StockFact, by: str = "") -> bool:
+    """Do what one fact says; whether it is new."""
+    return record(tx, [fact], by)[0]
+
+
 def record(tx: Tx, facts: Sequence[StockFact], by: str = "") -> list[bool]:
     """Do what facts about stock, nodes and inbound say, in their order: all of them or, where one is refused, none.
 

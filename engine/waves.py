@@ -20,6 +20,7 @@ from engine.database import Database, Rows, Tx
 from engine.decisions import VERSION, Decided, Outcome, breaks_promise, decide
 from engine.facts import short_id
 from engine.orders import lease_orders, unlease_orders
+from engine.reads import gap
 from engine.snapshot import Snapshot, read_snapshot
 from solver.bill import bill, order_bills
 from solver.draft import Draft, new_draft, plan_of, serve_in_turn
@@ -70,7 +71,7 @@ class WaveDone:
     @property
     def gap(self) -> float:
         """How far from optimal it can be, as a share of its cost."""
-        return max(0.0, self.cost_cents - self.bound_cents) / self.cost_cents if self.cost_cents else 0.0
+        return gap(self.cost_cents, self.bound_cents) or 0.0
 
 
 def run_wave(

@@ -12,16 +12,15 @@ from typing import Any
 
 import msgspec
 
-from engine.calendar import MINUTES_PER_DAY, format_day
-from engine.catalogue import DAY_MS, holidays_of, read_catalogue
-from engine.database import Rows, Tx
-from engine.entries import CalendarEntry, Entry, SkuEntry, decoded, read_entries
+from engine.calendar import MINUTES_PER_DAY, MS_PER_DAY, MS_PER_MINUTE, format_day
+from engine.catalogue import holidays_of, read_catalogue
+from engine.database import Rows, Tx, decoded
+from engine.entries import CalendarEntry, Entry, SkuEntry, read_entries
 from engine.network import Hours, Network, Node
 from simulation.history import History, history_of, write_history
 from simulation.tables import NOT_SAID, TABLES, Format, Table, table_of
 from solver.wave import Service, Sku
 
-MS_PER_MINUTE = 60_000
 PAGE = 5000
 Columns = dict[str, list[Any]]
 
@@ -62,7 +61,7 @@ def history_in(tx: Tx, at: int, *, told: Callable[[int], None] = lambda orders: 
 def network_in(tx: Tx, at: int) -> Network:
     """The network of a database, with the stock that it began with; public holidays are closed days."""
     catalogue = read_catalogue(tx, at)
-    year = int(format_day(at // DAY_MS)[:4])
+    year = int(format_day(at // MS_PER_DAY)[:4])
     services = [Service(id=name, **decoded(card)) for name, card in tx.all("SELECT id, card FROM service ORDER BY id")]
     names = [service.id for service in services]
     return Network(
@@ -119,7 +118,7 @@ def _add_orders(orders: Columns, page: list[tuple[Any, ...]]) -> None:
             "lat": None if nodes else lat,
             "lon": None if nodes else lon,
             "pickup_nodes": "|".join(nodes) or None,
-            "promise_days": max(0, promise - placed // DAY_MS),
+            "promise_days": max(0, promise - placed // MS_PER_DAY),
             "late_cents": late,
             "max_parcels": NOT_SAID if most is None else most,
             "ship_complete": bool(complete),
@@ -226,7 +225,7 @@ def _dated(gone: dict[tuple[int, int], int], told: _Told) -> list[tuple[int, int
 
 def _add_receipts(tx: Tx, receipts: Columns, at: int) -> None:
     """What came in, and what is still to come."""
-    today = at // DAY_MS
+    today = at // MS_PER_DAY
     came = tx.all(
         "SELECT m.at, n.id, s.id, m.on_hand FROM movement m JOIN node n ON n.no = m.node_no JOIN sku s ON s.no = m.sku_no "
         "WHERE m.cause = 'received' AND m.on_hand > 0 ORDER BY m.no"

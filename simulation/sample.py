@@ -11,10 +11,10 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from engine.calendar import MINUTES_PER_DAY, format_day, format_minute
+from engine.calendar import MINUTES_PER_DAY, MS_PER_MINUTE, format_day, format_minute
 from engine.catalogue import put_network
-from engine.database import Database, Tx
-from engine.entries import ChannelEntry, SkuEntry, change_entry, decoded, put_channels, put_skus, write_setting
+from engine.database import Database, Tx, decoded
+from engine.entries import ChannelEntry, SkuEntry, change_entry, put_channels, put_skus, write_setting
 from engine.facts import OrderedLine, OrderPlaced, Place
 from engine.network import Network
 from engine.placing import place as place_orders
@@ -26,7 +26,6 @@ from solver.problem import Bools, Ints
 from solver.refusal import Refusal
 from solver.wave import Sku
 
-MS_PER_MINUTE = 60_000
 TOGETHER = 500
 """Orders that are placed in one transaction."""
 DAYS_BEFORE, DAYS = 4, 28

@@ -16,7 +16,6 @@ from starlette.responses import Response
 from api.http.problems import Refused
 from engine.database import Ask, Database, Rows, Tx
 
-DAY = 86_400_000
 REPLAYED = "Idempotency-Replayed"
 
 

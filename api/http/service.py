@@ -29,15 +29,13 @@ from engine.capture import Captured, capture_in
 from engine.catalogue import read_catalogue
 from engine.database import Database, Tx
 from engine.entries import CURRENCY
-from engine.facts import Fact, OrderPlaced, check_id, short_id
+from engine.facts import Fact, OrderPlaced, check_happened, check_id, short_id
 from engine.promise import Offer, Wanted, promise_all
 from solver.effort import Effort
 from solver.refusal import Refusal
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Fact)
-LATEST = 300_000
-"""Milliseconds that a fact may be ahead of our clock."""
 MOST_KEYS = 10_000
 """Keys remembered at once."""
 TOGETHER = 64
@@ -280,8 +278,7 @@ class Call:
         fact = edge.read(kind, body, currency, usual, **given)
         if "id" in body:
             check_id(fact.id)
-        if fact.at > self.at + LATEST:
-            raise Refusal("at", "has not happened yet", "bad_input")
+        check_happened(fact, self.at)
         return fact
 
     def node(self, id: str) -> str:

@@ -8,6 +8,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSche
 from starlette.responses import Response
 
 from api.http.problems import Refused
+from engine.calendar import MS_PER_DAY
 
 DEEPEST = 32
 """Levels of a JSON body."""
@@ -15,7 +16,7 @@ MOST_UNITS = 1_000_000_000
 MOST_CENTS = 1_000_000_000
 LAST_MOMENT = 4_102_444_800_000
 """2100-01-01, in milliseconds."""
-LAST_DAY = LAST_MOMENT // 86_400_000
+LAST_DAY = LAST_MOMENT // MS_PER_DAY
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST_DAY = date(1970, 1, 1)
 

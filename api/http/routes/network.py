@@ -21,7 +21,8 @@ from api.http.values import Day, Json
 from api.keys import ENGINEER, NODE, OPERATOR, PLANNER
 from engine import entries, reads
 from engine import stock as stocks
-from engine.database import Rows, Tx
+from engine.calendar import MS_PER_DAY
+from engine.database import Rows, Tx, decoded
 from engine.entries import CalendarEntry, ChannelEntry, Entry, NodeEntry, ServiceEntry, SkuEntry
 from engine.facts import CapacitySet, NodePaused, NodeResumed
 from engine.reads import DaySeen
@@ -63,7 +64,7 @@ def _seen(tx: Tx, kind: _Kind, ids: Sequence[str]) -> list[dict[str, Any]]:
         return []
     if kind.table == "service":
         found = [
-            {"id": id, **entries.decoded(card)}
+            {"id": id, **decoded(card)}
             for id, card in tx.all(
                 "SELECT t.id, t.card FROM {rows} JOIN service t ON t.id = rows.id", Rows(id=list(ids))
             )
@@ -167,19 +168,15 @@ for _kind in KINDS:
     _add(_kind)
 
 
-def _record(tx: Tx, fact: Any, by: str) -> bool:
-    return stocks.record(tx, [fact], by)[0]
-
-
 _NEAR = {"node": "near"}
 record(
     router,
     [
-        Recording("/nodes/{node}/pause", "pause_node", NodePaused, _record, (OPERATOR, PLANNER, NODE),
+        Recording("/nodes/{node}/pause", "pause_node", NodePaused, stocks.record_one, (OPERATOR, PLANNER, NODE),
                   {"reason": "power cut"}, _NEAR, once="may"),
-        Recording("/nodes/{node}/resume", "resume_node", NodeResumed, _record, (OPERATOR, PLANNER, NODE), {}, _NEAR,
+        Recording("/nodes/{node}/resume", "resume_node", NodeResumed, stocks.record_one, (OPERATOR, PLANNER, NODE), {}, _NEAR,
                   once="may"),
-        Recording("/nodes/{node}/capacity", "set_capacity", CapacitySet, _record, (OPERATOR, PLANNER, NODE),
+        Recording("/nodes/{node}/capacity", "set_capacity", CapacitySet, stocks.record_one, (OPERATOR, PLANNER, NODE),
                   {"day": "2030-01-07", "parcels": 100}, _NEAR, once="may"),
     ],
 )  # fmt: skip
@@ -197,6 +194,6 @@ async def list_capacity(
 ) -> Response:
     """The days of a node on which there is work, or another capacity than usual; from today, or from `first`."""
     call.node(node)
-    start = call.at // 86_400_000 if first is None else first
+    start = call.at // MS_PER_DAY if first is None else first
     found = await call.service.read(lambda tx: reads.days(tx, node, start, limit))
     return Json(edge.show(_Days(found), await call.service.currency()))

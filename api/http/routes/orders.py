@@ -28,6 +28,7 @@ from engine.facts import (
     OrderReleased,
     OrderReviewed,
     RecipientErased,
+    check_happened,
     short_id,
 )
 from engine.orders import Person
@@ -152,8 +153,7 @@ def _order(call: Call, body: Mapping[str, Any], currency: str) -> OrderPlaced:
     if "id" in body:
         raise Refusal("id", "is no field here", "unknown_field")
     order = edge.read(OrderPlaced, body, currency, {"at": call.at})
-    if order.at > call.at + 300_000:
-        raise Refusal("at", "has not happened yet", "bad_input")
+    check_happened(order, call.at)
     return order
 
 

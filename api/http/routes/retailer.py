@@ -17,8 +17,8 @@ from api.http.door import Route, access
 from api.http.service import Called, etag, expect
 from api.http.values import Json
 from api.keys import ADMIN, ENGINEER, NODE, OPERATOR, PLANNER, Scope
-from engine.database import Tx
-from engine.entries import CURRENCY, decoded, put_currency, put_terms, read_entry
+from engine.database import Tx, decoded
+from engine.entries import CURRENCY, put_currency, put_terms, read_entry
 from engine.network import Currency
 from engine.placing import TERMS
 from engine.rejections import REJECTIONS, put_rejections

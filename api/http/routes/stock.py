@@ -20,6 +20,7 @@ from api.keys import ENGINEER, NODE, OPERATOR, PLANNER
 from engine import feed, reads
 from engine import stock as stocks
 from engine.available import Availability, available_to_promise
+from engine.calendar import MS_PER_DAY
 from engine.catalogue import Catalogue, read_catalogue
 from engine.database import Tx
 from engine.facts import (
@@ -48,33 +49,29 @@ SomeId = Annotated[str, Query(max_length=200, pattern=PLAIN)]
 READERS = (OPERATOR, PLANNER, ENGINEER, NODE)
 
 
-def _record(tx: Tx, fact: Any, by: str) -> bool:
-    return stocks.record(tx, [fact], by)[0]
-
-
 _THERE = {"sku": "kettle", "node": "near"}
 _STAFF = (OPERATOR, ENGINEER, NODE)
 record(
     router,
     [
-        Recording("/stock/receipts", "receive_stock", StockReceived, _record, _STAFF, {**_THERE, "units": 12}),
-        Recording("/stock/counts", "count_stock", StockCounted, _record, _STAFF, {**_THERE, "units": 40}),
-        Recording("/stock/adjustments", "adjust_stock", StockAdjusted, _record, _STAFF,
+        Recording("/stock/receipts", "receive_stock", StockReceived, stocks.record_one, _STAFF, {**_THERE, "units": 12}),
+        Recording("/stock/counts", "count_stock", StockCounted, stocks.record_one, _STAFF, {**_THERE, "units": 40}),
+        Recording("/stock/adjustments", "adjust_stock", StockAdjusted, stocks.record_one, _STAFF,
                   {**_THERE, "change": -1, "reason": "broken"}),
-        Recording("/stock/transfers", "transfer_stock", StockTransferred, _record, _STAFF,
+        Recording("/stock/transfers", "transfer_stock", StockTransferred, stocks.record_one, _STAFF,
                   {**_THERE, "to_node": "far", "units": 1}),
-        Recording("/stock/set-asides", "set_stock_aside", StockSetAside, _record, _STAFF,
+        Recording("/stock/set-asides", "set_stock_aside", StockSetAside, stocks.record_one, _STAFF,
                   {**_THERE, "units": 2, "state": "damaged"}),
-        Recording("/stock/put-backs", "put_stock_back", StockPutBack, _record, _STAFF,
+        Recording("/stock/put-backs", "put_stock_back", StockPutBack, stocks.record_one, _STAFF,
                   {**_THERE, "units": 1, "state": "damaged"}),
-        Recording("/stock/scraps", "scrap_stock", StockScrapped, _record, _STAFF,
+        Recording("/stock/scraps", "scrap_stock", StockScrapped, stocks.record_one, _STAFF,
                   {**_THERE, "units": 1, "state": "damaged"}),
-        Recording("/stock/safety", "set_safety", SafetySet, _record, (PLANNER,), {**_THERE, "sell": 1, "route": 0}),
-        Recording("/stock/channel-limits", "set_channel_stock", ChannelStockSet, _record, (PLANNER,),
+        Recording("/stock/safety", "set_safety", SafetySet, stocks.record_one, (PLANNER,), {**_THERE, "sell": 1, "route": 0}),
+        Recording("/stock/channel-limits", "set_channel_stock", ChannelStockSet, stocks.record_one, (PLANNER,),
                   {"channel": "web", "sku": "kettle", "buffer": 1}),
-        Recording("/inbound", "announce_inbound", InboundAnnounced, _record, (OPERATOR, ENGINEER),
+        Recording("/inbound", "announce_inbound", InboundAnnounced, stocks.record_one, (OPERATOR, ENGINEER),
                   {**_THERE, "inbound": "po-1", "units": 50, "due_day": "2030-01-07"}),
-        Recording("/inbound/{inbound}/changes", "change_inbound", InboundChanged, _record, (OPERATOR, ENGINEER),
+        Recording("/inbound/{inbound}/changes", "change_inbound", InboundChanged, stocks.record_one, (OPERATOR, ENGINEER),
                   {"due_day": "2030-01-09"}, {"inbound": "po-example"}),
     ],
 )  # fmt: skip
@@ -260,7 +257,7 @@ async def get_availability(
             raise Refusal("sku", f"there is no SKU {sku!r}", "unknown_sku")
         if channel is not None and channel not in catalogue.channel_at:
             raise Refusal("channel", f"there is no channel {channel!r}", "unknown_channel")
-        days = None if by is None else [max(by, call.at // 86_400_000)]
+        days = None if by is None else [max(by, call.at // MS_PER_DAY)]
         wanted = np.array([catalogue.sku_at[sku]], dtype=np.int64)
         return _available(
             catalogue, available_to_promise(tx, catalogue, wanted, call.at, channel=channel, days=days), sku
