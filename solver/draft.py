@@ -343,9 +343,8 @@ def _foresee(
         served: list[Served] = []
         for order in orders[many][half :: len(_HALVES)]:
             shift_in(c, draft, order, 1, left, node_left)
-            served.append(
-                serve_many(c, order, left, node_left, row_price, node_price, open_cents, parcel_extra, effort)
-            )
+            one = serve_many(c, order, left, node_left, row_price, node_price, open_cents, parcel_extra, effort)
+            served.append(one[1:])
             shift_in(c, draft, order, -1, left, node_left)
         return served
 
@@ -373,10 +372,10 @@ def serve_many(
     open_cents: Floats,
     parcel_extra: float,
     effort: int,
-) -> Served:
-    """Serve one order of many lines from what is left: its destination, nodes, services and units."""
+) -> tuple[float, int, Ints, Ints, Ints]:
+    """Serve one order of many lines from what is left: cost, destination, nodes, services and units."""
     unknown = np.full(len(open_cents), -1.0)
-    _, _, dest, node, service, units = price_many(
+    _, cost, dest, node, service, units = price_many(
         c,
         order,
         left,
@@ -390,7 +389,7 @@ def serve_many(
         GUIDED if effort != HASTY else UNBOUNDED,
         INF,
     )
-    return dest, node, service, units
+    return cost, dest, node, service, units
 
 
 @njit(cache=True, nogil=True)
@@ -432,20 +431,8 @@ def serve_one(
             c, order, left, node_left, row_price, node_price, open_cents, parcel_extra
         )
         return cost, dest, node, service, units, False
-    unknown = np.full(len(open_cents), -1.0)
-    _, cost, dest, node, service, units = price_many(
-        c,
-        order,
-        left,
-        node_left,
-        row_price,
-        node_price,
-        open_cents,
-        parcel_extra,
-        unknown,
-        effort,
-        GUIDED if effort != HASTY else UNBOUNDED,
-        INF,
+    cost, dest, node, service, units = serve_many(
+        c, order, left, node_left, row_price, node_price, open_cents, parcel_extra, effort
     )
     return cost, dest, node, service, units, False
 

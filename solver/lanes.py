@@ -17,6 +17,9 @@ from solver.offers import INF
 from solver.parcel import late_cents, tariff_cents
 from solver.problem import HARD, NO_SERVICE, Bools, Columns, Floats, Ints
 
+NO_WAY_CENTS = 1e9
+"""What an open unit costs in an order that must be complete."""
+
 Offered = tuple[Ints, Ints, Ints, Ints, Floats, Ints, Ints]
 """Nodes, and the offers of each: columns `nodes`, `start`, `line`, `units`, `cents`, `load` and `option` of `Lanes`."""
 
@@ -78,6 +81,19 @@ class Lanes(structref.StructRefProxy):
 
 
 structref.define_proxy(Lanes, _LanesType, list(Lanes.__annotations__))  # type: ignore[no-untyped-call]
+
+
+@njit(cache=True, nogil=True)
+def open_of(c: Columns, order: int, open_cents: Floats) -> tuple[float, Floats, Floats]:
+    """What open units of an order cost: all of them, (n,) each one (or `NO_WAY_CENTS`), and (n,) its price at most."""
+    first, last = c.order_line_start[order], c.order_line_start[order + 1]
+    complete, nothing = c.order_ship_complete[order], 0.0
+    penalty, ceiling = np.empty(last - first), np.empty(last - first)
+    for k in range(last - first):
+        nothing += open_cents[first + k] * c.line_qty[first + k]
+        penalty[k] = NO_WAY_CENTS if complete else open_cents[first + k]
+        ceiling[k] = INF if complete else open_cents[first + k]
+    return nothing, penalty, ceiling
 
 
 @njit(cache=True, nogil=True)

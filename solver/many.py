@@ -10,7 +10,7 @@ from typing import cast
 import numpy as np
 from numba import njit
 
-from solver.lanes import Lanes, keep_lanes, lanes_of, offered, openings
+from solver.lanes import Lanes, keep_lanes, lanes_of, offered, open_of, openings
 from solver.many_bound import FREE, bound_by_prices, raising, relaxed
 from solver.many_sets import (
     LANES_MOST,
@@ -55,8 +55,6 @@ START = 0.8
 """The price ascent starts from this share of what lines cost in the way found."""
 FEW = 40
 """Lanes among which a better way is sought: those of which a parcel is worth most at the line prices."""
-NO_WAY_CENTS = 1e9
-"""What an open unit costs in an order that must be complete."""
 
 
 @njit(cache=True, nogil=True)
@@ -97,12 +95,7 @@ def price_many(
     n = last - first
     offers = offered(c, order, left, node_left, row_price)
     complete, most_parcels = c.order_ship_complete[order], c.order_max_parcels[order]
-    nothing = 0.0
-    penalty, ceiling = np.empty(n), np.empty(n)
-    for k in range(n):
-        nothing += open_cents[first + k] * c.line_qty[first + k]
-        penalty[k] = NO_WAY_CENTS if complete else open_cents[first + k]
-        ceiling[k] = INF if complete else open_cents[first + k]
+    nothing, penalty, ceiling = open_of(c, order, open_cents)
     start = line_price[first:last].copy()
     least, bound, least_dest = nothing, nothing, c.order_dest_start[order]
     out_node, out_service = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)

@@ -8,7 +8,7 @@ bound of the parts that are left bounds all ways.
 import numpy as np
 from numba import njit
 
-from solver.lanes import Lanes, keep_lanes, lanes_of, offered
+from solver.lanes import Lanes, keep_lanes, lanes_of, offered, open_of
 from solver.many_bound import FREE, IN, OUT, bound_by_prices, least_of_best, raised, raising
 from solver.many_shop import Way, new_way, shop_of
 from solver.many_way import serve_by
@@ -23,8 +23,6 @@ PARTS_MOST = 256
 """Parts that may be open at once."""
 CLOSE = 5e-4
 """A share of the cost: how exact the bound is to be."""
-NO_WAY_CENTS = 1e9
-"""What an open unit costs in an order that must be complete."""
 
 
 @njit(cache=True, nogil=True)
@@ -84,12 +82,7 @@ def close_in(
     first, last = c.order_line_start[order], c.order_line_start[order + 1]
     n = last - first
     complete, most = c.order_ship_complete[order], c.order_max_parcels[order]
-    nothing = 0.0
-    penalty, ceiling = np.empty(n), np.empty(n)
-    for k in range(n):
-        nothing += open_cents[first + k] * c.line_qty[first + k]
-        penalty[k] = NO_WAY_CENTS if complete else open_cents[first + k]
-        ceiling[k] = INF if complete else open_cents[first + k]
+    nothing, penalty, ceiling = open_of(c, order, open_cents)
     cost, out_dest = min(known, nothing), c.order_dest_start[order]
     bound = cost
     out_node, out_service = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
