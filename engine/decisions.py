@@ -265,7 +265,7 @@ class _Records:
         """Why the order is served as it is, as JSON."""
         parcels = [self._parcel(p) for p in range(self.first_parcel[order], self.first_parcel[order + 1])]
         record: dict[str, Any] = {
-            "bill": {term: cents[order] for term, cents in self.bills.items()},
+            "bill": {f"{term}_cents": cents[order] for term, cents in self.bills.items()},
             "parcels": parcels,
             "lines": [self._line(line) for line in range(self.first_line[order], self.first_line[order + 1])],
         }

@@ -139,13 +139,16 @@ def edit(tx: Tx, fact: OrderEdited, by: str = "") -> bool:
     Raises
     ------
     Refusal
-        `unknown_order`, `version_conflict`, `unknown_line`, `unknown_sku`, `already_released` where what is changed is under way;
+        `unknown_order`, `order_cancelled`, `version_conflict`, `unknown_line`, `unknown_sku`, `already_released` where what is
+        changed is under way;
         and what refuses a new order: `not_enough_stock`, `allotment_sold_out`, `presale_sold_out`, `no_destination`.
     """
     if not _is_new(tx, fact, by):
         return False
     order = lock_order(tx, fact.order)
     _check_version(order, fact.version)
+    if not order.later and not any(line.unreleased for line in order.lines):
+        raise Refusal("order", f"order {fact.order!r} is cancelled whole; place a new one", "order_cancelled")
     fewer, more = _quantities(order, fact)
     if order.later and (fact.place is not None or fact.pickup is not None):
         raise Refusal("place", "a part of the order is on its way already", "already_released")

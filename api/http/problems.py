@@ -52,6 +52,7 @@ CONFLICTS = frozenset(
         "inbound_conflict",
         "nothing_to_release",
         "not_cancellable",
+        "order_cancelled",
         "not_decided",
         "not_in_review",
         "no_result",

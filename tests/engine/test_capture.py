@@ -121,7 +121,7 @@ def test_an_order_to_collect_is_served_at_one_of_its_stores(town: Database) -> N
     [one] = take(town, order((TEE, 2), place=None, pickup=(UTRECHT, DELFT)))
     assert one.state == "allocated"
     assert claims(town) == [(TEE, UTRECHT, 2)]
-    assert decision(town, one.placed.id)["bill"]["carriage"] == 0
+    assert decision(town, one.placed.id)["bill"]["carriage_cents"] == 0
 
 
 def test_a_unit_that_is_worth_much_to_others_is_spared(town: Database) -> None:

@@ -238,6 +238,9 @@ def test_an_edit_that_gives_up_every_line_and_adds_another_stays_in_review(datab
     assert database.write(lambda tx: lease_orders(tx, "me", NOON, NOON + DAY, 9)) == []
     change(2, LineQuantity(line=2, qty=0))
     assert state_of(database, order.id) == "cancelled"
+    with pytest.raises(Refusal) as refused:
+        change(3, LineQuantity(line=2, qty=1))
+    assert refused.value.code == "order_cancelled"
 
 
 def test_cancelling_takes_open_units_first_and_gives_stock_back(database: Database) -> None:

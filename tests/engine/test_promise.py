@@ -74,7 +74,7 @@ def test_what_is_promised_is_what_is_allocated(town: Database, lines: tuple[tupl
             "SELECT n.id, p.service, p.arrives_day FROM parcel p JOIN node n ON n.no = p.node_no ORDER BY n.id"
         )
     assert [(p.node, p.service, p.arrives_day) for p in promised.parcels] == parcels
-    assert promised.cost_cents == bill["carriage"] + bill["handling"]
+    assert promised.cost_cents == bill["carriage_cents"] + bill["handling_cents"]
     assert promised.complete == (one.open == 0)
 
 
