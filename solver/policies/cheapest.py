@@ -5,6 +5,7 @@ and splits (of lines too), within its limits; a longer one the best that the loc
 its own.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,20 +13,23 @@ import numpy as np
 from solver.draft import AT_ONCE, Draft, cost_of, never, new_draft, plan_of, serve_in_turn
 from solver.effort import Effort, Meter, Watch, unwatched
 from solver.exact import decide_again, put_in_place
-from solver.many import HASTY, THOROUGH
+from solver.many import HASTY, QUICK, THOROUGH
 from solver.offers import PAIRS_MAX
 from solver.plan import Plan
 from solver.prices import ROUNDS_FIRST, Priced, Pricing
-from solver.problem import Bools, Problem
+from solver.problem import Bools, Ints, Problem
 
 ORDER_NODES = 5_000
 ORDER_SECONDS = 20.0
 PROOF_SECONDS = 0.1
 """Time for each order from which a wave of orders of many units has each of them proven."""
-CARE_SECONDS = ((1.6e-6, THOROUGH), (0.0, HASTY))
-"""How well the ways of orders of many units are sought, by the time there is for each of their options."""
-SERVE_SHARE, HASTY_SHARE, CAREFUL_SHARE = 0.5, 0.65, 0.8
-"""Of the time: to serve with care, until all are served at once, and until the bound is no longer sought with care."""
+CARE_SECONDS = ((THOROUGH, 4e-6), (QUICK, 2.4e-6), (HASTY, 0.6e-6))
+"""How well the ways of orders of many units are sought, and the seconds that it takes for each of their options, more or less."""
+PARTS = 50
+"""Of the orders of a wave: how fast one is served tells with what care the next can be."""
+PACE_SHARE, SERVE_SHARE, HASTY_SHARE, CAREFUL_SHARE = 0.4, 0.5, 0.65, 0.8
+"""Of the time: to serve with care as far as can be foreseen, and at most; until all are served at once, and until the bound is no
+longer sought with care."""
 
 
 @dataclass(frozen=True)
@@ -48,17 +52,16 @@ class Cheapest:
 def serve_cheapest(problem: Problem, meter: Meter) -> tuple[Draft, bool]:
     """Serve all orders in turn, each at its own least cost; those that are left when a share of the time is over, hastily.
 
-    `joint` begins with the same plan under the same limits, so it never ends with a dearer one. Tells whether time sufficed.
+    `joint` begins with the same plan under the same limits, so it never ends with a dearer one. Tells whether time sufficed for most
+    care.
     """
     seconds = float("inf") if meter.effort.seconds is None else SERVE_SHARE * meter.effort.seconds
-    options = max(1, int(many_units(problem)[problem.line_order[problem.option_line]].sum()))
-    effort = next(effort for least, effort in CARE_SECONDS if seconds >= least * options)
     careful, hasty = meter.within(SERVE_SHARE), meter.within(HASTY_SHARE)
 
     def late() -> bool:
         return careful.spent
 
-    everyone, nothing = np.arange(problem.orders), np.zeros(problem.orders)
+    nothing = np.zeros(problem.orders)
     free = Priced(
         np.zeros(problem.rows), np.zeros(problem.nodes), 0.0, nothing, problem.line_open_cents.astype(np.float64) * 0.5
     )
@@ -76,7 +79,10 @@ def serve_cheapest(problem: Problem, meter: Meter) -> tuple[Draft, bool]:
         return put_in_place(problem, draft, outcome.ways)[0]
 
     hard = decide if seconds >= PROOF_SECONDS * problem.orders or few_units(problem) else None
-    draft = serve_in_turn(problem, new_draft(problem), everyone, stop_at_hard=hard, effort=effort, over=late)
+    draft, most = new_draft(problem), True
+    for part, effort in with_care(problem, meter.within(PACE_SHARE)):
+        draft = serve_in_turn(problem, draft, part, stop_at_hard=hard, effort=effort, over=late)
+        most &= effort == THOROUGH
     complete = not late()
     for less, over in ((HASTY, lambda: hasty.spent), (AT_ONCE, never)):
         left = np.flatnonzero(draft.order_count == 0)
@@ -84,7 +90,26 @@ def serve_cheapest(problem: Problem, meter: Meter) -> tuple[Draft, bool]:
             break
         draft = serve_in_turn(problem, draft, left, effort=less, over=over)
     meter.work = careful.work
-    return draft, complete
+    return draft, complete and most
+
+
+def with_care(problem: Problem, meter: Meter) -> Iterator[tuple[Ints, int]]:
+    """Parts of the orders in turn, each with the most effort for which time suffices if all that follow get it too."""
+    options = np.bincount(problem.line_order, np.diff(problem.line_option_start), minlength=problem.orders)
+    options = np.where(many_units(problem), options, 0.0)
+    served = np.concatenate([[0.0], np.cumsum(options)])
+    ends = np.unique(np.searchsorted(served[1:], served[-1] * np.arange(1, PARTS) / PARTS, side="right"))
+    slow = 1.0
+    for part in np.split(np.arange(problem.orders), ends):
+        if not len(part):
+            continue
+        here, left = served[part[-1] + 1] - served[part[0]], served[-1] - served[part[0]]
+        fitting = (care for care in CARE_SECONDS if care[1] * slow * left <= meter.seconds_left)
+        effort, seconds = next(fitting, CARE_SECONDS[-1])
+        began = meter.seconds
+        yield part, effort
+        if here:
+            slow = 0.5 * (slow + (meter.seconds - began) / (seconds * here))
 
 
 def many_units(problem: Problem) -> Bools:

@@ -34,9 +34,9 @@ from solver.ways import Ways
 PRICES_SHARE, CLOSE_SHARE = 0.4, 0.6
 """Of what is left of the time after the first plan, for the prices; of what is left after their plan, to close in on orders of many
 lines."""
-OWN_SHARE, REFINE_SHARE = 0.6, 0.4
+OWN_SHARE, REFINE_SHARE = 0.6, 0.15
 """Where most orders are of many units: of what is left, to close in on them before prices are sought, and to serve them again one
-by one where there is no time for all of them anew."""
+by one where there was no time to serve them with most effort."""
 CAREFUL = 3.5
 """The first pass of prices is careful with orders of many lines if there is so many times the time that serving all took."""
 AGAIN = 3
@@ -87,11 +87,10 @@ class Joint:
         """Decide the problem, starting from its prices."""
         meter = Meter(self.effort, self.watch)
         search = Search(problem, *serve_cheapest(problem, meter), meter, self.seed)
+        if search.many and not search.first_complete:
+            search.refine(QUICK, REFINE_SHARE)
         search.price(PRICES_SHARE)
-        if search.many and meter.seconds_left < AGAIN * search.first_seconds:
-            if not search.first_complete:
-                search.refine(QUICK, REFINE_SHARE)
-        elif search.priced_all:
+        if search.priced_all and not (search.many and meter.seconds_left < AGAIN * search.first_seconds):
             search.follow_prices()
         search.close_in(CLOSE_SHARE)
         search.refine(THOROUGH, 1.0)
@@ -115,6 +114,8 @@ class Search:
         self.first_seconds, self.first_complete, self.many = meter.seconds, complete, not few_units(problem)
         self.pricing = Pricing(problem, everyone, problem.row_limit, problem.node_capacity_parcels)
         self.bound = 0.0
+        nothing = np.zeros(problem.rows), np.zeros(problem.nodes), 0.0, np.zeros(problem.orders), np.zeros(problem.lines)
+        self.priced = Priced(*nothing)
         self.size = GROUP_FIRST
 
     def over(self) -> bool:
@@ -140,7 +141,7 @@ class Search:
         until = self.meter.seconds + share * self.meter.seconds_left
         enough = self.first_complete and self.meter.seconds_left >= CAREFUL * self.first_seconds
         row_price, node_price = self.problem.row_price, self.problem.node_price
-        if self.many and self.pricing.limited.any() and not node_price.any():
+        if self.many and self.first_complete and self.pricing.limited.any() and not node_price.any():
             row_price, node_price = self.sample_prices(SAMPLE_SHARE)
         ascent = Ascent(
             self.pricing, row_price, node_price, self.meter, until, self.many and not enough,
@@ -175,7 +176,7 @@ class Search:
 
     def _take(self, priced: Priced, ways: Ways) -> None:
         """Go by these prices from now on."""
-        self.priced: Priced = priced
+        self.priced = priced
         self.ways = ways
         self.bound = max(self.bound, priced.bound_cents)
         self.neighbours = Neighbours(self.problem, priced, ways)
