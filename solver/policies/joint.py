@@ -114,8 +114,8 @@ class Search:
         self.first_seconds, self.first_complete, self.many = meter.seconds, complete, not few_units(problem)
         self.pricing = Pricing(problem, everyone, problem.row_limit, problem.node_capacity_parcels)
         self.bound = 0.0
-        nothing = np.zeros(problem.rows), np.zeros(problem.nodes), 0.0, np.zeros(problem.orders), np.zeros(problem.lines)
-        self.priced = Priced(*nothing)
+        rows, nodes, orders, lines = map(np.zeros, (problem.rows, problem.nodes, problem.orders, problem.lines))
+        self.priced = Priced(rows, nodes, 0.0, orders, lines)
         self.size = GROUP_FIRST
 
     def over(self) -> bool:
