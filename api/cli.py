@@ -108,6 +108,7 @@ class Source(StrEnum):
     """What kind of order history is imported."""
 
     uci = "uci"
+    olist = "olist"
     superstore = "superstore"
     csv = "csv"
 
@@ -404,6 +405,13 @@ def replay(
     until: Annotated[
         str | None, typer.Option(metavar="DAY", help="Last day, as 2011-01-31.", show_default=False)
     ] = None,
+    every: Annotated[
+        str, typer.Option(metavar="WHEN", help="When to decide: once a day, on arrival, or every so many minutes.")
+    ] = "day",
+    release_after: Annotated[
+        int,
+        typer.Option(min=0, metavar="MINUTES", help="For so long each wave may change what is decided."),
+    ] = 0,
     time_limit: Annotated[
         float | None,
         typer.Option(min=0, metavar="SECONDS", help="For each wave; 10 unless --work is given."),
@@ -418,13 +426,13 @@ def replay(
     from simulation.history import read_history
 
     names = compare.known(policy or compare.USUAL)
-    last = replays.day_of(until)
+    last, when = replays.day_of(until), replays.when_of(every)
     effort = _effort(time_limit, work, usual=10.0)
     if out is not None:
         outputs.check_folder(out)
     past, net = read_history(history), replays.network_of(network)
     with counting("replaying") as progress:
-        run = replays.replay(past, net, names, effort, seed, last, progress)
+        run = replays.replay(past, net, names, effort, seed, last, progress, every=when, release_after=release_after)
     if out is not None:
         from api.replay_page import write_replays
 
@@ -455,7 +463,7 @@ def demo(
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
 def bench(context: typer.Context) -> None:
-    """Measure policies against each other: waves, sliced, yardsticks, replay or all; --help tells more."""
+    """Measure policies against each other: waves, sliced, yardsticks, replay, million or all; --help tells more."""
     from importlib.metadata import entry_points
 
     from solver.refusal import Refusal

@@ -6,7 +6,7 @@ from typing import Any
 
 from api import figures, outputs, show
 from engine.calendar import format_minute
-from simulation.importers import Import, csv, files_of, superstore, uci
+from simulation.importers import Import, csv, files_of, olist, superstore, uci
 from solver.refusal import Refusal
 
 
@@ -25,6 +25,8 @@ def read(
             raise Refusal(option, f"is for {meant_for}; {source} has no use for it", "bad_option")
     if source == "uci":
         return uci.read(file)
+    if source == "olist":
+        return olist.read(file)
     if source == "superstore":
         return superstore.read(file, returns=returns, places=places)
     return csv.read(file, columns=mapping(columns), source=file.name, currency=currency or "USD")

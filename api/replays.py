@@ -15,6 +15,7 @@ from simulation.history import History
 from simulation.networks import NAMES, example
 from simulation.placing import Placed, place
 from simulation.replay import replay_placed
+from simulation.rhythm import Every, every_of
 from simulation.run import Run
 from solver import policies
 from solver.effort import Effort
@@ -36,7 +37,7 @@ class Day:
     cost_cents
         What was shipped that day; on the last day, also the units that were never shipped.
     gap
-        How far from optimal the wave of that day can be, as a share of its cost.
+        How far from optimal the decisions of that day can be, each as it came, as a share of their cost.
     """
 
     day: str
@@ -109,6 +110,14 @@ def day_of(text: str | None) -> int | None:
         raise Refusal("--until", str(error), "bad_option") from None
 
 
+def when_of(text: str) -> Every:
+    """Read when a replay decides."""
+    try:
+        return every_of(text)
+    except Refusal as refusal:
+        raise Refusal("--every", refusal.problem, refusal.code) from None
+
+
 def replay(
     history: History,
     network: Network,
@@ -117,12 +126,15 @@ def replay(
     seed: int,
     until: int | None,
     progress: Progress,
+    *,
+    every: Every = "day",
+    release_after: int = 0,
 ) -> Replays:
     """Replay a history under each policy. What history and network leave open is drawn once, for all of them."""
     if not history.orders:
         raise Refusal(history.source, "has no orders, so there is nothing to replay", "empty_run")
     placed = place(history, network, seed)
-    runs = [_run(placed, name, effort, seed, until, progress) for name in names]
+    runs = [_run(placed, name, effort, seed, until, progress, every, release_after) for name in names]
     joint = next((run for run in runs if run.policy == JOINT), None)
     first, last = runs[0].start // MINUTES_PER_DAY, runs[0].end // MINUTES_PER_DAY
     if until is not None and not runs[0].orders:
@@ -141,13 +153,24 @@ def replay(
     )
 
 
-def _run(placed: Placed, name: str, effort: Effort, seed: int, until: int | None, progress: Progress) -> Run:
+def _run(
+    placed: Placed,
+    name: str,
+    effort: Effort,
+    seed: int,
+    until: int | None,
+    progress: Progress,
+    every: Every,
+    release_after: int,
+) -> Run:
     warm_up()
     policy = policies.make(name, effort, seed)
     return replay_placed(
         placed,
         policy,
         name=name,
+        every=every,
+        release_after=release_after,
         until=until,
         timer=perf_counter,
         progress=lambda done, waves, day: progress(f"{name} {day}", done, waves),
@@ -178,10 +201,17 @@ def row_of(run: Run, joint: Run | None) -> ReplayRow:
 def days_of(run: Run) -> list[Day]:
     """What each day of a run cost; together, what the run cost."""
     waves = run.waves
-    cents = waves.carriage + waves.handling + waves.late + waves.overtime
-    if len(cents):
-        cents[-1] += run.cost_cents - int(cents.sum())
-    columns = zip(
-        (waves.at // MINUTES_PER_DAY).tolist(), cents.tolist(), np.maximum(0, waves.gap).tolist(), strict=True
+    day, first = np.unique(waves.at // MINUTES_PER_DAY, return_index=True)
+    if not len(day):
+        return []
+    cents, objective, apart = (
+        np.add.reduceat(column, first)
+        for column in (
+            waves.carriage + waves.handling + waves.late + waves.overtime,
+            waves.cost_cents,
+            np.maximum(0, waves.gap_cents),
+        )
     )
-    return [Day(format_day(day), cost, gap) for day, cost, gap in columns]
+    cents[-1] += run.cost_cents - int(cents.sum())
+    gap = apart / np.maximum(1, objective)
+    return [Day(format_day(d), cost, g) for d, cost, g in zip(day.tolist(), cents.tolist(), gap.tolist(), strict=True)]

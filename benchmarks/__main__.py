@@ -1,4 +1,4 @@
-"""The benchmarks: `python -m benchmarks [waves|sliced|yardsticks|replay|service|all] [--quick]`, or `allot bench`."""
+"""The benchmarks: `python -m benchmarks [waves|sliced|yardsticks|replay|million|service|all] [--quick]`, or `allot bench`."""
 
 import argparse
 import sys
@@ -10,7 +10,7 @@ from time import perf_counter
 from typing import Any
 
 from api.outputs import write_text
-from benchmarks import growth, replay, service, sliced, targets, waves, waves_page, yardsticks
+from benchmarks import growth, million, replay, service, sliced, targets, waves, waves_page, yardsticks
 from benchmarks.machine import this_machine
 from benchmarks.results import Render, Say, Section, keep, kept_in, pieces_of, write_page
 
@@ -20,6 +20,7 @@ RENDERS: dict[str, Render] = {
     "sliced": sliced.render,
     "yardsticks": yardsticks.render,
     "replay": replay.render,
+    "million": million.render,
     "service": service.render,
 }
 SKIPPED: dict[str, Callable[[], str]] = {
@@ -27,6 +28,7 @@ SKIPPED: dict[str, Callable[[], str]] = {
     "sliced": sliced.skipped,
     "yardsticks": yardsticks.skipped,
     "replay": replay.skipped,
+    "million": million.skipped,
     "service": service.skipped,
 }
 
@@ -98,6 +100,8 @@ def _pieces(
         yield from sliced.measure(settings, wanted, say, quick)
     elif name == "yardsticks":
         yield from yardsticks.measure(settings, wanted, say, quick)
+    elif name == "million":
+        yield from million.measure(settings, wanted, say)
     elif name == "service":
         yield from service.measure(settings, wanted, say, quick)
     else:
@@ -107,7 +111,14 @@ def _pieces(
 
 def settings_of(name: str, asked: argparse.Namespace) -> Any:
     """The settings of a benchmark, with what was asked for in place of the usual."""
-    modules = {"waves": waves, "sliced": sliced, "yardsticks": yardsticks, "replay": replay, "service": service}
+    modules = {
+        "waves": waves,
+        "sliced": sliced,
+        "yardsticks": yardsticks,
+        "replay": replay,
+        "million": million,
+        "service": service,
+    }
     module: Any = modules[name]
     settings = module.QUICK if asked.quick else module.Settings()
     given = {"seconds": asked.seconds, "seeds": asked.seeds, "until": asked.until}

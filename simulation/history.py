@@ -1,9 +1,9 @@
-"""Order history (`history/1`): what was ordered, received, cancelled and returned, as frozen columns.
+"""Order history (`history/1`): what was ordered, received, cancelled, returned and counted, as frozen columns.
 
 A history is a folder: `history.json` and one CSV or Parquet file for each table. `HISTORY.md` describes it.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from engine.calendar import format_minute
 from engine.network import Currency
-from simulation.tables import NOT_SAID, TABLES, Format, Table, read_table, write_table
+from simulation.tables import NOT_SAID, TABLES, Format, Table, read_table, table_of, write_table
 from solver.files import read_json, write_bytes
 from solver.problem import NO_LIMIT, Bools, Floats, Ints
 from solver.refusal import Refusal
@@ -35,6 +35,7 @@ class Counts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     receipts: Rows
     cancellations: Rows
     returns: Rows
+    counts: Rows = 0
 
 
 class Cover(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -47,6 +48,11 @@ class Cover(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     simulated: tuple[Id, ...]
     counts: Counts
     dropped: dict[Id, Rows]
+
+
+def _none() -> Ints:
+    """No rows, where a history says nothing of them."""
+    return np.zeros(0, dtype=np.int64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +75,8 @@ class History:
         `NOT_SAID` where the terms of the network hold.
     cancel_line, return_line
         (C,), (B,) the line concerned, an index into the lines.
+    count_units
+        (N,) what lay on the shelf at `count_at`, whatever the books said.
     """
 
     source: str
@@ -113,6 +121,11 @@ class History:
     return_at: Ints
     return_line: Ints
     return_units: Ints
+
+    count_at: Ints = field(default_factory=_none)
+    count_node: Ints = field(default_factory=_none)
+    count_sku: Ints = field(default_factory=_none)
+    count_units: Ints = field(default_factory=_none)
 
     def __post_init__(self) -> None:
         for column in fields(self):
@@ -210,16 +223,17 @@ def history_of(
     by_order = np.lexsort((lines["line"], line_order))
     line_start = _check_line_numbers(orders, lines, line_order, by_order, by_time)
     codes = _Codes()
-    receipt = tables["receipts"]
+    receipt, count = tables["receipts"], tables.get("counts") or table_of("counts", {})
     pickup_start, pickup_node = _pickups(orders, by_time, codes)
     befell = {
         name: _befell(tables[name], orders, lines, order_at, line_start, by_time, by_order)
         for name in ("cancellations", "returns")
     }
     _check_totals(tables, befell, lines["qty"][by_order])
-    by_receipt = np.argsort(receipt["at"], kind="stable")
+    by_receipt, by_count = (np.argsort(table["at"], kind="stable") for table in (receipt, count))
     line_sku, receipt_sku = codes.of("sku", lines["sku"][by_order]), codes.of("sku", receipt["sku"][by_receipt])
     receipt_node = codes.of("node", receipt["node"][by_receipt])
+    count_sku, count_node = (codes.of(name, count[name][by_count]) for name in ("sku", "node"))
     max_parcels = orders["max_parcels"][by_time]
     customer, region, channel = (codes.of(name, orders[name][by_time]) for name in ("customer", "region", "channel"))
     return History(
@@ -260,6 +274,10 @@ def history_of(
         return_at=befell["returns"][0],
         return_line=befell["returns"][1],
         return_units=befell["returns"][2],
+        count_at=count["at"][by_count],
+        count_node=count_node,
+        count_sku=count_sku,
+        count_units=count["units"][by_count],
     )
 
 
@@ -313,6 +331,12 @@ def tables_of(history: History) -> dict[str, dict[str, NDArray[Any]]]:
             "order": order_id[line_order[history.return_line]],
             "line": line_number[history.return_line],
             "units": history.return_units,
+        },
+        "counts": {
+            "at": history.count_at,
+            "node": nodes[history.count_node],
+            "sku": skus[history.count_sku],
+            "units": history.count_units,
         },
     }
 

@@ -11,6 +11,7 @@ import numpy as np
 from engine.calendar import MINUTES_PER_DAY
 from engine.network import Market, Network, columns_of
 from simulation.history import History
+from simulation.receiving import RECEIVED_MINUTE, Weekly, receive_weekly
 from simulation.tables import NOT_SAID
 from solver.problem import EXACT_CENTS, Bools, Floats, Ints
 from solver.refusal import Refusal
@@ -21,7 +22,6 @@ SPREAD_DEGREES = 0.12
 """How far around a market its customers live (standard deviation)."""
 MOST_DAYS_LATE = 200_000
 """More days than any parcel can be late."""
-RECEIVED_MINUTE = 6 * 60
 
 
 @dataclass(frozen=True)
@@ -66,10 +66,16 @@ class Placed:
         return self.history.simulated
 
 
-def place(history: History, network: Network, seed: int = 0, supply: Supply | None = None) -> Placed:
+def place(history: History, network: Network, seed: int = 0, supply: Supply | Weekly | None = None) -> Placed:
     """Complete a history on a network: SKUs and weights, stock and receipts, addresses, promises and penalties.
 
     What the history or the network says is kept. Stock and receipts are drawn only where neither says anything of them.
+
+    Parameters
+    ----------
+    supply
+        How they are drawn: around the whole history's demand (`Supply`), or week by week from the past alone (`Weekly`, which
+        takes the first weeks away as past).
 
     Raises
     ------
@@ -77,12 +83,13 @@ def place(history: History, network: Network, seed: int = 0, supply: Supply | No
         Another currency, a SKU or node that the network lacks, nowhere to draw a destination, amounts beyond exactness.
     """
     supply = supply or Supply()
+    drawn = supply if isinstance(supply, Supply) else Supply()
     if history.currency != network.currency:
         raise Refusal(
             "currency", f"the history is in {history.currency}, the network in {network.currency}", "currency"
         )
     labels = list(dict.fromkeys((*history.simulated, *network.simulated)))
-    network = _with_skus(history, network, seed, supply, labels)
+    network = _with_skus(history, network, seed, drawn, labels)
     history = _on_nodes(history, network)
     history = _with_addresses(history, network, seed, labels)
     history = _with_terms(history, network, labels)
@@ -169,6 +176,8 @@ def _on_nodes(history: History, network: Network) -> History:
         receipt_sku=sku[history.receipt_sku],
         receipt_node=node[history.receipt_node],
         pickup_node=node[history.pickup_node],
+        count_sku=sku[history.count_sku],
+        count_node=node[history.count_node],
     )
 
 
@@ -216,7 +225,7 @@ def _with_terms(history: History, network: Network, labels: list[str]) -> Histor
 
 
 def _with_supply(
-    history: History, network: Network, seed: int, supply: Supply, labels: list[str]
+    history: History, network: Network, seed: int, supply: Supply | Weekly, labels: list[str]
 ) -> tuple[Network, History]:
     """Take stock and receipts as they are said, or draw both from what the history asks for."""
     if network.stock or network.receipts or len(history.receipt_at):
@@ -231,6 +240,12 @@ def _with_supply(
         )
     if not history.orders:
         return network, history
+    if isinstance(supply, Weekly):
+        labels.append(
+            f"stock and receipts: each week {supply.cover:g} times a forecast from the {supply.weeks} weeks before it, "
+            f"by the population around nodes; the first {supply.weeks} weeks are past"
+        )
+        return receive_weekly(history, network, supply, _stream(seed, RECEIPTS))
     labels.append("stock and receipts: drawn around the history's own weekly demand")
     first = int(history.order_placed_at[0]) // MINUTES_PER_DAY
     demand = _weekly_demand(history, first, len(network.skus))

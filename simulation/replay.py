@@ -1,28 +1,45 @@
 """Replay: a history on a network, on simulated time, under any policy.
 
-Time is integer minutes. A wave stands on every day on which a node works, at the same minute, and sees every open unit;
-what happens between two waves is in `simulation.world`.
+Time is integer minutes. When decisions stand is in `simulation.rhythm`, what happens between two of them in
+`simulation.world`, and what nobody planned in `simulation.chance`.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from engine.calendar import MINUTES_PER_DAY, format_day
 from engine.network import Network, columns_of
+from simulation.chance import Chance
+from simulation.claims import Claims, plan_of
 from simulation.history import History
 from simulation.placing import Placed, Supply, place
+from simulation.receiving import Weekly
+from simulation.rhythm import Every, rhythm_of
 from simulation.run import REAL, TERMS, Books, Run, Shipped, Waves
-from simulation.world import World, wave_minutes
-from solver.check import check
+from simulation.world import Asked, World
+from solver.bill import bill
+from solver.check import Verdict, check
 from solver.effort import Policy
+from solver.plan import Plan
 
 Progress = Callable[[int, int, str], None]
 """Told before each wave: waves done, waves in all, the day."""
 Timer = Callable[[], float]
 
 WAVE_MINUTE = 14 * 60
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a run repeats of what it was told."""
+
+    policy: str
+    every: Every
+    wave_minute: int
+    release_after: int
 
 
 def replay(
@@ -32,8 +49,11 @@ def replay(
     *,
     name: str = "",
     seed: int = 0,
-    supply: Supply | None = None,
+    supply: Supply | Weekly | None = None,
+    every: Every = "day",
     wave_minute: int = WAVE_MINUTE,
+    release_after: int = 0,
+    chance: Chance | None = None,
     until: int | None = None,
     timer: Timer | None = None,
     progress: Progress | None = None,
@@ -46,8 +66,15 @@ def replay(
         What the run calls the policy.
     seed
         Draws what history and network lack; policies under one seed see the same customers, stock and receipts.
+    every
+        When to decide: once a `day`, every so many minutes, or each order on `arrival` (and once a day what that left open).
     wave_minute
-        The minute of the day, UTC, of the daily wave.
+        The minute of the day, UTC, of the daily wave; one of the waves where they stand more often.
+    release_after
+        Minutes from the first decision on an order to its release. Until then it holds its units, and each wave decides
+        it anew together with all that is open; it is released earlier where its node's day of work ends. 0: at once.
+    chance
+        What nodes, suppliers and customers do that nobody planned; nothing where it is `None`.
     until
         The last day (counted from 1970-01-01); by default the run ends when the last order is served or given up.
     timer
@@ -58,9 +85,17 @@ def replay(
     Run
         The same arguments, and a policy that decides the same, give the same run.
     """
-    placed = place(history, network, seed, supply)
     return replay_placed(
-        placed, policy, name=name, wave_minute=wave_minute, until=until, timer=timer, progress=progress
+        place(history, network, seed, supply),
+        policy,
+        name=name,
+        every=every,
+        wave_minute=wave_minute,
+        release_after=release_after,
+        chance=chance,
+        until=until,
+        timer=timer,
+        progress=progress,
     )
 
 
@@ -69,54 +104,88 @@ def replay_placed(
     policy: Policy,
     *,
     name: str = "",
+    every: Every = "day",
     wave_minute: int = WAVE_MINUTE,
+    release_after: int = 0,
+    chance: Chance | None = None,
     until: int | None = None,
     timer: Timer | None = None,
     progress: Progress | None = None,
 ) -> Run:
     """Replay a history that is placed already: placing once serves any number of policies."""
     assert 0 <= wave_minute < MINUTES_PER_DAY, "wave_minute is a minute of the day"
+    assert release_after >= 0, "release_after is a number of minutes"
     timer = timer or _no_time
     began = timer()
     columns = columns_of(placed.network)
-    waves = wave_minutes(placed.history, columns, wave_minute, until)
-    world = World(placed.history, columns, waves)
-    for i, at in enumerate(waves.tolist()):
+    rhythm = rhythm_of(placed.history, columns, every, wave_minute=wave_minute, until=until)
+    world = World(placed.history, columns, rhythm, chance=chance, release_after=release_after)
+    for i, (at, whole) in enumerate(zip(rhythm.at.tolist(), rhythm.whole.tolist(), strict=True)):
         if progress:
-            progress(i, len(waves), format_day(at // MINUTES_PER_DAY))
+            progress(i, len(rhythm.at), format_day(at // MINUTES_PER_DAY))
         world.let_happen(at)
-        _decide(world, policy, at, timer)
-        world.lapse(at)
+        _decide(world, policy, at, timer, whole)
+        if whole:
+            world.lapse(at)
     world.lapse(None)
-    return _run_of(world, placed, name, wave_minute, timer() - began)
+    return _run_of(world, placed, Told(name, every, wave_minute, release_after), timer() - began)
 
 
-def _decide(world: World, policy: Policy, at: int, timer: Timer) -> None:
-    """Let the policy decide a wave, check its plan, and ship it."""
-    began = timer()
-    asked = world.ask(at)
+def _decide(world: World, policy: Policy, at: int, timer: Timer, whole: bool) -> None:
+    """Let the policy decide a wave, check its plan, and carry it out."""
+    began, held = timer(), world.claims
+    asked = world.ask(at, whole=whole)
     if asked is None:
         return
     built = timer()
     plan = policy(asked.problem)
-    decided = timer()
+    seconds = timer() - built, built - began
+    verdict = _judged(asked, plan)
+    if verdict.bill["broken_promise"]:
+        _keep(world, policy, held, at, timer)
+    else:
+        _carry_out(world, asked, plan, verdict, at, seconds)
+
+
+def _keep(world: World, policy: Policy, held: Claims, at: int, timer: Timer) -> None:
+    """A plan broke a promise: whoever held something keeps it, and the policy decides the others once more."""
+    kept = world.ask_for(np.unique(held.order), at)
+    assert kept is not None, "what is held is there"
+    plan = plan_of(held, kept.problem, kept.order, kept.line)
+    plan = replace(plan, cost_cents=sum(bill(kept.problem, plan).values()))
+    _carry_out(world, kept, plan, _judged(kept, plan), at, (0.0, 0.0))
+    began = timer()
+    others = world.ask_for(np.setdiff1d(world.open, kept.order), at)
+    if others is not None:
+        built = timer()
+        plan = policy(others.problem)
+        seconds = timer() - built, built - began
+        _carry_out(world, others, plan, _judged(others, plan), at, seconds)
+
+
+def _judged(asked: Asked, plan: Plan) -> Verdict:
     verdict = check(asked.problem, plan)
     assert not verdict.violations, f"a plan breaks the rules: {verdict.violations[:3]}"
-    world.ship(asked, plan, at)
-    bill = verdict.bill
+    return verdict
+
+
+def _carry_out(world: World, asked: Asked, plan: Plan, verdict: Verdict, at: int, seconds: tuple[float, float]) -> None:
+    """Carry out a plan, and write down what was decided and what was shipped."""
+    done = world.carry_out(asked, plan, at)
+    paid = verdict.bill if done is plan else bill(asked.problem, done)
     world.log.waves.append(
         (
             at,
             asked.problem.orders,
             asked.problem.lines,
             int(asked.problem.line_qty.sum()),
-            plan.parcels,
-            int(plan.entry_units.sum()),
-            sum(bill.values()),
+            done.parcels,
+            int(done.entry_units.sum()),
+            sum(verdict.bill.values()),
             plan.bound_cents,
-            *(bill.get(term, 0) for term in ("carriage", "handling", "late", "overtime", "stock_value", "unfilled")),
-            decided - built,
-            built - began,
+            *(paid.get(term, 0) for term in ("carriage", "handling", "late", "overtime", "stock_value")),
+            verdict.bill["unfilled"],
+            *seconds,
         )
     )
 
@@ -125,7 +194,7 @@ def _no_time() -> float:
     return 0.0
 
 
-def _run_of(world: World, placed: Placed, name: str, wave_minute: int, seconds: float) -> Run:
+def _run_of(world: World, placed: Placed, told: Told, seconds: float) -> Run:
     history, log, tally = world.history, world.log, world.tally
     table = np.array(log.waves, dtype=np.float64).reshape(-1, len(Waves.__dataclass_fields__)).T
     named = dict(zip(Waves.__dataclass_fields__, table, strict=True))
@@ -138,14 +207,16 @@ def _run_of(world: World, placed: Placed, name: str, wave_minute: int, seconds: 
     lines = int(history.order_line_start[world.placed])
     start = int(history.order_placed_at[0]) if history.orders else 0
     return Run(
-        policy=name,
+        policy=told.policy,
         seed=placed.seed,
         source=history.source,
         currency=history.currency,
-        simulated=placed.simulated,
+        simulated=placed.simulated + (world.chance.labels() if world.chance else ()),
         start=start,
         end=max([start, *waves.at[-1:].tolist()]),
-        wave_minute=wave_minute,
+        every=told.every,
+        wave_minute=told.wave_minute,
+        release_after=told.release_after,
         bill={term: tally.unfilled_cents if term == "unfilled" else int(getattr(waves, term).sum()) for term in TERMS},
         stock_value_cents=int(waves.stock_value.sum()),
         orders=world.placed,
@@ -156,6 +227,8 @@ def _run_of(world: World, placed: Placed, name: str, wave_minute: int, seconds: 
         units_lapsed=tally.lapsed,
         units_shipped=int(shipped.units.sum()),
         units_returned=tally.returned,
+        units_missing=tally.missing,
+        parcels_refused=tally.refused,
         parcels=len(shipped.order),
         parcels_late=int(late.sum()),
         orders_asked=int(seen.sum()),
@@ -173,6 +246,7 @@ def _run_of(world: World, placed: Placed, name: str, wave_minute: int, seconds: 
             world.received,
             world.returned,
             world.shipped,
+            world.lost,
             world.stock.units,
         ),
     )

@@ -21,7 +21,7 @@ REAL = ("bound_cents", "seconds", "build_seconds")
 
 @dataclass(frozen=True, eq=False)
 class Waves:
-    """One row for each wave that was decided.
+    """One row for each decision. A wave that kept what was held, as its plan broke a promise, has two: the kept, and the others.
 
     Attributes
     ----------
@@ -30,11 +30,13 @@ class Waves:
     orders, lines, units
         What was open.
     parcels, units_shipped
-        What the plan shipped.
+        What was shipped of the plan.
     cost_cents, bound_cents
         The objective of the wave, in which waiting costs what it is expected to cost, and the plan's bound on it.
     left_open_cents
         The part of the objective for units left open; the run itself pays `unfilled` once, at the end.
+    carriage, handling, late, overtime, stock_value
+        What the parcels shipped cost, by term.
     seconds, build_seconds
         What deciding took, and building the problem; 0 without a timer.
     """
@@ -83,7 +85,10 @@ class Shipped:
 
 @dataclass(frozen=True, eq=False)
 class Books:
-    """The stock of every (node, SKU) from beginning to end: initial + received + returned - shipped = final."""
+    """The stock of every (node, SKU) from beginning to end: initial + received + returned - shipped - lost = final.
+
+    Lost is what was not found when it was picked, and what counts found missing; below 0 where they found more.
+    """
 
     node: Ints
     sku: Ints
@@ -91,6 +96,7 @@ class Books:
     received: Ints
     returned: Ints
     shipped: Ints
+    lost: Ints
     final: Ints
 
 
@@ -110,11 +116,15 @@ class Run:
     stock_value_cents
         What the shipped units were worth as stock, where the network says so; not part of the cost.
     units_withdrawn
-        Cancelled before any wave saw them: no policy could have shipped them, and they cost nothing.
+        Cancelled before any wave saw them, or while they were held for the order: they cost nothing.
     units_cancelled, units_lapsed
         Cancelled by the customer after a wave had left them open; given up after `cancel_after_days`, or at the end.
     units_returned
         Shipped and given back; they go back on the shelf of the node that shipped them.
+    units_missing, parcels_refused
+        Units that nodes did not find when they were to pick them; parcels that stores refused to make.
+    every, wave_minute, release_after
+        When decisions stood, and for how many minutes they could be changed.
     orders_on_time
         Orders whose every unit, but for those withdrawn, arrived by the promise.
     """
@@ -126,7 +136,9 @@ class Run:
     simulated: tuple[str, ...]
     start: int
     end: int
+    every: int | str
     wave_minute: int
+    release_after: int
     bill: dict[str, int]
     stock_value_cents: int
     orders: int
@@ -137,6 +149,8 @@ class Run:
     units_lapsed: int
     units_shipped: int
     units_returned: int
+    units_missing: int
+    parcels_refused: int
     parcels: int
     parcels_late: int
     orders_asked: int

@@ -4,11 +4,11 @@ Popularity falls as a power of rank, orders have few lines, weights and prices a
 markets of a network. What it is worth as evidence is nothing; as an example that looks like retail it is honest.
 """
 
-from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from engine.calendar import MINUTES_PER_DAY, parse_day, weekday
 from engine.network import Market, Network
@@ -25,6 +25,9 @@ WEEKDAY_SHARE = np.array([1.14, 1.12, 1.08, 1.04, 1.0, 0.77, 0.85])
 HOUR_SHARE = np.array([25, 12, 6, 4, 3, 4, 8, 18, 36, 50, 61, 65, 62, 64, 65, 64, 66, 61, 58, 60, 63, 62, 52, 38])
 """Orders by hour of the day."""
 FIRST_DAY = parse_day("2024-01-01")
+DAYS_PER_YEAR = 365.25
+MOST_ORDERS_DAY = parse_day("2024-12-15")
+"""Around here a season of orders is at its top."""
 
 
 def make_retail_day(
@@ -64,8 +67,47 @@ def make_retail_day(
     )
 
 
+@dataclass(frozen=True)
+class Demand:
+    """How demand goes up and down over a made-up history.
+
+    Attributes
+    ----------
+    season
+        From 0 to below 1: how far orders rise above and fall below a mean day over the year; most in the middle of December.
+    sku_season
+        The same for each SKU by itself, each with its own time of the year.
+    peaks
+        Days counted from the first, and by what their orders are multiplied.
+    promotions, promotion_days, promotion_share, promotion_lift
+        So many times, drawn over the history, a share of the SKUs sells more by a factor, for some days.
+    lines
+        Lines of every order; `None` for one to eight, mostly one or two.
+    """
+
+    season: float = 0.0
+    sku_season: float = 0.0
+    peaks: tuple[tuple[int, float], ...] = ()
+    promotions: int = 0
+    promotion_days: int = 7
+    promotion_share: float = 0.02
+    promotion_lift: float = 5.0
+    lines: int | None = None
+
+    def __post_init__(self) -> None:
+        assert 0 <= self.season < 1, "a season is a share of the mean day"
+        assert 0 <= self.sku_season < 1, "a season is a share of the mean day"
+        assert self.lines is None or self.lines >= 1, "an order has a line"
+
+
 def make_history(
-    days: int, orders_per_day: int, network: Network, seed: int = 0, *, first_day: int = FIRST_DAY
+    days: int,
+    orders_per_day: int,
+    network: Network,
+    seed: int = 0,
+    *,
+    first_day: int = FIRST_DAY,
+    demand: Demand | None = None,
 ) -> History:
     """Make up weeks of orders around the markets of a network: repeat customers, cancellations and returns.
 
@@ -75,20 +117,24 @@ def make_history(
         Where customers live, which SKUs there are (made up where it has none), and where orders may be collected.
     first_day
         Counted from 1970-01-01.
+    demand
+        Seasons, peak days and promotions; none by default.
     """
     assert network.markets, "customers live in markets"
+    demand = demand or Demand()
     generator = np.random.default_rng([seed, days, orders_per_day])
-    placed = _arrivals(days, orders_per_day, first_day, generator)
+    placed = _arrivals(days, orders_per_day, first_day, demand, generator)
     count = len(placed)
     customer = np.minimum(generator.geometric(min(1.0, 3 / max(1, count)), count) - 1, 10**6)
     home = draw_places(network.markets, generator, int(customer.max(initial=0)) + 1)[customer]
     skus = [sku.id for sku in network.skus] or [f"K{k}" for k in range(max(50, 4 * orders_per_day))]
     goods = _Goods.drawn(len(skus), generator)
     collected, pickups = _collected(network, home, generator)
+    names = np.array([f"O{i}" for i in range(count)], dtype=np.object_)
     orders = {
-        "order": [f"O{i}" for i in range(count)],
+        "order": names,
         "placed_at": placed,
-        "channel": generator.choice(["web", "app"], count, p=[0.7, 0.3]).tolist(),
+        "channel": np.array(["web", "app"], dtype=np.object_)[(generator.random(count) < 0.3).astype(np.int64)],
         "customer": [f"C{c}" for c in customer.tolist()],
         "lat": np.where(collected, np.nan, home[:, 0]),
         "lon": np.where(collected, np.nan, home[:, 1]),
@@ -96,8 +142,8 @@ def make_history(
         "promise_days": generator.choice([2, 3, 5, 7], count, p=[0.2, 0.3, 0.35, 0.15]),
         "ship_complete": generator.random(count) < 0.05,
     }
-    lines = _lines(count, skus, goods, generator)
-    cancellations, returns = _troubles(placed, lines, generator)
+    line_order, lines = _lines(placed, names, skus, goods, demand, generator)
+    cancellations, returns = _troubles(placed, line_order, lines, generator)
     contents: dict[str, dict[str, Any]] = {
         "orders": orders,
         "lines": lines,
@@ -220,14 +266,23 @@ def _orders(
     return orders
 
 
-def _arrivals(days: int, orders_per_day: int, first_day: int, generator: np.random.Generator) -> Ints:
-    """Minutes of orders, ascending: by weekday and hour."""
+def _arrivals(days: int, orders_per_day: int, first_day: int, demand: Demand, generator: np.random.Generator) -> Ints:
+    """Minutes of orders, ascending: by season, peak, weekday and hour."""
     usual = WEEKDAY_SHARE / WEEKDAY_SHARE.mean()
     day = np.arange(first_day, first_day + days)
-    count = generator.poisson(orders_per_day * usual[[weekday(int(d)) for d in day]])
+    mean = orders_per_day * usual[[weekday(int(d)) for d in day]] * _season(day, demand.season, MOST_ORDERS_DAY)
+    for peak, factor in demand.peaks:
+        assert 0 <= peak < days, f"day {peak} is not in the history"
+        mean[peak] *= factor
+    count = generator.poisson(mean)
     hour = generator.choice(24, count.sum(), p=HOUR_SHARE / HOUR_SHARE.sum())
     minute = np.repeat(day, count) * MINUTES_PER_DAY + hour * 60 + generator.integers(0, 60, count.sum())
     return np.sort(minute)
+
+
+def _season(day: Ints, share: float, top: Floats | float) -> Floats:
+    """What a day's demand is multiplied by, around 1, most on the day `top` of the year."""
+    return np.asarray(1 + share * np.cos(2 * np.pi * (day - top) / DAYS_PER_YEAR))
 
 
 def _collected(network: Network, home: Floats, generator: np.random.Generator) -> tuple[Bools, list[str | None]]:
@@ -241,38 +296,69 @@ def _collected(network: Network, home: Floats, generator: np.random.Generator) -
     return collected, [stores[j].id if there else None for j, there in zip(nearest.tolist(), collected, strict=True)]
 
 
-def _lines(count: int, skus: list[str], goods: _Goods, generator: np.random.Generator) -> dict[str, Any]:
-    line_count = np.minimum(generator.geometric(0.525, count), 8)
+def _lines(
+    placed: Ints,
+    names: NDArray[np.object_],
+    skus: list[str],
+    goods: _Goods,
+    demand: Demand,
+    generator: np.random.Generator,
+) -> tuple[Ints, dict[str, Any]]:
+    count = len(placed)
+    line_count = (
+        np.minimum(generator.geometric(0.525, count), 8) if demand.lines is None else np.full(count, demand.lines)
+    )
     total = int(line_count.sum())
     order = np.repeat(np.arange(count), line_count)
-    sku = generator.choice(len(skus), total, p=goods.chance)
-    return {
-        "order": [f"O{i}" for i in order.tolist()],
+    sku = _wanted(placed[order] // MINUTES_PER_DAY, goods, demand, generator)
+    return order, {
+        "order": names[order],
         "line": np.arange(total) - np.repeat(np.cumsum(line_count) - line_count, line_count),
-        "sku": [skus[k] for k in sku.tolist()],
+        "sku": np.array(skus, dtype=np.object_)[sku],
         "qty": generator.geometric(0.8, total),
         "unit_price_cents": goods.price_cents[sku],
         "unfilled_cents": np.full(total, NOT_SAID),
     }
 
 
+def _wanted(day: Ints, goods: _Goods, demand: Demand, generator: np.random.Generator) -> Ints:
+    """(L,) the SKU of each line, whose days ascend: by how often it sells, its season, and promotions."""
+    drawn = generator.random(len(day))
+    top = generator.random(len(goods.chance)) * DAYS_PER_YEAR
+    if not len(day):
+        return np.zeros(0, dtype=np.int64)
+    first, last = int(day[0]), int(day[-1])
+    begin = generator.integers(first, last + 1, demand.promotions)
+    promoted = generator.random((demand.promotions, len(goods.chance))) < demand.promotion_share
+    sku = np.zeros(len(day), dtype=np.int64)
+    for today in range(first, last + 1):
+        here = slice(*np.searchsorted(day, [today, today + 1]).tolist())
+        on = (begin <= today) & (today < begin + demand.promotion_days)
+        weight = goods.chance * _season(np.array(today), demand.sku_season, top)
+        weight = np.where(promoted[on].any(axis=0), demand.promotion_lift * weight, weight)
+        share = np.cumsum(weight)
+        sku[here] = np.minimum(np.searchsorted(share, drawn[here] * share[-1], side="right"), len(share) - 1)
+    return sku
+
+
 def _troubles(
-    placed: Ints, lines: dict[str, Any], generator: np.random.Generator
-) -> tuple[dict[str, list[Any]], dict[str, list[Any]]]:
+    placed: Ints, order: Ints, lines: dict[str, Any], generator: np.random.Generator
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """Two orders in a hundred are cancelled within a day and a half; six lines in a hundred of the others come back."""
-    cancelled = generator.random(len(placed)) < 0.02
-    within = generator.integers(5, 36 * 60, len(placed))
-    comes_back = generator.random(len(lines["line"])) < 0.06
-    after = generator.integers(5 * MINUTES_PER_DAY, 21 * MINUTES_PER_DAY, len(lines["line"]))
-    cancellations: dict[str, list[Any]] = defaultdict(list)
-    returns: dict[str, list[Any]] = defaultdict(list)
-    for k, (name, number, qty) in enumerate(zip(lines["order"], lines["line"], lines["qty"], strict=True)):
-        order = int(name[1:])
-        if not (cancelled[order] or comes_back[k]):
-            continue
-        table, delay = (cancellations, within[order]) if cancelled[order] else (returns, after[k])
-        table["at"].append(placed[order] + delay)
-        table["order"].append(name)
-        table["line"].append(number)
-        table["units"].append(qty)
-    return cancellations, returns
+    cancelled = (generator.random(len(placed)) < 0.02)[order]
+    within = generator.integers(5, 36 * 60, len(placed))[order]
+    comes_back = (generator.random(len(order)) < 0.06) & ~cancelled
+    after = generator.integers(5 * MINUTES_PER_DAY, 21 * MINUTES_PER_DAY, len(order))
+    return (
+        _befell(placed[order] + within, lines, cancelled),
+        _befell(placed[order] + after, lines, comes_back),
+    )
+
+
+def _befell(at: Ints, lines: dict[str, Any], which: Bools) -> dict[str, Any]:
+    return {
+        "at": at[which],
+        "order": lines["order"][which],
+        "line": lines["line"][which],
+        "units": lines["qty"][which],
+    }

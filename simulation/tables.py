@@ -108,6 +108,12 @@ TABLES: dict[str, dict[str, Column]] = {
         "line": Column("whole", least=0, most=_AMOUNT),
         "units": Column("whole", least=1, most=MAX_UNITS),
     },
+    "counts": {
+        "at": _minute(),
+        "node": Column("text"),
+        "sku": Column("text"),
+        "units": Column("whole", least=0, most=_AMOUNT),
+    },
 }
 """The columns of each table, in the order in which they are written."""
 

@@ -1,23 +1,28 @@
-"""The world of one replay: stock, open units, capacities and the clock, between one wave and the next.
+"""The world of one replay: stock, open units, claims, capacities and the clock, between one decision and the next.
 
-Between two waves nothing is decided, so that what happens there is taken kind by kind: receipts and orders, then
-cancellations and returns by ascending minute, then goods put back on their shelf.
+Between two decisions nothing is decided, so that what happens there is taken kind by kind: receipts and orders, then
+cancellations and returns by ascending minute, then goods put back on their shelf. A count of stock stands between what came
+before and after it.
 """
 
 import hashlib
 import heapq
-import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from engine.calendar import MINUTES_PER_DAY, is_open
-from engine.network import NetworkColumns, Receipts, Stock
-from engine.sourcing import OpenOrders, apply, build_problem, ranges, working_days
+from engine.calendar import MINUTES_PER_DAY
+from engine.network import NetworkColumns
+from engine.rules import REFUSED
+from engine.sourcing import OpenOrders, build_problem, ranges, working_days
 from engine.waiting import Inbound, price_waiting
+from simulation.chance import Chance
+from simulation.claims import Claims, claims_of, no_claims, part_of
+from simulation.events import Names, all_stock, receipts_of, troubles_of
 from simulation.history import History
+from simulation.rhythm import Rhythm
 from solver.plan import Plan
-from solver.problem import DELIVERED, NO_LIMIT, NO_SERVICE, Floats, Ints, Problem
+from solver.problem import DELIVERED, NO_LIMIT, NO_SERVICE, Bools, Floats, Ints, Problem
 
 
 @dataclass
@@ -29,6 +34,8 @@ class Tally:
     lapsed: int = 0
     returned: int = 0
     unfilled_cents: int = 0
+    refused: int = 0
+    missing: int = 0
 
 
 @dataclass
@@ -45,114 +52,140 @@ class Asked:
     """A problem, and which orders and lines of the history its rows are."""
 
     problem: Problem
-    orders: OpenOrders
     order: Ints
     line: Ints
 
 
 class World:
-    """Stock, open units and the clock of one replay."""
+    """Stock, open units and the clock of one replay.
 
-    def __init__(self, history: History, network: NetworkColumns, waves: Ints) -> None:
+    Parameters
+    ----------
+    chance
+        What happens that nobody planned; nothing where it is `None`.
+    release_after
+        Minutes for which what is decided may still be decided anew; 0: what is decided is released.
+    """
+
+    def __init__(
+        self,
+        history: History,
+        network: NetworkColumns,
+        rhythm: Rhythm,
+        *,
+        chance: Chance | None = None,
+        release_after: int = 0,
+    ) -> None:
         self.history = history
         self.network = network
-        self.stock = _all_stock(history, network)
+        self.chance = chance
+        self.release_after = release_after
+        self.names = Names.of(history) if chance else None
+        self.stock = all_stock(history, network)
         self.initial = self.stock.units.copy()
-        self.received, self.returned, self.shipped = (np.zeros_like(self.initial) for _ in range(3))
+        self.received, self.returned, self.shipped, self.lost = (np.zeros_like(self.initial) for _ in range(4))
         self.row_key = self.stock.sku * network.nodes + self.stock.node
-        self.inbound = Inbound.of(
-            Receipts(history.receipt_at, history.receipt_node, history.receipt_sku, history.receipt_units)
-        )
+        said, self.coming = receipts_of(history, chance, self.names)
+        self.inbound = Inbound.of(said)
         self.line_order = history.line_order
         self.line_open = history.line_qty.copy()
-        self.line_shipments: dict[int, list[list[int]]] = {
-            line: [] for line in np.concatenate([history.cancel_line, history.return_line]).tolist()
-        }
+        self.line_held = np.zeros_like(self.line_open)
+        self.troubles = troubles_of(history, chance, self.names)
+        self.line_shipments: dict[int, list[list[int]]] = {line: [] for _, line, _, _ in self.troubles}
         self.open: Ints = np.zeros(0, dtype=np.int64)
         self.order_seen = np.zeros(history.orders, dtype=np.bool_)
+        self.order_decided_at = np.full(history.orders, -1, dtype=np.int64)
         self.order_parcels = np.zeros(history.orders, dtype=np.int64)
         self.order_collect = np.full(history.orders, DELIVERED, dtype=np.int64)
         self.order_missed = np.zeros(history.orders, dtype=np.bool_)
-        self.order_last_wave = _last_waves(history, network, waves)
+        self.order_last_wave = rhythm.last_of(history, network.terms.cancel_after_days)
+        self.next_whole = dict(zip(rhythm.at.tolist(), rhythm.next_whole().tolist(), strict=True))
         self.node_day = np.zeros(network.nodes, dtype=np.int64)
         self.node_parcels, self.node_units = (np.zeros(network.nodes, dtype=np.int64) for _ in range(2))
-        self.placed = self.receipts = 0
+        self.placed = self.asked = self.receipts = self.counts = 0
+        self.claims = no_claims()
+        self.rests: dict[tuple[int, int], int] = {}
+        self.returns: list[tuple[int, int, int]] = []
         self.restocks: list[tuple[int, int, int]] = []
-        self.troubles = _troubles(history)
         self.tally = Tally()
         self.log = Log()
 
     def let_happen(self, until: int) -> None:
         """Take everything that happens up to and at this minute."""
         history = self.history
-        due = int(np.searchsorted(history.receipt_at, until, side="right"))
-        receipt = slice(self.receipts, due)
-        row = self._rows(history.receipt_node[receipt], history.receipt_sku[receipt])
-        for column in (self.stock.units, self.received):
-            np.add.at(column, row, history.receipt_units[receipt])
-        self.receipts = due
-        placed = int(np.searchsorted(history.order_placed_at, until, side="right"))
-        self.open = np.concatenate([self.open, np.arange(self.placed, placed)])
-        self.placed = placed
-        while self.troubles and self.troubles[-1][0] <= until:
-            at, line, units, is_return = self.troubles.pop()
-            self._give_back(at, line, units) if is_return else self._cancel(at, line, units)
-        while self.restocks and self.restocks[0][0] <= until:
-            _, stock_row, units = heapq.heappop(self.restocks)
-            self.stock.units[stock_row] += units
-            self.returned[stock_row] += units
+        due = int(np.searchsorted(history.count_at, until, side="right"))
+        while self.counts < due:
+            at = int(history.count_at[self.counts])
+            end = int(np.searchsorted(history.count_at, at, side="right"))
+            self._pass(at)
+            self._count(slice(self.counts, end))
+            self.counts = end
+        self._pass(until)
 
-    def ask(self, at: int) -> Asked | None:
-        """Make the problem of everything open, or none where nothing is open or nothing open has stock."""
+    def ask(self, at: int, *, whole: bool = True) -> Asked | None:
+        """Make the problem of everything open, or none where nothing is open or nothing open has stock.
+
+        Parameters
+        ----------
+        whole
+            What is held is decided anew as well; else only orders that came in since the last question.
+        """
+        first, self.asked = self.asked, self.placed
+        if whole:
+            self.give_back(np.ones(len(self.claims.order), dtype=np.bool_))
+            return self.ask_for(self.open, at)
+        return self.ask_for(self.open[self.open >= first], at)
+
+    def ask_for(self, orders: Ints, at: int) -> Asked | None:
+        """Make the problem of what is open of some orders; a line whose every unit was held must be filled again."""
         history = self.history
-        line = ranges(history.order_line_start[self.open], np.diff(history.order_line_start)[self.open])
-        line = line[self.line_open[line] > 0]
+        line = self._lines_of(orders)
         order = np.unique(self.line_order[line])
-        self.open = order
+        if len(order) < len(orders):
+            self.open = np.setdiff1d(self.open, np.setdiff1d(orders, order))
         if not len(line):
             return None
         self.order_seen[order] = True
-        orders = self._open_orders(order, line)
         parcels_left, units_left = self._left_today(at)
         problem = build_problem(
-            self.network, self.stock, orders, at=at, parcels_left=parcels_left, units_left=units_left
+            self.network,
+            self.stock,
+            self._open_orders(order, line),
+            at=at,
+            parcels_left=parcels_left,
+            units_left=units_left,
         )
         if not len(problem.option_node):
             return None
         problem = price_waiting(
-            problem,
+            self._without_rests(problem, order, at),
             history.line_sku[line],
             self.inbound,
             at=at,
             last_wave=self.order_last_wave[order],
             wait_cents_per_day=self.network.terms.wait_cents_per_day,
         )
-        return Asked(problem, orders, order, line)
+        return Asked(problem, order, line)
 
-    def ship(self, asked: Asked, plan: Plan, at: int) -> None:
-        """Take a plan's units from stock, and what it makes from capacity."""
-        problem, parcel = asked.problem, plan.entry_parcel
-        taken = apply(self.stock, asked.orders, problem, plan)
-        np.subtract(self.stock.units, taken, out=self.stock.units)
-        self.shipped += taken
-        line, node = asked.line[plan.entry_line], plan.parcel_node[parcel]
-        np.subtract.at(self.line_open, line, plan.entry_units)
-        assert (self.line_open[line] >= 0).all(), "a line gets more than was open"
-        np.add.at(self.node_parcels, plan.parcel_node, 1)
-        np.add.at(self.node_units, node, plan.entry_units)
-        for k, stock_row, units in zip(
-            line.tolist(),
-            self._rows(node, self.history.line_sku[line]).tolist(),
-            plan.entry_units.tolist(),
-            strict=True,
-        ):
-            if k in self.line_shipments:
-                self.line_shipments[k].append([stock_row, units])
+    def carry_out(self, asked: Asked, plan: Plan, at: int) -> Plan:
+        """Release what is due of a plan and hold the rest; what is not found or refused is open again.
+
+        Returns
+        -------
+        Plan
+            What is really shipped.
+        """
+        self.line_held[asked.line] = 0
         order = asked.order[plan.parcel_order]
-        np.add.at(self.order_parcels, order, 1)
-        self.order_collect[order] = problem.dest_node[plan.parcel_dest]
-        self._send(asked, plan, order, at)
-        self._close_full(order)
+        fresh = order[self.order_decided_at[order] < 0]
+        self.order_decided_at[fresh] = at
+        due = self._due(plan, order, at)
+        if not due.all():
+            self._hold(claims_of(asked.problem, part_of(plan, ~due), asked.order, asked.line))
+        released = part_of(plan, due)
+        done = self._befall(asked, released, at) if self.chance else released
+        self._ship(asked, done, at)
+        return done
 
     def lapse(self, at: int | None) -> None:
         """Give up the units of orders for which this wave was the last; at the end (`None`) of all that are open."""
@@ -160,8 +193,148 @@ class World:
         for line in self._lines_of(last).tolist():
             self.tally.lapsed += self._leave(line, int(self.line_open[line]))
 
-    def _send(self, asked: Asked, plan: Plan, order: Ints, at: int) -> None:
-        """Write down the parcels and when they arrive."""
+    def give_back(self, parcels: Bools) -> None:
+        """Put what some of the held parcels hold back on the shelf, for the next decision to take; it is still promised."""
+        gone = self.claims.only(parcels)
+        node = gone.node[gone.entry_parcel]
+        np.add.at(self.stock.units, self.rows_of(node, self.history.line_sku[gone.entry_line]), gone.entry_units)
+        np.subtract.at(self.node_parcels, gone.node, 1)
+        np.subtract.at(self.node_units, node, gone.entry_units)
+        self.claims = self.claims.only(~parcels)
+
+    def _hold(self, claims: Claims) -> None:
+        node = claims.node[claims.entry_parcel]
+        row = self.rows_of(node, self.history.line_sku[claims.entry_line])
+        np.subtract.at(self.stock.units, row, claims.entry_units)
+        assert (self.stock.units[row] >= 0).all(), "a plan holds what is not there"
+        np.add.at(self.line_held, claims.entry_line, claims.entry_units)
+        np.add.at(self.node_parcels, claims.node, 1)
+        np.add.at(self.node_units, node, claims.entry_units)
+        self.claims = self.claims.and_also(claims)
+
+    def _due(self, plan: Plan, order: Ints, at: int) -> Bools:
+        """(P,) which parcels are released now: an order as a whole, at the latest before the work of a node's day is over."""
+        following = self.next_whole[at]
+        if not self.release_after or following < 0:
+            return np.ones(plan.parcels, dtype=np.bool_)
+        node = plan.parcel_node
+        turned = working_days(self.network, following)[node] > working_days(self.network, at)[node]
+        due = turned | (following - self.order_decided_at[order] > self.release_after)
+        due |= self.order_last_wave[order] < following
+        return np.isin(order, order[due])
+
+    def _befall(self, asked: Asked, plan: Plan, at: int) -> Plan:
+        """What is left of a plan when stores have refused parcels, and nodes have not found what they were to pick."""
+        assert self.chance is not None, "without chance nothing befalls a plan"
+        assert self.names is not None, "chance goes by names"
+        day, names, parcel = at // MINUTES_PER_DAY, self.names, plan.entry_parcel
+        order, line = asked.order[plan.parcel_order], asked.line[plan.entry_line]
+        is_store = self.network.empty.node_is_store[plan.parcel_node]
+        node = names.node[plan.parcel_node]
+        refused = self.chance.refused(names.order[order], node, is_store, day)
+        key = names.order[order[parcel]], names.line_number[line], node[parcel]
+        missing = self.chance.missing(*key, day, plan.entry_units)
+        missing[refused[parcel]] = 0
+        row = self.rows_of(plan.parcel_node[parcel], self.history.line_sku[line])
+        np.subtract.at(self.stock.units, row, missing)
+        np.add.at(self.lost, row, missing)
+        short = np.unique(parcel[missing > 0])
+        for p in np.union1d(short, np.flatnonzero(refused)).tolist():
+            self.rests[int(order[p]), int(plan.parcel_node[p])] = at + self.chance.rest_minutes
+        self.tally.refused += int(refused.sum())
+        self.tally.missing += int(missing.sum())
+        return part_of(plan, ~refused, plan.entry_units - missing)
+
+    def _ship(self, asked: Asked, plan: Plan, at: int) -> None:
+        """Take a plan's units from stock, and what it makes from capacity."""
+        problem, parcel = asked.problem, plan.entry_parcel
+        line, node = asked.line[plan.entry_line], plan.parcel_node[parcel]
+        row = self.rows_of(node, self.history.line_sku[line])
+        taken = np.bincount(row, weights=plan.entry_units, minlength=len(self.row_key)).astype(np.int64)
+        np.subtract(self.stock.units, taken, out=self.stock.units)
+        assert (self.stock.units >= 0).all(), "a plan takes what is not there"
+        self.shipped += taken
+        np.subtract.at(self.line_open, line, plan.entry_units)
+        assert (self.line_open[line] >= 0).all(), "a line gets more than was open"
+        np.add.at(self.node_parcels, plan.parcel_node, 1)
+        np.add.at(self.node_units, node, plan.entry_units)
+        order = asked.order[plan.parcel_order]
+        np.add.at(self.order_parcels, order, 1)
+        self.order_collect[order] = problem.dest_node[plan.parcel_dest]
+        arrives = self._send(asked, plan, order, at)
+        self._remember(line, row, plan.entry_units, arrives[parcel])
+        self._close_full(order)
+
+    def _remember(self, line: Ints, row: Ints, units: Ints, arrives: Ints) -> None:
+        """Note the shipments that the history takes back, and what chance sends back when it has arrived."""
+        if self.line_shipments:
+            for k, stock_row, count in zip(line.tolist(), row.tolist(), units.tolist(), strict=True):
+                if k in self.line_shipments:
+                    self.line_shipments[k].append([stock_row, count])
+        if self.chance is None or self.names is None or not self.chance.give_back:
+            return
+        after = self.chance.given_back_after(self.names.order[self.line_order[line]], self.names.line_number[line])
+        for i in np.flatnonzero(after >= 0).tolist():
+            if int(line[i]) not in self.line_shipments:
+                back = int(arrives[i]) * MINUTES_PER_DAY + int(after[i])
+                heapq.heappush(self.returns, (back, int(row[i]), int(units[i])))
+
+    def _pass(self, until: int) -> None:
+        """Take everything but counts."""
+        history = self.history
+        due = int(np.searchsorted(self.coming.at, until, side="right"))
+        receipt = slice(self.receipts, due)
+        row = self.rows_of(self.coming.node[receipt], self.coming.sku[receipt])
+        for column in (self.stock.units, self.received):
+            np.add.at(column, row, self.coming.units[receipt])
+        self.receipts = due
+        placed = int(np.searchsorted(history.order_placed_at, until, side="right"))
+        self.open = np.concatenate([self.open, np.arange(self.placed, placed)])
+        self.placed = placed
+        while self.troubles and self.troubles[-1][0] <= until:
+            at, line, units, is_return = self.troubles.pop()
+            self._give_back(at, line, units) if is_return else self._cancel(at, line, units)
+            if self.line_held[line] > self.line_open[line]:
+                self._let_go(self.claims.order == self.line_order[line])
+        while self.returns and self.returns[0][0] <= until:
+            at, stock_row, units = heapq.heappop(self.returns)
+            self._shelve(at, stock_row, units)
+        while self.restocks and self.restocks[0][0] <= until:
+            _, stock_row, units = heapq.heappop(self.restocks)
+            self.stock.units[stock_row] += units
+            self.returned[stock_row] += units
+
+    def _count(self, counted: slice) -> None:
+        """Put the books right; claims on units that are not there are let go."""
+        history = self.history
+        row = self.rows_of(history.count_node[counted], history.count_sku[counted])
+        claims = self.claims
+        holds = self.rows_of(claims.node[claims.entry_parcel], history.line_sku[claims.entry_line])
+        held = np.bincount(holds, weights=claims.entry_units, minlength=len(self.row_key)).astype(np.int64)
+        self.lost[row] += self.stock.units[row] + held[row] - history.count_units[counted]
+        self.stock.units[row] = history.count_units[counted] - held[row]
+        short = row[self.stock.units[row] < 0]
+        if len(short):
+            self._let_go(np.isin(claims.order, claims.order[claims.entry_parcel[np.isin(holds, short)]]))
+
+    def _let_go(self, parcels: Bools) -> None:
+        """Some held parcels hold no more, and nothing is promised of them."""
+        self.line_held[self.claims.only(parcels).entry_line] = 0
+        self.give_back(parcels)
+
+    def _without_rests(self, problem: Problem, order: Ints, at: int) -> Problem:
+        """Rule out the nodes that refused an order, or came up short for it, while it rests from them."""
+        self.rests = {pair: until for pair, until in self.rests.items() if until > at}
+        if not self.rests:
+            return problem
+        pairs = np.array([o * problem.nodes + j for o, j in self.rests], dtype=np.int64)
+        key = order[problem.line_order[problem.option_line]] * problem.nodes + problem.option_node
+        rests = np.isin(key, pairs) & (problem.option_reason == 0)
+        reason = np.where(rests, len(problem.reasons), problem.option_reason).astype(np.uint8)
+        return replace(problem, option_reason=reason, reasons=(*problem.reasons, REFUSED))
+
+    def _send(self, asked: Asked, plan: Plan, order: Ints, at: int) -> Ints:
+        """Write down the parcels; (P,) the days on which they arrive."""
         problem, day = asked.problem, at // MINUTES_PER_DAY
         service = np.maximum(0, plan.parcel_service)
         zone = problem.lane_zone[plan.parcel_dest, plan.parcel_node, service]
@@ -183,6 +356,7 @@ class World:
         told = [plan.parcel_dest, plan.entry_start, asked.line[plan.entry_line], plan.entry_units]
         for column in (np.array([at]), *columns, *told):
             self.log.hash.update(np.ascontiguousarray(column, dtype="<i8").tobytes())
+        return leaves + transit
 
     def _close_full(self, order: Ints) -> None:
         """Give up what is open of orders that may make no further parcel."""
@@ -214,11 +388,12 @@ class World:
         self._call_off(line, min(rest, int(self.line_open[line])))
 
     def _call_off(self, line: int, units: int) -> None:
-        if self.order_seen[self.line_order[line]]:
-            self.tally.cancelled += self._leave(line, units)
-        else:
-            self.line_open[line] -= units
-            self.tally.withdrawn += units
+        """Call units off: those that a wave had left open cost their penalty, those that nobody saw, or that are held, do not."""
+        held = min(units, int(self.line_held[line])) if self.order_seen[self.line_order[line]] else units
+        self.line_open[line] -= held
+        self.tally.withdrawn += held
+        if units > held:
+            self.tally.cancelled += self._leave(line, units - held)
 
     def _come_back(self, at: int, line: int, units: int) -> int:
         """Send shipped units back to their shelves, the latest shipment first; return how many were not shipped."""
@@ -230,12 +405,16 @@ class World:
             if not shipments[-1][1]:
                 shipments.pop()
             units -= back
-            self.tally.returned += back
-            shelved = at + self.network.terms.restock_days * MINUTES_PER_DAY
-            heapq.heappush(self.restocks, (shelved, stock_row, back))
+            self._shelve(at, stock_row, back)
         return units
 
-    def _rows(self, node: Ints, sku: Ints) -> Ints:
+    def _shelve(self, at: int, stock_row: int, units: int) -> None:
+        """Units came back; they can be sold again some days later."""
+        self.tally.returned += units
+        heapq.heappush(self.restocks, (at + self.network.terms.restock_days * MINUTES_PER_DAY, stock_row, units))
+
+    def rows_of(self, node: Ints, sku: Ints) -> Ints:
+        """The rows of stock of some SKUs at some nodes."""
         return np.searchsorted(self.row_key, sku * self.network.nodes + node)
 
     def promise_day(self, order: Ints) -> Ints:
@@ -275,7 +454,7 @@ class World:
             line_sku=history.line_sku[line],
             line_qty=self.line_open[line],
             line_unfilled_cents=history.line_unfilled_cents[line],
-            line_must_fill=np.zeros(len(line), dtype=np.bool_),
+            line_must_fill=self.line_held[line] >= self.line_open[line],
         )
 
     def _dests(self, order: Ints) -> tuple[Ints, Ints, Floats, Floats]:
@@ -291,58 +470,3 @@ class World:
         lat = np.where(collected, empty.node_lat[node], np.repeat(history.order_lat[order], count))
         lon = np.where(collected, empty.node_lon[node], np.repeat(history.order_lon[order], count))
         return start, node, lat, lon
-
-
-def wave_minutes(history: History, network: NetworkColumns, wave_minute: int, until: int | None) -> Ints:
-    """When waves stand: on every day on which a node works, from the first order until the last one lapses."""
-    if not history.orders:
-        return np.zeros(0, dtype=np.int64)
-    calendars = set(network.node_calendar)
-    first, last = int(history.order_placed_at[0]), int(history.order_placed_at[-1])
-    day, waves = first // MINUTES_PER_DAY, list[int]()
-    end = math.inf if until is None else until
-    while day <= end:
-        at = day * MINUTES_PER_DAY + wave_minute
-        if at >= first and any(is_open(calendar, day) for calendar in calendars):
-            waves.append(at)
-            if at >= last:
-                end = min(end, day + network.terms.cancel_after_days)
-        day += 1
-    return np.array(waves, dtype=np.int64)
-
-
-def _all_stock(history: History, network: NetworkColumns) -> Stock:
-    """A row for every (node, SKU) that ever holds something."""
-    nodes, stock = network.nodes, network.stock
-    keys = np.unique(
-        np.concatenate([stock.sku * nodes + stock.node, history.receipt_sku * nodes + history.receipt_node])
-    )
-    there = np.searchsorted(keys, stock.sku * nodes + stock.node)
-    units, value = np.zeros((2, len(keys)), dtype=np.int64)
-    units[there], value[there] = stock.units, stock.value_cents
-    return Stock(keys % nodes, keys // nodes, units, value)
-
-
-def _last_waves(history: History, network: NetworkColumns, waves: Ints) -> Ints:
-    """The last wave that sees each order: no later than `cancel_after_days` after the first."""
-    if not len(waves):
-        return np.zeros(history.orders, dtype=np.int64)
-    first = np.minimum(np.searchsorted(waves, history.order_placed_at), len(waves) - 1)
-    deadline = waves[first] + network.terms.cancel_after_days * MINUTES_PER_DAY
-    last: Ints = waves[np.searchsorted(waves, deadline, side="right") - 1]
-    return last
-
-
-def _troubles(history: History) -> list[tuple[int, int, int, bool]]:
-    """Cancellations and returns, the latest first: minute, line, units, whether it is a return."""
-    befell = [
-        (history.cancel_at, False, history.cancel_line, history.cancel_units),
-        (history.return_at, True, history.return_line, history.return_units),
-    ]
-    rows = [
-        (*row, is_return)
-        for at, is_return, line, units in befell
-        for row in zip(at.tolist(), line.tolist(), units.tolist(), strict=True)
-    ]
-    rows.sort(key=lambda row: (row[0], row[3]))
-    return rows[::-1]

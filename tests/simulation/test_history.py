@@ -193,7 +193,7 @@ def test_writing_again_in_the_other_form_leaves_one_set_of_tables(tmp_path: Path
     history = read_history(EXAMPLES / "history")
     write_history(tmp_path, history, "csv")
     write_history(tmp_path, history, "parquet")
-    assert sorted(path.suffix for path in tmp_path.iterdir()) == [".json"] + [".parquet"] * 5
+    assert sorted(path.suffix for path in tmp_path.iterdir()) == [".json"] + [".parquet"] * 6
 
 
 @pytest.fixture

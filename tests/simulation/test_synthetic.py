@@ -3,7 +3,7 @@ import pytest
 
 from engine.calendar import weekday
 from simulation.networks import example
-from simulation.synthetic import FIRST_DAY, make_history, make_retail_day
+from simulation.synthetic import FIRST_DAY, Demand, make_history, make_retail_day
 from solver.wave import problem_of
 
 
@@ -64,3 +64,39 @@ def test_a_customer_of_a_made_up_history_lives_in_one_place() -> None:
         (c, lat) for c, lat in zip(history.order_customer[here].tolist(), history.order_lat[here].tolist(), strict=True)
     }
     assert len(places) == len({c for c, _ in places})
+
+
+def test_orders_rise_towards_december_on_peaks_and_in_promotions() -> None:
+    demand = Demand(season=0.5, peaks=((3, 6.0),), lines=2)
+    history = make_history(366, 20, example("us"), seed=1, demand=demand)
+    day = history.order_placed_at // 1440 - FIRST_DAY
+    per_day = np.bincount(day, minlength=366)
+    assert per_day[3] > 3 * np.median(per_day[:60])
+    assert per_day[320:].mean() > 2 * per_day[150:190].mean()
+    assert set(np.diff(history.order_line_start).tolist()) == {2}
+
+
+def test_a_sku_on_promotion_sells_more() -> None:
+    plain, promoted = (
+        make_history(
+            30, 100, example("us"), seed=1, demand=Demand(promotions=n, promotion_share=0.1, promotion_lift=20)
+        )
+        for n in (0, 1)
+    )
+    day = promoted.order_placed_at[promoted.line_order] // 1440
+    assert plain.order_placed_at.tolist() == promoted.order_placed_at.tolist()
+    sold = np.zeros((len(promoted.sku_id), 30))
+    np.add.at(sold, (promoted.line_sku, day - FIRST_DAY), 1)
+    weekly = np.lib.stride_tricks.sliding_window_view(sold, 7, axis=1).sum(axis=2)
+    much = (weekly.max(axis=1) > 10) & (weekly.max(axis=1) > 0.6 * sold.sum(axis=1))
+    assert much.sum() > 0.02 * len(sold)
+
+
+def test_skus_have_seasons_of_their_own() -> None:
+    history = make_history(366, 40, example("us"), seed=1, demand=Demand(sku_season=0.9))
+    day = history.order_placed_at[history.line_order] // 1440 - FIRST_DAY
+    sold = np.zeros((len(history.sku_id), 2))
+    np.add.at(sold, (history.line_sku, day // 183), 1)
+    often = sold.sum(axis=1) > 60
+    share = sold[often, 0] / sold[often].sum(axis=1)
+    assert share.min() < 0.4 < 0.6 < share.max()

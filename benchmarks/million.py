@@ -1,0 +1,172 @@
+"""A million orders of two lines at 200 nodes, replayed in daily waves: seconds, peak memory and the hash of the decisions.
+
+Each policy has a process of its own (`python -m benchmarks.million REQUEST`), so that its peak memory is that of nothing else.
+"""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from api import figures
+from benchmarks.memory import peak_bytes
+from benchmarks.results import Say, table
+from benchmarks.waves import Piece
+from engine.network import Network, Node
+from simulation.networks import example
+from simulation.placing import place
+from simulation.replay import replay_placed
+from simulation.synthetic import Demand, make_history, make_retail_day
+from solver import policies
+from solver.bill import bill
+from solver.effort import Effort, Policy
+from solver.kernels import warm_up
+from solver.plan import Plan
+from solver.problem import Problem
+
+STORE_CENTS = 200
+"""What a unit in a store is worth to later orders under `cheapest, stock values`."""
+POLICIES = ("cheapest", "cheapest, stock values")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How many orders are replayed, and where.
+
+    Attributes
+    ----------
+    seed
+        Of the network, the history, its stock and receipts, and the policies.
+    """
+
+    days: int = 100
+    orders_per_day: int = 10_000
+    nodes: int = 200
+    skus: int = 5_000
+    seed: int = 0
+
+
+QUICK = Settings(days=5, orders_per_day=60, nodes=8, skus=50)
+
+
+def skipped() -> str:
+    """Why it cannot be measured here; it always can."""
+    return ""
+
+
+def measure(settings: Settings, wanted: Callable[[str], bool], say: Say) -> Iterator[Piece]:
+    """Replay the same history under each policy."""
+    for name in POLICIES:
+        if wanted(name):
+            say(f"{settings.days * settings.orders_per_day:,} orders: {name}")
+            yield name, _apart(name, settings)
+
+
+def _apart(name: str, settings: Settings) -> dict[str, Any]:
+    command = [sys.executable, "-m", "benchmarks.million", json.dumps({"policy": name, **asdict(settings)})]
+    here = Path(__file__).parent.parent
+    done = subprocess.run(command, cwd=here, capture_output=True, text=True, check=True)  # noqa: S603 - ourselves
+    measured: dict[str, Any] = json.loads(done.stdout)
+    return measured
+
+
+def measured_here(name: str, settings: Settings) -> dict[str, Any]:
+    """Make the history, place it, and replay it under one policy."""
+    warm_up()
+    began = perf_counter()
+    network = network_of(settings)
+    history = make_history(
+        settings.days, settings.orders_per_day, network, settings.seed, demand=Demand(season=0.3, lines=2)
+    )
+    made = perf_counter()
+    placed = place(history, network, settings.seed)
+    ready = perf_counter()
+    run = replay_placed(placed, policy_of(name, settings.seed), name=name, timer=perf_counter)
+    seconds = perf_counter() - ready
+    return {
+        "policy": name,
+        "orders": run.orders,
+        "lines": run.lines,
+        "units": run.units_ordered,
+        "make_seconds": made - began,
+        "place_seconds": ready - made,
+        "seconds": seconds,
+        "decide_seconds": float(run.waves.seconds.sum()),
+        "build_seconds": float(run.waves.build_seconds.sum()),
+        "waves": len(run.waves.at),
+        "peak_bytes": peak_bytes(),
+        "cost_cents": run.cost_cents,
+        "fill_rate": run.fill_rate,
+        "split_rate": run.split_rate,
+        "decisions": run.decisions,
+    }
+
+
+def network_of(settings: Settings) -> Network:
+    """The example `us` with other nodes: those of a made-up retail day, with room for all that comes."""
+    base = example("us")
+    wave = make_retail_day(max(200, settings.nodes), settings.nodes, settings.seed)
+    hours = base.nodes[0]
+    nodes = tuple(
+        Node(
+            **{name: getattr(node, name) for name in node.__struct_fields__ if name in Node.__struct_fields__}
+            | {"calendar": hours.calendar, "cut_off_minute": hours.cut_off_minute, "tags": []}
+            | {"capacity_parcels": None, "capacity_units": None, "overtime_cents": None}
+        )
+        for node in wave.nodes
+    )
+    weights = np.random.default_rng([settings.seed, settings.skus]).lognormal(-0.4, 0.9, settings.skus)
+    kind = wave.skus[0]
+    skus = [
+        msgspec.structs.replace(kind, id=f"K{k}", weight_g=max(20, int(700 * weight)), requires=[], no_services=[])
+        for k, weight in enumerate(weights)
+    ]
+    return msgspec.structs.replace(base, nodes=nodes, skus=skus, stock=[], receipts=[])
+
+
+def policy_of(name: str, seed: int) -> Policy:
+    """`cheapest`, or the same where units in stores are worth something to later orders."""
+    cheapest = policies.make("cheapest", Effort(seconds=None, work=10**9), seed)
+    if name == "cheapest":
+        return cheapest
+
+    def with_values(problem: Problem) -> Plan:
+        worth = STORE_CENTS * problem.node_is_store[problem.option_node]
+        plan = cheapest(replace(problem, option_value_cents=problem.option_value_cents + worth))
+        return replace(plan, cost_cents=sum(bill(problem, plan).values()), bound_cents=0.0)
+
+    return with_values
+
+
+def render(measured: dict[str, Any], _settings: dict[str, Any]) -> str:
+    """Show the policies side by side."""
+    runs = list(measured.values())
+    lines = [
+        ("orders", [figures.whole(run["orders"]) for run in runs]),
+        ("lines", [figures.whole(run["lines"]) for run in runs]),
+        ("making the history", [figures.duration(run["make_seconds"]) for run in runs]),
+        ("placing it", [figures.duration(run["place_seconds"]) for run in runs]),
+        ("the replay", [figures.duration(run["seconds"]) for run in runs]),
+        ("of it deciding", [figures.duration(run["decide_seconds"]) for run in runs]),
+        ("of it building problems", [figures.duration(run["build_seconds"]) for run in runs]),
+        ("waves", [figures.whole(run["waves"]) for run in runs]),
+        ("peak memory", [f"{run['peak_bytes'] / 2**30:.2f} GiB" for run in runs]),
+        ("units filled", [figures.percent(run["fill_rate"]) for run in runs]),
+        ("orders in more than one parcel", [figures.percent(run["split_rate"]) for run in runs]),
+        ("decisions", [f"`{run['decisions'][:12]}`" for run in runs]),
+    ]
+    return f"{table(['', *(run['policy'] for run in runs)], [[name, *cells] for name, cells in lines])}\n"
+
+
+if __name__ == "__main__":
+    asked = json.loads(sys.argv[1])
+    sys.stdout.write(json.dumps(measured_here(asked.pop("policy"), Settings(**asked))))
+
+__all__ = ["QUICK", "Settings", "measure", "render", "skipped"]

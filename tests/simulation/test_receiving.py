@@ -1,0 +1,115 @@
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from engine.calendar import MINUTES_PER_DAY
+from engine.network import Market, Network
+from simulation.history import History
+from simulation.networks import example
+from simulation.placing import place
+from simulation.receiving import Weekly, enlarged, forecast, shares, since
+from simulation.synthetic import make_history as make_up
+from solver.refusal import Refusal
+
+MakeNetwork = Callable[..., Network]
+MakeHistory = Callable[..., History]
+
+
+@pytest.fixture(scope="module")
+def weeks() -> History:
+    return make_up(70, 60, example("uk"), seed=4)
+
+
+def test_the_first_weeks_are_past_and_the_others_are_replayed(weeks: History) -> None:
+    placed = place(weeks, example("uk"), 1, Weekly(weeks=4))
+    first = int(weeks.order_placed_at[0]) // MINUTES_PER_DAY
+    assert placed.history.order_placed_at.min() >= (first + 28) * MINUTES_PER_DAY
+    assert placed.history.orders == (weeks.order_placed_at >= (first + 28) * MINUTES_PER_DAY).sum()
+    assert ((placed.history.receipt_at // MINUTES_PER_DAY - first) % 7 == 0).all()
+    assert placed.network.stock
+    assert any("forecast from the 4 weeks before it" in label for label in placed.simulated)
+
+
+def test_no_receipt_knows_what_is_asked_for_after_it(weeks: History) -> None:
+    """Another future changes no receipt before it."""
+    cut = int(weeks.order_placed_at[0]) // MINUTES_PER_DAY * MINUTES_PER_DAY + 42 * MINUTES_PER_DAY
+    later = weeks.order_placed_at[weeks.line_order] >= cut
+    other = replace(weeks, line_qty=np.where(later, 50 * weeks.line_qty, weeks.line_qty))
+    one, two = (place(history, example("uk"), 1, Weekly(weeks=4)) for history in (weeks, other))
+    assert one.network.stock == two.network.stock
+    for name in ("receipt_node", "receipt_sku", "receipt_units"):
+        known = [getattr(p.history, name)[p.history.receipt_at <= cut + MINUTES_PER_DAY].tolist() for p in (one, two)]
+        assert known[0] == known[1]
+    assert one.history.receipt_units.sum() < two.history.receipt_units.sum()
+
+
+def test_receipts_follow_cover_in_the_long_run(weeks: History) -> None:
+    placed = place(weeks, example("uk"), 1, Weekly(weeks=4))
+    asked = placed.history.line_qty.sum()
+    came = placed.history.receipt_units.sum() + sum(row[2] for row in placed.network.stock)
+    assert 0.9 * asked < came < 1.5 * asked
+    more = place(weeks, example("uk"), 1, Weekly(cover=2.0, weeks=4))
+    assert more.history.receipt_units.sum() + sum(row[2] for row in more.network.stock) > came
+
+
+def test_the_same_seed_places_the_same_receipts(weeks: History) -> None:
+    one, again, other = (
+        place(weeks, example("uk"), seed, Weekly()).history.receipt_units.tolist() for seed in (1, 1, 2)
+    )
+    assert one == again != other
+
+
+def test_a_forecast_draws_the_seldom_sold_towards_the_mean() -> None:
+    past = np.array([[8, 8, 8, 8], [0, 0, 0, 0], [4, 4, 4, 4]])
+    expected = forecast(past)
+    assert 4 < expected[0] < 8
+    assert 0 < expected[1] < 4
+    assert abs(expected.mean() - past.mean()) < 1e-9
+    assert forecast(np.zeros((2, 4), dtype=np.int64)).tolist() == [0, 0]
+    assert forecast(np.array([[1, 0], [0, 1]])).tolist() == [0.5, 0.5]  # no more than chance between them: all alike
+
+
+def test_a_node_gets_the_share_of_the_people_it_is_nearest_to(make_network: MakeNetwork) -> None:
+    network = make_network(markets=(Market("A", "NL", 52.0, 5.0, 3), Market("B", "NL", 51.0, 5.0, 1)))
+    near = network.nodes[0]
+    network = make_network(
+        nodes=(near, type(near)(**{f: getattr(near, f) for f in near.__struct_fields__} | {"id": "S", "lat": 51.0})),
+        markets=network.markets,
+    )
+    handled = np.array([[True, True], [True, False], [False, True], [False, False]])
+    assert shares(network, handled).tolist() == [[0.75, 0.25], [1, 0], [0, 1], [0, 0]]
+
+
+def test_an_enlarged_network_has_stores_where_people_live(weeks: History) -> None:
+    network = enlarged(example("uk"), 20)
+    assert len(network.nodes) == 20
+    assert len({node.id for node in network.nodes}) == 20
+    assert network.nodes[:11] == example("uk").nodes
+    assert all(node.kind == "store" for node in network.nodes[11:])
+    with pytest.raises(Refusal, match="more than the markets"):
+        enlarged(example("uk"), 500)
+
+
+def test_a_history_since_a_minute_keeps_what_befell_its_orders(weeks: History) -> None:
+    minute = int(weeks.order_placed_at[weeks.orders // 2])
+    later = since(weeks, minute)
+    order = int(np.searchsorted(weeks.order_placed_at, minute))
+    assert later.order_id == weeks.order_id[order:]
+    lines = weeks.order_line_start[order:]
+    assert later.line_qty.tolist() == weeks.line_qty[lines[0] :].tolist()
+    for name in ("cancel", "return"):
+        old: Any = getattr(weeks, f"{name}_line")
+        new: Any = getattr(later, f"{name}_line")
+        assert (new + lines[0]).tolist() == old[old >= lines[0]].tolist()
+    assert since(weeks, 0).line_sku.tolist() == weeks.line_sku.tolist()
+
+
+def test_a_history_must_be_longer_than_the_past_it_needs(make_history: MakeHistory, make_network: MakeNetwork) -> None:
+    history = make_history(("04-29T09:00", {"mug": 1}))
+    with pytest.raises(Refusal, match="has 1 weeks; the first forecast alone looks at 8"):
+        place(history, make_network(stock=[]), 0, Weekly())
+    with pytest.raises(Refusal, match="markets"):
+        place(history, make_network(stock=[], markets=()), 0, Weekly())
