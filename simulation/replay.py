@@ -15,11 +15,12 @@ from engine.network import Network, columns_of
 from simulation.chance import Chance
 from simulation.claims import Claims, plan_of
 from simulation.history import History
+from simulation.log import Asked
 from simulation.placing import Placed, Supply, place
 from simulation.receiving import Weekly
 from simulation.rhythm import Every, rhythm_of
 from simulation.run import REAL, TERMS, Books, Run, Shipped, Waves
-from simulation.world import Asked, World
+from simulation.world import World
 from solver.bill import bill
 from solver.check import Verdict, check
 from solver.effort import Policy

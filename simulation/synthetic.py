@@ -291,8 +291,12 @@ def _collected(network: Network, home: Floats, generator: np.random.Generator) -
     if not stores:
         return np.zeros(len(home), dtype=np.bool_), [None] * len(home)
     collected = generator.random(len(home)) < 0.1
-    point = np.array([[store.lat, store.lon] for store in stores])
-    nearest = ((home[:, None, :] - point[None, :, :]) ** 2).sum(axis=2).argmin(axis=1)
+    here = np.flatnonzero(collected)
+    nearest, least = np.zeros(len(home), dtype=np.int64), np.full(len(here), np.inf)
+    for j, store in enumerate(stores):  # one after the other: all at once would be orders x stores numbers
+        squares = (home[here, 0] - store.lat) ** 2 + (home[here, 1] - store.lon) ** 2
+        nearest[here[squares < least]] = j
+        least = np.minimum(least, squares)
     return collected, [stores[j].id if there else None for j, there in zip(nearest.tolist(), collected, strict=True)]
 
 

@@ -5,9 +5,8 @@ cancellations and returns by ascending minute, then goods put back on their shel
 before and after it.
 """
 
-import hashlib
 import heapq
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -20,40 +19,10 @@ from simulation.chance import Chance
 from simulation.claims import Claims, claims_of, no_claims, part_of
 from simulation.events import Names, all_stock, receipts_of, troubles_of
 from simulation.history import History
+from simulation.log import Asked, Log, Tally
 from simulation.rhythm import Rhythm
 from solver.plan import Plan
-from solver.problem import DELIVERED, NO_LIMIT, NO_SERVICE, Bools, Floats, Ints, Problem
-
-
-@dataclass
-class Tally:
-    """What has happened so far, in units and cents."""
-
-    withdrawn: int = 0
-    cancelled: int = 0
-    lapsed: int = 0
-    returned: int = 0
-    unfilled_cents: int = 0
-    refused: int = 0
-    missing: int = 0
-
-
-@dataclass
-class Log:
-    """What was decided so far: a row for each wave, columns for its parcels, and the hash of both."""
-
-    waves: list[tuple[float, ...]] = field(default_factory=list)
-    parcels: list[Ints] = field(default_factory=list)
-    hash: "hashlib._Hash" = field(default_factory=hashlib.sha256)
-
-
-@dataclass(frozen=True, eq=False)
-class Asked:
-    """A problem, and which orders and lines of the history its rows are."""
-
-    problem: Problem
-    order: Ints
-    line: Ints
+from solver.problem import DELIVERED, NO_LIMIT, Bools, Floats, Ints, Problem
 
 
 class World:
@@ -250,10 +219,9 @@ class World:
         problem, parcel = asked.problem, plan.entry_parcel
         line, node = asked.line[plan.entry_line], plan.parcel_node[parcel]
         row = self.rows_of(node, self.history.line_sku[line])
-        taken = np.bincount(row, weights=plan.entry_units, minlength=len(self.row_key)).astype(np.int64)
-        np.subtract(self.stock.units, taken, out=self.stock.units)
-        assert (self.stock.units >= 0).all(), "a plan takes what is not there"
-        self.shipped += taken
+        np.subtract.at(self.stock.units, row, plan.entry_units)
+        assert (self.stock.units[row] >= 0).all(), "a plan takes what is not there"
+        np.add.at(self.shipped, row, plan.entry_units)
         np.subtract.at(self.line_open, line, plan.entry_units)
         assert (self.line_open[line] >= 0).all(), "a line gets more than was open"
         np.add.at(self.node_parcels, plan.parcel_node, 1)
@@ -261,7 +229,8 @@ class World:
         order = asked.order[plan.parcel_order]
         np.add.at(self.order_parcels, order, 1)
         self.order_collect[order] = problem.dest_node[plan.parcel_dest]
-        arrives = self._send(asked, plan, order, at)
+        arrives = self.log.ship(asked, plan, at)
+        self.order_missed[order[arrives > self.promise_day(order)]] = True
         self._remember(line, row, plan.entry_units, arrives[parcel])
         self._close_full(order)
 
@@ -332,31 +301,6 @@ class World:
         rests = np.isin(key, pairs) & (problem.option_reason == 0)
         reason = np.where(rests, len(problem.reasons), problem.option_reason).astype(np.uint8)
         return replace(problem, option_reason=reason, reasons=(*problem.reasons, REFUSED))
-
-    def _send(self, asked: Asked, plan: Plan, order: Ints, at: int) -> Ints:
-        """Write down the parcels; (P,) the days on which they arrive."""
-        problem, day = asked.problem, at // MINUTES_PER_DAY
-        service = np.maximum(0, plan.parcel_service)
-        zone = problem.lane_zone[plan.parcel_dest, plan.parcel_node, service]
-        travels = plan.parcel_service != NO_SERVICE
-        transit = np.where(travels, problem.service_transit_days[service, zone], 0)
-        leaves = day + problem.node_ready_days[plan.parcel_node]
-        units = np.bincount(plan.entry_parcel, weights=plan.entry_units, minlength=plan.parcels).astype(np.int64)
-        columns = [
-            np.full(plan.parcels, at),
-            order,
-            plan.parcel_node,
-            plan.parcel_service,
-            units,
-            leaves,
-            leaves + transit,
-        ]
-        self.log.parcels.append(np.stack(columns).astype(np.int64))
-        self.order_missed[order[leaves + transit > self.promise_day(order)]] = True
-        told = [plan.parcel_dest, plan.entry_start, asked.line[plan.entry_line], plan.entry_units]
-        for column in (np.array([at]), *columns, *told):
-            self.log.hash.update(np.ascontiguousarray(column, dtype="<i8").tobytes())
-        return leaves + transit
 
     def _close_full(self, order: Ints) -> None:
         """Give up what is open of orders that may make no further parcel."""

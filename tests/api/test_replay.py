@@ -78,6 +78,17 @@ def test_the_same_replay_decides_the_same(run: Run, history: Path) -> None:
     assert first["decisions"] == second["decisions"]
 
 
+@pytest.mark.parametrize("every", ["arrival", "60"])
+def test_a_day_of_many_decisions_is_one_day_of_the_report(run: Run, history: Path, every: str) -> None:
+    command = ("replay", history, "--network", "uk", "--policy", "joint", "--until", "2024-05-02", "--json")
+    result = run(*command, "--every", every, "--release-after", "120")
+    assert (result.exit_code, result.stderr) == (0, "")
+    row = json.loads(result.stdout)["rows"][0]
+    assert row["waves"] > 2
+    assert [day["day"] for day in row["days"]] == ["2024-05-01", "2024-05-02"]
+    assert sum(day["cost_cents"] for day in row["days"]) == row["cost_cents"]
+
+
 @pytest.mark.parametrize(
     ("options", "says"),
     [
@@ -86,6 +97,7 @@ def test_the_same_replay_decides_the_same(run: Run, history: Path) -> None:
         (["--network", "uk", "--until", "soon"], "--until: 'soon' is not a day"),
         (["--network", "uk", "--until", "2024-04-30"], "2024-04-30 is before the first wave; the first order came on"),
         (["--network", "uk", "--policy", "psychic"], "'psychic' is not a policy"),
+        (["--network", "uk", "--every", "hour"], "--every: 'hour' is not arrival, day, or minutes from 1 to 1440"),
     ],
 )
 def test_what_cannot_be_replayed_is_refused_and_nothing_is_written(

@@ -1,0 +1,35 @@
+from dataclasses import replace
+
+import pytest
+
+from benchmarks.million import POLICIES, QUICK, measured_here, network_of, render
+
+
+@pytest.fixture(scope="module")
+def measured() -> dict[str, dict[str, object]]:
+    return {name: measured_here(name, QUICK) for name in POLICIES}
+
+
+def test_every_order_has_two_lines_and_is_replayed(measured: dict[str, dict[str, object]]) -> None:
+    for run in measured.values():
+        assert run["lines"] == 2 * int(str(run["orders"]))
+        assert 200 < int(str(run["orders"])) < 400
+        assert float(str(run["fill_rate"])) > 0.8
+
+
+def test_stock_values_change_decisions_and_not_the_customers(measured: dict[str, dict[str, object]]) -> None:
+    plain, valued = measured.values()
+    assert (plain["orders"], plain["units"]) == (valued["orders"], valued["units"])
+    assert plain["decisions"] != valued["decisions"]
+
+
+def test_the_page_shows_seconds_memory_and_the_hash(measured: dict[str, dict[str, object]]) -> None:
+    page = render(measured, {})
+    assert "| peak memory |" in page
+    assert str(measured["cheapest"]["decisions"])[:12] in page
+
+
+def test_the_network_has_as_many_nodes_and_skus_as_it_is_told() -> None:
+    network = network_of(replace(QUICK, nodes=11, skus=7))
+    assert (len(network.nodes), len(network.skus)) == (11, 7)
+    assert not network.stock
