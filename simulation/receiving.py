@@ -26,6 +26,8 @@ from solver.refusal import Refusal
 
 RECEIVED_MINUTE = 6 * 60
 EARTH_KM = 6371.0088
+NEAR_KM = 50.0
+"""A market within this of a node needs no store of its own."""
 
 
 @dataclass(frozen=True)
@@ -171,15 +173,24 @@ def since(history: History, minute: int) -> History:
 
 
 def enlarged(network: Network, nodes: int) -> Network:
-    """The network with stores added, each like its first store, at the market where most people live farthest from any node."""
+    """The network with more stores, and room at each node for the people around it.
+
+    A store like the first of the network is added at the market of most people that has no node within `NEAR_KM`, and so on; when
+    all have one, at the market of most people that has no store of its own. Then the daily parcels and units that all nodes
+    make together are given to each by its share of the people, or what it makes already where that is more.
+
+    Raises
+    ------
+    Refusal
+        There are not so many markets.
+    """
     made = list(network.nodes)
     like = next((node for node in made if node.kind == "store"), made[-1])
     taken = {node.id for node in made}
     weight = np.array([market.weight for market in network.markets], dtype=np.float64)
     while len(made) < nodes:
-        network = msgspec.structs.replace(network, nodes=tuple(made))
-        far = weight * _distances(network).min(axis=1)
-        for m in np.argsort(-far, kind="stable").tolist():
+        near = _distances(msgspec.structs.replace(network, nodes=tuple(made))).min(axis=1) <= NEAR_KM
+        for m in np.lexsort((-weight, near)).tolist():
             market = network.markets[m]
             name = f"ST-{market.id.upper()}"
             if name not in taken:
@@ -188,6 +199,14 @@ def enlarged(network: Network, nodes: int) -> Network:
             raise Refusal("nodes", f"{nodes} is more than the markets of the network give", "too_many_nodes")
         taken.add(name)
         made.append(msgspec.structs.replace(like, id=name, lat=market.lat, lon=market.lon))
+    network = msgspec.structs.replace(network, nodes=tuple(made))
+    share = shares(network, np.ones((1, len(made)), dtype=np.bool_))[0]
+    for what in ("capacity_parcels", "capacity_units"):
+        total = sum(getattr(node, what) or 0 for node in made)
+        made = [
+            node if own is None else msgspec.structs.replace(node, **{what: max(own, int(np.ceil(total * part)))})
+            for node, own, part in zip(made, [getattr(node, what) for node in made], share.tolist(), strict=True)
+        ]
     return msgspec.structs.replace(network, nodes=tuple(made))
 
 

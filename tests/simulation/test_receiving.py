@@ -87,10 +87,19 @@ def test_an_enlarged_network_has_stores_where_people_live(weeks: History) -> Non
     network = enlarged(example("uk"), 20)
     assert len(network.nodes) == 20
     assert len({node.id for node in network.nodes}) == 20
-    assert network.nodes[:11] == example("uk").nodes
+    assert [node.id for node in network.nodes[:11]] == [node.id for node in example("uk").nodes]
     assert all(node.kind == "store" for node in network.nodes[11:])
     with pytest.raises(Refusal, match="more than the markets"):
         enlarged(example("uk"), 500)
+
+
+def test_an_enlarged_network_makes_more_where_more_people_are_near() -> None:
+    before, after = example("uk").nodes, {node.id: node for node in enlarged(example("uk"), 20).nodes}
+    for node in before:
+        assert (after[node.id].capacity_parcels or 0) >= (node.capacity_parcels or 0)
+        assert (after[node.id].capacity_units is None) == (node.capacity_units is None)
+    london = next(node for node in before if node.id == "ST-LONDON")
+    assert (after["ST-LONDON"].capacity_parcels or 0) > 3 * (london.capacity_parcels or 0)
 
 
 def test_a_history_since_a_minute_keeps_what_befell_its_orders(weeks: History) -> None:
