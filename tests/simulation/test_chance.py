@@ -28,6 +28,7 @@ MakeHistory = Callable[..., History]
 ROUGH = Chance(
     seed=3, short_pick=0.1, refuse=0.1, cancel=0.1, give_back=0.2, late=0.3, give_back_days=3, rest_minutes=600
 )
+BOTH = [("day", 0), (120, 0), (120, 240), pytest.param("arrival", 600, marks=pytest.mark.slow)]
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +70,7 @@ def test_the_same_seed_brings_about_the_same_and_another_seed_does_not(placed: A
     assert one == again != other
 
 
-@pytest.mark.parametrize(("every", "release_after"), [("day", 0), (120, 0), (120, 240), ("arrival", 600)])
+@pytest.mark.parametrize(("every", "release_after"), BOTH)
 def test_books_balance_whatever_happens(placed: Any, every: Any, release_after: int) -> None:
     run = replay_placed(placed, make("nearest"), chance=ROUGH, every=every, release_after=release_after)
     assert balanced(run)
