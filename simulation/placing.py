@@ -53,6 +53,9 @@ class Placed:
 
     Attributes
     ----------
+    later
+        Minutes, ascending, and the network as it is from each of them on: the same nodes, SKUs and services in the same
+        places. What lies on its shelves or comes in is not looked at: that is the history's, and the first network's.
     simulated
         Everything that was drawn or assumed, by the source, the network or the placing.
     """
@@ -60,6 +63,7 @@ class Placed:
     network: Network
     history: History
     seed: int
+    later: tuple[tuple[int, Network], ...] = ()
 
     @property
     def simulated(self) -> tuple[str, ...]:

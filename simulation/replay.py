@@ -121,7 +121,10 @@ def replay_placed(
     columns = columns_of(placed.network)
     rhythm = rhythm_of(placed.history, columns, every, wave_minute=wave_minute, until=until)
     world = World(placed.history, columns, rhythm, chance=chance, release_after=release_after)
+    networks = [(0, placed.network), *placed.later]
     for i, (at, whole) in enumerate(zip(rhythm.at.tolist(), rhythm.whole.tolist(), strict=True)):
+        while networks and networks[0][0] <= at:
+            world.enter(networks.pop(0)[1])
         if progress:
             progress(i, len(rhythm.at), format_day(at // MINUTES_PER_DAY))
         world.let_happen(at)

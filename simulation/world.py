@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from engine.calendar import MINUTES_PER_DAY
-from engine.network import NetworkColumns
+from engine.network import Network, NetworkColumns, columns_of
 from engine.rules import REFUSED
 from engine.sourcing import OpenOrders, build_problem, ranges, working_days
 from engine.waiting import Inbound, price_waiting
@@ -22,7 +22,10 @@ from simulation.history import History
 from simulation.log import Asked, Log, Tally
 from simulation.rhythm import Rhythm
 from solver.plan import Plan
-from solver.problem import DELIVERED, NO_LIMIT, Bools, Floats, Ints, Problem
+from solver.problem import DELIVERED, NO_LIMIT, NO_SERVICE, Bools, Floats, Ints, Problem
+
+CLOSED, COLLECT_ONLY = "closed", "collect_only"
+"""Tags of a node: nothing leaves it; only what customers collect there leaves it."""
 
 
 class World:
@@ -47,6 +50,7 @@ class World:
     ) -> None:
         self.history = history
         self.network = network
+        self.closed, self.collect_only = (np.zeros(network.nodes, dtype=np.bool_) for _ in range(2))
         self.chance = chance
         self.release_after = release_after
         self.names = Names.of(history) if chance else None
@@ -78,6 +82,13 @@ class World:
         self.restocks: list[tuple[int, int, int]] = []
         self.tally = Tally()
         self.log = Log()
+
+    def enter(self, network: Network) -> None:
+        """Go on with another network of the same nodes, SKUs and services; stock stays where it is."""
+        self.network = columns_of(network)
+        self.closed, self.collect_only = (
+            np.array([tag in node.tags for node in network.nodes], dtype=np.bool_) for tag in (CLOSED, COLLECT_ONLY)
+        )
 
     def let_happen(self, until: int) -> None:
         """Take everything that happens up to and at this minute."""
@@ -118,7 +129,7 @@ class World:
         parcels_left, units_left = self._left_today(at)
         problem = build_problem(
             self.network,
-            self.stock,
+            replace(self.stock, units=np.where(self.closed[self.stock.node], 0, self.stock.units)),
             self._open_orders(order, line),
             at=at,
             parcels_left=parcels_left,
@@ -126,6 +137,9 @@ class World:
         )
         if not len(problem.option_node):
             return None
+        if self.collect_only.any():
+            closed_lane = self.collect_only[:, None]
+            problem = replace(problem, lane_zone=np.where(closed_lane, NO_SERVICE, problem.lane_zone).astype(np.int8))
         problem = price_waiting(
             self._without_rests(problem, order, at),
             history.line_sku[line],
