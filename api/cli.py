@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from api import figures, operating
+from api import figures, operating, scenarios
 
 if TYPE_CHECKING:
     from solver.effort import Effort
@@ -527,6 +527,7 @@ def _debugging(ctx: Any) -> bool:
 
 
 operating.register(app)
+app.add_typer(scenarios.scenario_app, name="scenario")
 
 
 def main() -> None:

@@ -1,8 +1,8 @@
 """Named what-ifs: changes to a network and its history, replayed beside the baseline under the same seeds, and compared."""
 
 from scenarios.applying import apply
+from scenarios.grids import Grid, Sweep, sweep
 from scenarios.scenario import BASELINE, Scenario, library, read_scenario, scenarios_of
-from scenarios.sweep import Grid, Sweep, sweep
 from scenarios.verbs import VERBS
 
 __all__ = [

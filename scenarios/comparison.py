@@ -11,8 +11,8 @@ from statistics import mean, stdev
 
 from scipy.stats import t as student
 
+from scenarios.grids import Grid, Outcome, Sweep
 from scenarios.scenario import BASELINE
-from scenarios.sweep import Grid, Outcome, Sweep
 
 LEVEL = 0.95
 MEASURES: dict[str, Callable[[Outcome], float]] = {

@@ -124,6 +124,16 @@ def scenarios_of(names: Sequence[str]) -> list[Scenario]:
     return list(found.values())
 
 
+def text_of(name: str) -> str:
+    """The text of a scenario file, or of one of the library."""
+    if not Path(name).exists():
+        for file in (files(__package__) / "library").iterdir():
+            if file.name.endswith(".toml") and scenario_of(file.read_bytes(), file.name).name == name:
+                return file.read_text()
+    scenarios_of([name])
+    return read_bytes(name).decode()
+
+
 def _change(said: dict[str, Any], place: str) -> Change:
     told = dict(said)
     verb = told.pop("verb", None)
