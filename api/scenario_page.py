@@ -82,12 +82,13 @@ def map_of(grid: Grid, found: Comparison, row: Row) -> dict[str, Any]:
     """The map of one scenario, why it was asked, what it changes, and what came of it."""
     scenario = next(one for one in grid.scenarios if one.name == row.scenario)
     plain = scenarios.as_plain(scenario)["changes"]
+    nodes, known = _nodes(grid, row), {node.id for node in grid.network.nodes}
     return {
         "name": row.scenario if len(grid.policies) == 1 else f"{row.scenario}, {figures.policy_name(row.policy)}",
         "why": row.why,
         "changes": [" ".join([c["verb"], *(f"{k} = {v}" for k, v in c.items() if k != "verb")]) for c in plain],
         "decision": unbroken(decisions.decision(found, row)),
-        "drawing": drawing(scenario_charts.before_and_after(_nodes(grid, row), row)),
+        "drawing": drawing(scenario_charts.before_and_after(nodes, {node.id for node in nodes} - known, row)),
     }
 
 

@@ -181,7 +181,7 @@ def tables(found: Any) -> Tables:
     """The comparison as text: what it comes to, and the cost by term."""
     from api.show import used_terms
 
-    several = len({row.policy for row in found.rows}) > 1
+    several = not found.one_policy
 
     def lead(row: Any) -> list[str]:
         return [row.scenario, *([figures.policy_name(row.policy)] if several else [])]

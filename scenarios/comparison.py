@@ -11,6 +11,7 @@ from statistics import mean, stdev
 
 from scipy.stats import t as student
 
+from engine.calendar import MINUTES_PER_DAY
 from scenarios.grids import Grid, Outcome, Sweep
 from scenarios.scenario import BASELINE
 
@@ -62,7 +63,7 @@ class Row:
     extra_cents
         The difference of the cost in cents.
     dominated_by
-        Another row that is as good in all of `PARETO` and better in one, by the means; or none.
+        Another row whose means are as good in all of `PARETO`, and that is shown to be better in one; or none.
     node_units, node_change
         Mean units that each node shipped, and how many more than in the baseline.
     """
@@ -93,6 +94,8 @@ class Comparison:
     ----------
     seeds_matter
         Whether the seeds draw anything in the baseline: where history and network say all, every seed is the same run.
+    days
+        From the first order to the last.
     hash
         The same for the same grid wherever it was computed.
     """
@@ -103,7 +106,13 @@ class Comparison:
     simulated: tuple[str, ...]
     start: int
     end: int
+    days: int
     hash: str
+
+    @property
+    def one_policy(self) -> bool:
+        """Whether there is one baseline, so that the name of a scenario says which run is meant."""
+        return sum(row.is_baseline for row in self.rows) == 1
 
     @property
     def scenarios(self) -> list[Row]:
@@ -125,15 +134,18 @@ def compare(grid: Grid, found: Sweep) -> Comparison:
     rows = []
     for (scenario, policy), outcomes in by_cell.items():
         against = grid.policies[0] if scenario in own else policy
-        rows.append(_row(why[scenario], against, outcomes, by_cell[BASELINE.name, against]))
+        row = _row(why[scenario], against, outcomes, by_cell[BASELINE.name, against])
+        better = (key for key, others in by_cell.items() if _dominates(others, outcomes))
+        rows.append(replace(row, dominated_by=next(better, None)))
     base = by_cell[BASELINE.name, grid.policies[0]]
     return Comparison(
-        rows=tuple(_with_dominance(rows)),
+        rows=tuple(rows),
         seeds=grid.seeds,
         seeds_matter=len({one.decisions for one in base}) > 1,
         simulated=tuple(dict.fromkeys(label for one in found.outcomes for label in one.simulated)),
         start=base[0].start,
         end=max(one.end for one in found.outcomes),
+        days=_days(grid),
         hash=found.hash,
     )
 
@@ -186,19 +198,15 @@ def _node_units(outcomes: Sequence[Outcome]) -> dict[str, float]:
     return {node: mean(one.node_units.get(node, 0) for one in outcomes) for node in nodes}
 
 
-def _with_dominance(rows: list[Row]) -> list[Row]:
-    points = [tuple(row.values[name] for name in PARETO) for row in rows]
-    return [
-        replace(
-            row,
-            dominated_by=next(
-                (
-                    (other.scenario, other.policy)
-                    for other, p in zip(rows, points, strict=True)
-                    if p != point and all(a <= b for a, b in zip(p, point, strict=True))
-                ),
-                None,
-            ),
-        )
-        for row, point in zip(rows, points, strict=True)
-    ]
+def _dominates(one: Sequence[Outcome], other: Sequence[Outcome]) -> bool:
+    """Whether one is as good in all of `PARETO`, and shown to be better in one: with one seed, by any difference."""
+    differences = []
+    for name in PARETO:
+        before, after = ([MEASURES[name](outcome) for outcome in of] for of in (other, one))
+        differences.append(paired(before, after, name in RELATIVE))
+    return all(d.mean <= 0 for d in differences) and any(d.mean < 0 and (d.shown or d.low is None) for d in differences)
+
+
+def _days(grid: Grid) -> int:
+    first, last = (int(at) // MINUTES_PER_DAY for at in grid.history.order_placed_at[[0, -1]])
+    return (last if grid.until is None else min(last, grid.until)) - first + 1

@@ -4,20 +4,14 @@ from scenarios.comparison import Comparison, Difference, Row
 
 
 def decision(found: Comparison, row: Row) -> str:
-    """One scenario in a sentence or two, as `uk-close-cardiff costs 4.1 % more (+3.2 to +5.0): 1,234.50 over 10 days.`."""
-    cost = row.differences["cost"]
-    more = (
-        row.values["cost_per_unit"] and abs(row.differences["cost"].mean - row.differences["cost_per_unit"].mean) > 1e-9
-    )
-    named = row.scenario if row.policy == row.against and _one_policy(found) else f"{row.scenario} ({row.policy})"
-    text = f"{named} {told(cost)}"
-    if more:
-        text += f"; for each unit ordered it {told(row.differences['cost_per_unit'])}"
+    """One scenario in a sentence, as `close-cardiff costs 4.1 % more (+3.2 to +5.0), 1,234.50 more over 10 days.`."""
+    cost, unit = row.differences["cost"], row.differences["cost_per_unit"]
+    text = f"{_named(found, row.scenario, row.policy)} {told(cost)}"
     if row.extra_cents is not None and cost.shown:
-        days = (found.end - found.start) // 1440 + 1
         cents = row.extra_cents.mean
-        pays = "it pays where what it saves elsewhere is more" if cents > 0 else "it pays where it takes less than that"
-        text += f". That is {abs(cents) / 100:,.2f} over {days:,} days: {pays}"
+        text += f", {abs(cents) / 100:,.2f} {_direction(cents)} over {found.days:,} days"
+    if abs(cost.mean - unit.mean) > 1e-9:
+        text += f"; each unit ordered {told(unit)}"
     return text + "."
 
 
@@ -30,7 +24,7 @@ def told(cost: Difference) -> str:
         return f"costs {_percent(abs(cost.mean))} {_direction(cost.mean)} {between}"
     if cost.low == cost.high == 0:
         return "costs the same on every seed"
-    return f"costs about the same: {_signed(cost.mean)} % {between}, which these seeds cannot tell from nothing"
+    return f"is not shown to cost more or less: {_signed(cost.mean)} % {between}"
 
 
 def summary(found: Comparison) -> str:
@@ -47,12 +41,12 @@ def summary(found: Comparison) -> str:
 
 
 def pareto(found: Comparison) -> str:
-    """Who is dominated in cost per unit, days and splits, by the means."""
-    dominated = [row for row in found.rows if row.dominated_by]
+    """Who is dominated in cost per unit, days and splits."""
+    dominated = [(row, row.dominated_by) for row in found.rows if row.dominated_by]
     if not dominated:
-        return "Nothing is dominated: whoever is cheaper here is slower, or splits more."
-    said = [f"{_name(found, row)} by {_named(found, *row.dominated_by)}" for row in dominated if row.dominated_by]
-    return f"Dominated in cost per unit, days and splits, by the means: {'; '.join(said)}."
+        return "Nothing is shown to be dominated in cost per unit, days and splits."
+    said = [f"{_named(found, row.scenario, row.policy)} by {_named(found, *by)}" for row, by in dominated]
+    return f"Dominated in cost per unit, days and splits: {'; '.join(said)}."
 
 
 def _cost(row: Row) -> Difference:
@@ -60,16 +54,8 @@ def _cost(row: Row) -> Difference:
     return row.differences["cost_per_unit"]
 
 
-def _name(found: Comparison, row: Row) -> str:
-    return _named(found, row.scenario, row.policy)
-
-
 def _named(found: Comparison, scenario: str, policy: str) -> str:
-    return scenario if _one_policy(found) else f"{scenario} ({policy})"
-
-
-def _one_policy(found: Comparison) -> bool:
-    return len({row.policy for row in found.rows}) == 1
+    return scenario if found.one_policy else f"{scenario} ({policy})"
 
 
 def _direction(share: float) -> str:
@@ -81,4 +67,4 @@ def _percent(share: float) -> str:
 
 
 def _signed(share: float) -> str:
-    return f"{100 * share:+,.1f}".replace("-", "−")
+    return f"{round(100 * share, 1) + 0.0:+,.1f}".replace("-", "−")

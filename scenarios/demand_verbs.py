@@ -1,6 +1,7 @@
 """What customers would ask for: each verb makes another placed history."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.random import Generator
@@ -106,9 +107,11 @@ def _repeat(history: History, line_copies: Ints) -> History:
     ids = [history.order_id[o] if not n else f"{history.order_id[o]}+{n}" for o, n in zip(order, number, strict=True)]
     picks = np.diff(history.order_pickup_start)[order]
     by_original = np.argsort(line, kind="stable")
-    per_order = {name: getattr(history, name)[order] for name in _ORDER_COLUMNS}
-    per_line = {name: getattr(history, name)[line] for name in vars(history) if name.startswith("line_")}
-    befell = {}
+    per_order: dict[str, Any] = {name: getattr(history, name)[order] for name in _ORDER_COLUMNS}
+    per_line: dict[str, Any] = {
+        name: getattr(history, name)[line] for name in vars(history) if name.startswith("line_")
+    }
+    befell: dict[str, Any] = {}
     for what in ("cancel", "return"):
         old: Ints = getattr(history, f"{what}_line")
         times = line_copies[old]

@@ -211,7 +211,8 @@ def _with_receipts_moved(placed: Placed, which: Bools, target: int, percent: flo
 def share_of(units: Ints, percent: float) -> Ints:
     """A percentage of each row's units, whole, such that the first rows together have theirs."""
     counted = np.floor(np.cumsum(units) * (percent / 100) + 1e-9).astype(np.int64)
-    return np.minimum(np.diff(counted, prepend=0), units)
+    part: Ints = np.minimum(np.diff(counted, prepend=0), units)
+    return part
 
 
 def _shares_of_others(placed: Placed, closed: int) -> Floats:

@@ -48,6 +48,7 @@ def test_any_order_of_computing_has_the_same_hash(monkeypatch: pytest.MonkeyPatc
     assert sweep(replace(GRID, seeds=(1, 2, 4))).hash != forwards.hash
 
 
+@pytest.mark.slow
 def test_two_processes_find_what_one_finds() -> None:
     told: list[tuple[int, int]] = []
     both = sweep(GRID, jobs=2, progress=lambda _, done, of: told.append((done, of)))

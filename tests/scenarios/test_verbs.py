@@ -31,15 +31,10 @@ def shipped_from(world: Placed, name: str) -> int:
 
 
 def same_history(one: Placed, other: Placed) -> bool:
-    for field in fields(one.history):
-        a, b = getattr(one.history, field.name), getattr(other.history, field.name)
-        if isinstance(a, np.ndarray):
-            same = np.array_equal(a, b, equal_nan=a.dtype.kind == "f")
-        else:
-            same = a == b
-        if not same:
-            return False
-    return True
+    def equal(a: Any, b: Any) -> bool:
+        return np.array_equal(a, b, equal_nan=a.dtype.kind == "f") if isinstance(a, np.ndarray) else bool(a == b)
+
+    return all(equal(getattr(one.history, f.name), getattr(other.history, f.name)) for f in fields(one.history))
 
 
 def test_a_scenario_without_changes_is_the_baseline() -> None:
