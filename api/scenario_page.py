@@ -12,7 +12,6 @@ from scenarios import decisions
 from scenarios.applying import apply
 from scenarios.comparison import Comparison, Row
 from scenarios.grids import Grid, Sweep
-from simulation.placing import place
 from simulation.tables import write_table
 from solver.files import write_bytes
 
@@ -97,7 +96,7 @@ def _nodes(grid: Grid, row: Row) -> list[Node]:
     scenario = next(one for one in grid.scenarios if one.name == row.scenario)
     after: Network = grid.network
     if any(change.verb == "open_node" for change in scenario.changes):
-        after = apply(scenario, place(grid.history, grid.network, grid.seeds[0])).network
+        after = apply(scenario, grid.placed(grid.seeds[0])).network
     return list(after.nodes)
 
 

@@ -51,6 +51,10 @@ class Grid:
     work: int | None = None
     until: int | None = None
 
+    def placed(self, seed: int) -> Placed:
+        """The history on the network, before anything is changed."""
+        return place(self.history, self.network, seed)
+
     @property
     def cells(self) -> list["Cell"]:
         """What there is to replay, in order."""
@@ -133,7 +137,7 @@ def sweep(grid: Grid, *, jobs: int = 1, cluster: str | None = None, progress: Pr
         A change that the network or the history does not allow, or a cluster without what it takes (`allot[cluster]`).
     """
     cells = grid.cells
-    placed = place(grid.history, grid.network, grid.seeds[0])
+    placed = grid.placed(grid.seeds[0])
     for scenario in grid.scenarios:  # what is refused, is refused before anything is computed
         apply(scenario, placed)
     done: dict[int, Outcome] = {}
@@ -147,7 +151,7 @@ def sweep(grid: Grid, *, jobs: int = 1, cluster: str | None = None, progress: Pr
 def compute(grid: Grid, number: int) -> tuple[int, Outcome]:
     """Replay one cell of a grid."""
     cell = grid.cells[number]
-    placed = apply(cell.scenario, place(grid.history, grid.network, cell.seed))
+    placed = apply(cell.scenario, grid.placed(cell.seed))
     told = cell.scenario.policy.settings if cell.scenario.policy else None
     policy = policies.make(cell.policy, Effort(grid.seconds, grid.work), cell.seed, settings=told)
     return number, outcome_of(cell, placed, replay_placed(placed, policy, name=cell.policy, until=grid.until))
