@@ -7,7 +7,7 @@ whoever computed which cell when.
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
 from multiprocessing import get_context
 from typing import Any, NamedTuple
@@ -26,6 +26,7 @@ from solver import policies
 from solver.effort import Effort
 from solver.refusal import Refusal
 
+COUNTS = ("count_at", "count_node", "count_sku", "count_units")
 Progress = Callable[[str, int, int], None]
 """Told what was just done, how many cells are done, and how many there are."""
 
@@ -52,8 +53,12 @@ class Grid:
     until: int | None = None
 
     def placed(self, seed: int) -> Placed:
-        """The history on the network, before anything is changed."""
-        return place(self.history, self.network, seed)
+        """The history on the network, before anything is changed.
+
+        Counts of stock are left out, for the baseline too: they say what lay there in the one past that was.
+        """
+        nothing = {name: getattr(self.history, name)[:0] for name in COUNTS}
+        return place(replace(self.history, **nothing), self.network, seed)
 
     @property
     def cells(self) -> list["Cell"]:

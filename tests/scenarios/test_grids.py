@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from scenarios import grids
@@ -33,6 +34,13 @@ def test_nothing_changed_is_the_baseline_to_the_hash() -> None:
         [replace(one, scenario="") for one in done if one.scenario == name] for name in (BASELINE.name, "nothing")
     )
     assert base == same
+
+
+def test_a_count_of_the_past_brings_back_nothing_that_a_scenario_has_moved() -> None:
+    columns = GRID.history.order_placed_at[:1], np.array([1]), np.array([0]), np.array([500])
+    counted: Any = dict(zip(grids.COUNTS, columns, strict=True))
+    counted = replace(GRID.history, **counted)
+    assert sweep(replace(GRID, history=counted)).hash == sweep(GRID).hash
 
 
 def test_any_order_of_computing_has_the_same_hash(monkeypatch: pytest.MonkeyPatch) -> None:
