@@ -6,12 +6,10 @@ whoever computed which cell when.
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, replace
-from importlib.util import find_spec
-from multiprocessing import get_context
 from typing import Any, NamedTuple
 
+import joblib
 import msgspec
 import numpy as np
 
@@ -195,26 +193,18 @@ def _computed(grid: Grid, cells: Sequence[Cell], jobs: int, cluster: str | None)
     if cluster is None and (jobs == 1 or len(cells) == 1):
         for number in range(len(cells)):
             yield compute(grid, number)
-    elif find_spec("joblib"):
-        yield from _by_joblib(grid, len(cells), jobs, cluster)
-    elif cluster is not None:
-        raise Refusal("--cluster", "needs joblib and distributed: install allot[cluster]", "not_installed")
     else:
-        with ProcessPoolExecutor(min(jobs, len(cells)), mp_context=get_context("spawn")) as pool:
-            for done in as_completed([pool.submit(compute, grid, number) for number in range(len(cells))]):
-                yield done.result()
+        yield from _side_by_side(grid, len(cells), jobs, cluster)
 
 
-def _by_joblib(grid: Grid, cells: int, jobs: int, cluster: str | None) -> Iterator[tuple[int, Outcome]]:
-    """The same by joblib: on processes here, or on a Dask cluster, which computes a cell again whose worker died."""
-    import joblib
-
+def _side_by_side(grid: Grid, cells: int, jobs: int, cluster: str | None) -> Iterator[tuple[int, Outcome]]:
+    """The same on processes here, or on a Dask cluster, which computes a cell again whose worker died."""
     where: dict[str, Any] = {"backend": "loky", "n_jobs": min(jobs, cells)}
     if cluster is not None:
         try:
             from distributed import Client
 
-            client = Client(cluster, timeout=10, set_as_default=False)
+            client = Client(cluster, timeout=10, set_as_default=False)  # type: ignore[no-untyped-call]
         except ImportError:
             raise Refusal("--cluster", "needs distributed: install allot[cluster]", "not_installed") from None
         except (OSError, ValueError) as error:
@@ -226,4 +216,4 @@ def _by_joblib(grid: Grid, cells: int, jobs: int, cluster: str | None) -> Iterat
             yield from joblib.Parallel(return_as="generator_unordered", batch_size=1)(tasks)
     finally:
         if cluster is not None:
-            client.close()
+            client.close()  # type: ignore[no-untyped-call]

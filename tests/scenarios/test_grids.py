@@ -73,8 +73,8 @@ def test_a_refusal_comes_before_anything_is_computed(monkeypatch: pytest.MonkeyP
 @pytest.mark.slow
 def test_a_cluster_that_loses_a_worker_finds_the_same() -> None:
     """Prevents: a sweep on many machines whose result depends on which of them was there at the end."""
-    pytest.importorskip("joblib", reason="joblib is not installed (allot[cluster])")
-    distributed = pytest.importorskip("distributed", reason="distributed is not installed (allot[cluster])")
+    import distributed
+
     alone = sweep(GRID).hash
     with distributed.LocalCluster(
         n_workers=2, threads_per_worker=1, processes=True, host="127.0.0.1", dashboard_address=None
@@ -92,6 +92,11 @@ def test_a_cluster_that_loses_a_worker_finds_the_same() -> None:
 
 
 def test_a_cluster_without_what_it_takes_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(grids, "find_spec", lambda _: None)
+    monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(Refusal, match=r"install allot\[cluster\]"):
         sweep(GRID, cluster="tcp://127.0.0.1:1")
+
+
+def test_a_cluster_that_is_not_there_is_refused() -> None:
+    with pytest.raises(Refusal, match="cannot be reached"):
+        sweep(GRID, cluster="nonsense://127.0.0.1:1")
