@@ -16,7 +16,7 @@ from engine.facts import Allocated, AllocatedParcel, LineUnits
 from engine.groups import groups_of
 from engine.snapshot import Snapshot
 from engine.sourcing import parts_of, ranges
-from engine.waiting import alone_cents
+from solver.alone import alone_cents
 from solver.bill import TERMS, days_late, order_bills, parcel_cents
 from solver.check import check
 from solver.effort import Effort, Watch, unwatched

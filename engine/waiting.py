@@ -6,7 +6,8 @@ import numpy as np
 
 from engine.calendar import MINUTES_PER_DAY
 from engine.network import Receipts
-from solver.problem import Bools, Floats, Ints, Problem
+from solver.alone import alone_cents
+from solver.problem import Ints, Problem
 
 _LATEST = 2**40  # minutes: more than any history spans, so that SKU and minute fit one sortable number
 
@@ -75,26 +76,3 @@ def _short(problem: Problem) -> Ints:
     there = np.bincount(problem.row_sku[stocked], weights=problem.row_limit[stocked], minlength=skus)
     short: Ints = np.maximum(1, asked - there).astype(np.int64)
     return short[problem.line_sku]
-
-
-def alone_cents(problem: Problem, line: Ints, node: Ints, days: Ints) -> Floats:
-    """What each line costs in a parcel of its own from `node`, `days` from now."""
-    order = problem.line_order[line]
-    dest = problem.order_dest_start[order]
-    weight = problem.sku_weight_g[problem.line_sku[line]] * problem.line_qty[line]
-    promise = problem.order_promise_days[order]
-    ready = days + problem.node_ready_days[node]
-    late = problem.order_late_cents[order]
-    best: Floats = np.where(problem.dest_node[dest] == node, late * np.maximum(0, ready - promise), np.inf)
-    for s in range(problem.services):
-        zone = problem.lane_zone[dest, node, s].astype(np.int64)
-        served: Bools = (zone >= 0) & problem.sku_carried[problem.line_sku[line], s]
-        steps = problem.service_steps_g[s, : problem.service_steps[s]]
-        step = np.minimum(np.searchsorted(steps, weight), len(steps) - 1)
-        over = -(np.minimum(0, steps[-1] - weight) // 1000)
-        carriage = problem.service_cents[s, zone, step] + problem.service_over_cents[s, zone] * over
-        days_late = np.maximum(0, ready + problem.service_transit_days[s, zone] - promise)
-        best = np.where(served, np.minimum(best, carriage + late * days_late), best)
-    handling = problem.node_parcel_cents[node] + problem.node_line_cents[node]
-    alone: Floats = best + handling + problem.node_unit_cents[node] * problem.line_qty[line]
-    return alone

@@ -4,12 +4,17 @@ A new policy is a file with a frozen dataclass that is called with a `Problem` a
 `README.md` lists them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import import_module
-from typing import Any
+from typing import Any, get_args, get_type_hints
+
+import msgspec
 
 from solver.effort import Effort, Policy, Watch, unwatched
+from solver.outlook import LooksAhead, Outlook, Present
+from solver.plan import Plan
 from solver.policies import peers
+from solver.problem import Problem
 
 _POLICIES = {
     "nearest": ("solver.policies.nearest", "Nearest"),
@@ -19,8 +24,17 @@ _POLICIES = {
     "cp_sat": ("solver.policies.cp_sat", "CpSat"),
     "highs": ("solver.policies.highs", "Highs"),
 }
+_AHEAD = {
+    "bid_price": ("solver.policies.bid_price", "BidPrice"),
+    "sampled_futures": ("solver.policies.sampled_futures", "SampledFutures"),
+    "primal_dual": ("solver.policies.primal_dual", "PrimalDual"),
+    "spillover": ("solver.policies.spillover", "Spillover"),
+    "window": ("solver.policies.window", "Window"),
+}
 NAMES = (*_POLICIES, *peers.NAMES)
-"""The policies there are, ours first, simplest first."""
+"""The policies of a problem by itself, ours first, simplest first."""
+AHEAD = tuple(_AHEAD)
+"""Those that look ahead, over time (`LooksAhead`)."""
 
 
 def make(
@@ -29,13 +43,16 @@ def make(
     seed: int = 0,
     watch: Watch = unwatched,
     settings: Mapping[str, Any] | None = None,
+    outlook: Outlook | None = None,
 ) -> Policy:
     """Make a policy by its name.
 
     Parameters
     ----------
     settings
-        What the rule of another system is told, by name, as in its row of `README.md`.
+        What a policy is told, by name, as in its row of `README.md`.
+    outlook
+        What the future may ask for; only those that look ahead make use of it, and some cannot do without.
 
     Raises
     ------
@@ -44,8 +61,10 @@ def make(
     """
     if name in peers.NAMES:
         return peers.make_peer(name, settings, effort or Effort(), seed, watch)
+    if name in _AHEAD:
+        return _make_ahead(name, effort or Effort(), seed, watch, settings, outlook)
     if name not in _POLICIES:
-        raise ValueError(f"policy {name!r} is not one of {', '.join(NAMES)}")
+        raise ValueError(f"policy {name!r} is not one of {', '.join((*NAMES, *AHEAD))}")
     if settings:
         raise ValueError(f"policy {name!r} has no settings")
     module, cls = _POLICIES[name]
@@ -53,4 +72,33 @@ def make(
     return policy
 
 
-__all__ = ["NAMES", "Policy", "make"]
+def _make_ahead(
+    name: str, effort: Effort, seed: int, watch: Watch, settings: Mapping[str, Any] | None, outlook: Outlook | None
+) -> Policy:
+    module, cls = _AHEAD[name]
+    made = getattr(import_module(module), cls)
+    try:
+        told = msgspec.convert(dict(settings or {}), get_type_hints(made, include_extras=True)["settings"])
+    except msgspec.ValidationError as error:
+        raise ValueError(f"settings of {name}: {error}") from None
+    by = getattr(told, "by", None)
+    if by is not None and by not in (*NAMES, *AHEAD):
+        raise ValueError(f"settings of {name}: {by!r} is not a policy - at `$.by`")
+    if outlook is None and not _can_do_without(made):
+        raise ValueError(f"policy {name!r} looks ahead and needs an outlook on demand: replay a history under it")
+    policy: Policy = made(told, outlook, effort, seed, watch)
+    return policy
+
+
+def _can_do_without(made: type) -> bool:
+    return type(None) in get_args(get_type_hints(made)["outlook"])
+
+
+def decide(policy: Policy, problem: Problem, present: Callable[[], Present], memory: Any) -> tuple[Plan, Any]:
+    """Let any policy decide: one that looks ahead is told the present and what it remembers, and says what to remember."""
+    if isinstance(policy, LooksAhead):
+        return policy.look(problem, present(), memory)
+    return policy(problem), None
+
+
+__all__ = ["AHEAD", "NAMES", "LooksAhead", "Policy", "decide", "make"]
