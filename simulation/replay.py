@@ -25,6 +25,8 @@ from solver.bill import bill
 from solver.check import Verdict, check
 from solver.effort import Policy
 from solver.plan import Plan
+from solver.policies import decide
+from solver.problem import Problem
 
 Progress = Callable[[int, int, str], None]
 """Told before each wave: waves done, waves in all, the day."""
@@ -41,6 +43,19 @@ class Told:
     every: Every
     wave_minute: int
     release_after: int
+
+
+@dataclass
+class Decider:
+    """A policy, and what it remembers from one decision to the next."""
+
+    policy: Policy
+    memory: Any = None
+
+    def __call__(self, world: World, problem: Problem, at: int) -> Plan:
+        """Let the policy decide, and tell it the present if it looks ahead."""
+        plan, self.memory = decide(self.policy, problem, lambda: world.present(at), self.memory)
+        return plan
 
 
 def replay(
@@ -121,6 +136,7 @@ def replay_placed(
     columns = columns_of(placed.network)
     rhythm = rhythm_of(placed.history, columns, every, wave_minute=wave_minute, until=until)
     world = World(placed.history, columns, rhythm, chance=chance, release_after=release_after)
+    decider = Decider(policy)
     networks = [(0, placed.network), *placed.later]
     for i, (at, whole) in enumerate(zip(rhythm.at.tolist(), rhythm.whole.tolist(), strict=True)):
         while networks and networks[0][0] <= at:
@@ -128,21 +144,21 @@ def replay_placed(
         if progress:
             progress(i, len(rhythm.at), format_day(at // MINUTES_PER_DAY))
         world.let_happen(at)
-        _decide(world, policy, at, timer, whole)
+        _decide(world, decider, at, timer, whole)
         if whole:
             world.lapse(at)
     world.lapse(None)
     return _run_of(world, placed, Told(name, every, wave_minute, release_after), timer() - began)
 
 
-def _decide(world: World, policy: Policy, at: int, timer: Timer, whole: bool) -> None:
+def _decide(world: World, policy: Decider, at: int, timer: Timer, whole: bool) -> None:
     """Let the policy decide a wave, check its plan, and carry it out."""
     began, held = timer(), world.claims
     asked = world.ask(at, whole=whole)
     if asked is None:
         return
     built = timer()
-    plan = policy(asked.problem)
+    plan = policy(world, asked.problem, at)
     seconds = timer() - built, built - began
     verdict = _judged(asked, plan)
     if verdict.bill["broken_promise"]:
@@ -151,7 +167,7 @@ def _decide(world: World, policy: Policy, at: int, timer: Timer, whole: bool) ->
         _carry_out(world, asked, plan, verdict, at, seconds)
 
 
-def _keep(world: World, policy: Policy, held: Claims, at: int, timer: Timer) -> None:
+def _keep(world: World, policy: Decider, held: Claims, at: int, timer: Timer) -> None:
     """A plan broke a promise: whoever held something keeps it, and the policy decides the others once more."""
     kept = world.ask_for(np.unique(held.order), at)
     assert kept is not None, "what is held is there"
@@ -162,7 +178,7 @@ def _keep(world: World, policy: Policy, held: Claims, at: int, timer: Timer) -> 
     others = world.ask_for(np.setdiff1d(world.open, kept.order), at)
     if others is not None:
         built = timer()
-        plan = policy(others.problem)
+        plan = policy(world, others.problem, at)
         seconds = timer() - built, built - began
         _carry_out(world, others, plan, _judged(others, plan), at, seconds)
 

@@ -21,6 +21,7 @@ from simulation.events import Names, all_stock, receipts_of, troubles_of
 from simulation.history import History
 from simulation.log import Asked, Log, Tally
 from simulation.rhythm import Rhythm
+from solver.outlook import Present
 from solver.plan import Plan
 from solver.problem import DELIVERED, NO_LIMIT, NO_SERVICE, Bools, Floats, Ints, Problem
 
@@ -59,7 +60,8 @@ class World:
         self.received, self.returned, self.shipped, self.lost = (np.zeros_like(self.initial) for _ in range(4))
         self.row_key = self.stock.sku * network.nodes + self.stock.node
         said, self.coming = receipts_of(history, chance, self.names)
-        self.inbound = Inbound.of(said)
+        self.said, self.inbound = said, Inbound.of(said)
+        self.sku_at = {name: k for k, name in enumerate(network.empty.sku_id)}
         self.line_order = history.line_order
         self.line_open = history.line_qty.copy()
         self.line_held = np.zeros_like(self.line_open)
@@ -82,6 +84,15 @@ class World:
         self.restocks: list[tuple[int, int, int]] = []
         self.tally = Tally()
         self.log = Log()
+
+    def present(self, at: int) -> Present:
+        """What is known now: the stock that is free, and the receipts that are said to come."""
+        units = np.where(self.closed[self.stock.node], 0, self.stock.units)
+        coming, said = slice(int(np.searchsorted(self.said.at, at, side="right")), None), self.said
+        return Present(
+            at, self.sku_at, self.stock.sku, self.stock.node, units, said.at[coming], said.sku[coming], said.node[coming],
+            said.units[coming],
+        )  # fmt: skip
 
     def enter(self, network: Network) -> None:
         """Go on with another network of the same nodes, SKUs and services; stock stays where it is."""
