@@ -145,7 +145,7 @@ Policies = Annotated[
     typer.Option(
         "--policy",
         metavar="NAME",
-        help=f"{NAMES}; may be repeated.",
+        help=f"{NAMES}; with settings as in bid_price:days=3,by=joint; may be repeated.",
         show_default=False,
     ),
 ]
@@ -425,7 +425,7 @@ def replay(
     from api.progress import counting
     from simulation.history import read_history
 
-    names = compare.known(policy or compare.USUAL)
+    names = compare.known(policy or compare.USUAL, ahead=True)
     last, when = replays.day_of(until), replays.when_of(every)
     effort = _effort(time_limit, work, usual=10.0)
     if out is not None:

@@ -11,6 +11,7 @@ from solver.bill import measure
 from solver.check import check
 from solver.effort import Effort, Watch, unwatched
 from solver.kernels import warm_up
+from solver.outlook import Outlook
 from solver.plan import Plan
 from solver.problem import Problem
 from solver.refusal import Refusal
@@ -70,21 +71,44 @@ class Comparison:
         return {"bound_cents": self.bound_cents, "policies": [asdict(row) for row in self.rows]}
 
 
-def known(names: Sequence[str]) -> tuple[str, ...]:
-    """Refuse a policy that is not there, and drop what is named twice."""
-    for name in names:
-        if name not in policies.NAMES:
-            raise Refusal(
-                "--policy", f"{name!r} is not a policy; there are {', '.join(policies.NAMES)}", "unknown_policy"
-            )
+def known(names: Sequence[str], *, ahead: bool = False) -> tuple[str, ...]:
+    """Refuse a policy that is not there or cannot be told so, and drop what is named twice.
+
+    Parameters
+    ----------
+    ahead
+        Whether there are past orders, so that those that look ahead can be used.
+    """
+    there = (*policies.NAMES, *policies.AHEAD) if ahead else policies.NAMES
+    for text in names:
+        name = text.partition(":")[0]
+        if name in policies.AHEAD and not ahead:
+            message = f"{name!r} looks ahead, and one wave has no past to learn from: replay a history under it"
+            raise Refusal("--policy", message, "needs_history")
+        if name not in there:
+            raise Refusal("--policy", f"{name!r} is not a policy; there are {', '.join(there)}", "unknown_policy")
     return tuple(dict.fromkeys(names))
+
+
+def made(
+    text: str, effort: Effort, seed: int, watch: Watch = unwatched, outlook: Outlook | None = None
+) -> policies.Policy:
+    """Make a policy as it is named on the command line, settings included."""
+    try:
+        name, said = policies.told(text)
+        if not said and outlook is None:
+            return policies.make(name, effort, seed, watch)
+        return policies.make(name, effort, seed, watch, said, outlook)
+    except ValueError as error:
+        raise Refusal("--policy", str(error), "bad_settings") from None
 
 
 def solve(problem: Problem, name: str, effort: Effort, seed: int, watch: Watch = unwatched) -> Plan:
     """Decide a problem by a policy, and have the checker read the plan: a violation is a bug and stops the work."""
     warm_up()
+    policy = made(name, effort, seed, watch)
     started = monotonic()
-    plan = policies.make(name, effort, seed, watch)(problem)
+    plan = policy(problem)
     plan = replace(plan, policy=name, seed=seed, seconds=monotonic() - started)
     verdict = check(problem, plan)
     assert verdict.ok, f"{name} broke the rules: {'; '.join(verdict.violations[:3])}"

@@ -34,6 +34,11 @@ POLICY_NAMES = {
     "fft.fences_ratings": "fulfillmenttools ratings",
     "ibm.weighted_cost": "IBM weighted cost",
     "d365.mip": "Dynamics 365 MIP",
+    "bid_price": "Bid price",
+    "sampled_futures": "Sampled futures",
+    "primal_dual": "Primal-dual",
+    "spillover": "Spillover limits",
+    "window": "Batching window",
 }
 """The policies, as people read them; one that is not here keeps its own name."""
 

@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from api.compare import JOINT
+from api.compare import JOINT, made
 from engine.calendar import MINUTES_PER_DAY, format_day, parse_day
 from engine.network import Network, read_network
 from simulation.history import History
 from simulation.networks import NAMES, example
+from simulation.outlook import outlook_of
 from simulation.placing import Placed, place
 from simulation.replay import replay_placed
 from simulation.rhythm import Every, every_of
@@ -134,7 +135,10 @@ def replay(
     if not history.orders:
         raise Refusal(history.source, "has no orders, so there is nothing to replay", "empty_run")
     placed = place(history, network, seed)
-    runs = [_run(placed, name, effort, seed, until, progress, every, release_after) for name in names]
+    ahead = any(name.partition(":")[0] in policies.AHEAD for name in names)
+    outlook = outlook_of(placed) if ahead else None
+    chosen = [(name, made(name, effort, seed, outlook=outlook)) for name in names]
+    runs = [_run(placed, name, policy, until, progress, every, release_after) for name, policy in chosen]
     joint = next((run for run in runs if run.policy == JOINT), None)
     first, last = runs[0].start // MINUTES_PER_DAY, runs[0].end // MINUTES_PER_DAY
     if until is not None and not runs[0].orders:
@@ -156,15 +160,13 @@ def replay(
 def _run(
     placed: Placed,
     name: str,
-    effort: Effort,
-    seed: int,
+    policy: policies.Policy,
     until: int | None,
     progress: Progress,
     every: Every,
     release_after: int,
 ) -> Run:
     warm_up()
-    policy = policies.make(name, effort, seed)
     return replay_placed(
         placed,
         policy,

@@ -9,7 +9,7 @@ came in so far tells which it is.
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import gamma
+from scipy.special import gammaincinv
 
 from engine.calendar import MINUTES_PER_DAY, weekday
 from solver.problem import Bools, Floats, Ints
@@ -24,6 +24,8 @@ WEEKDAY_PRIOR, HOUR_PRIOR = 0.25, 2.0
 """Mean days that a weekday begins with, and orders that an hour begins with."""
 CARRY = 0.5
 """What is left, from one day to the next, of how much today differs from the profile."""
+LEAST_SPREAD = 0.02
+"""Variance of the scale of a day at least, however alike days were: a rush is like none of them."""
 HOURS = 24
 MINUTES_PER_HOUR = 60
 
@@ -65,7 +67,7 @@ class Forecast:
     def interval(self, level: float) -> tuple[Floats, Floats]:
         """(K,) between what the mean units of a day are with probability `level`."""
         tail = (1 - level) / 2
-        low, high = (gamma.ppf(q, self.shape) / self.rate for q in (tail, 1 - tail))
+        low, high = (gammaincinv(self.shape, q) / self.rate for q in (tail, 1 - tail))
         return np.asarray(low), np.asarray(high)
 
     def scale(self, at: int, seen: int) -> tuple[float, float]:
@@ -154,7 +156,7 @@ def _strength(count: Floats, expected: Floats) -> float:
     if some.sum() < 3:
         return 20.0
     spread = float(np.mean((count[some] / expected[some] - 1) ** 2 - 1 / expected[some]))
-    return 1 / min(4.0, max(1e-3, spread))
+    return 1 / min(4.0, max(LEAST_SPREAD, spread))
 
 
 def _rates(sku: Ints, units: Floats, aged: Floats, exposure: float, category: Ints) -> tuple[Floats, Floats]:

@@ -1,5 +1,6 @@
 """A `Problem` in, a `Plan` out: the joint decision on arrays, its proof, and every policy it is compared with."""
 
+from solver import _blas  # noqa: F401 - before numpy and scipy are loaded
 from solver._cache import KERNEL_FOLDER
 from solver.bill import TERMS, Measures, bill, measure
 from solver.check import Verdict, check

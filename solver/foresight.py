@@ -94,9 +94,8 @@ def charged(problem: Problem, row_price: Floats) -> Problem:
     """The same problem where taking a unit of a row costs its price, too."""
     if not row_price.any():
         return problem
-    drawn = (np.append(row_price, 0.0)[problem.option_row] * problem.option_use).sum(axis=1)
-    value = problem.option_value_cents + np.rint(drawn).astype(np.int64)
-    return replace(problem, option_value_cents=value)
+    drawn = np.rint((np.append(row_price, 0.0)[problem.option_row] * problem.option_use).sum(axis=1)).astype(np.int64)
+    return replace(problem, option_value_cents=problem.option_value_cents + drawn)
 
 
 def billed(problem: Problem, plan: Plan, row_price: Floats, policy: str, seed: int, meter: Meter) -> Plan:

@@ -90,6 +90,32 @@ def _make_ahead(
     return policy
 
 
+def told(text: str) -> tuple[str, dict[str, Any]]:
+    """Read a policy as people write it: `bid_price`, `bid_price:days=3,by=joint`, or with an object of JSON after the colon.
+
+    Raises
+    ------
+    ValueError
+        If what follows the colon is neither.
+    """
+    name, _, said = text.partition(":")
+    try:
+        if said.startswith("{"):
+            return name, msgspec.json.decode(said, type=dict[str, Any])
+        pairs = [part.split("=", 1) for part in said.split(",") if part]
+        return name, {key: _value(value) for key, value in pairs}
+    except ValueError:
+        raise ValueError(f"settings of {name}: {said!r} is not like key=value,key=value, nor a JSON object") from None
+
+
+def _value(text: str) -> Any:
+    """A number, a truth or nothing as JSON writes it, else the text itself."""
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        return text
+
+
 def _can_do_without(made: type) -> bool:
     return type(None) in get_args(get_type_hints(made)["outlook"])
 
@@ -101,4 +127,4 @@ def decide(policy: Policy, problem: Problem, present: Callable[[], Present], mem
     return policy(problem), None
 
 
-__all__ = ["AHEAD", "NAMES", "LooksAhead", "Policy", "decide", "make"]
+__all__ = ["AHEAD", "NAMES", "LooksAhead", "Policy", "decide", "make", "told"]

@@ -98,6 +98,7 @@ def test_a_day_of_many_decisions_is_one_day_of_the_report(run: Run, history: Pat
         (["--network", "uk", "--until", "2024-04-30"], "2024-04-30 is before the first wave; the first order came on"),
         (["--network", "uk", "--policy", "psychic"], "'psychic' is not a policy"),
         (["--network", "uk", "--every", "hour"], "--every: 'hour' is not arrival, day, or minutes from 1 to 1440"),
+        (["--network", "uk", "--policy", "bid_price:3"], "settings of bid_price: '3' is not like key=value"),
     ],
 )
 def test_what_cannot_be_replayed_is_refused_and_nothing_is_written(
