@@ -272,14 +272,6 @@ def test_a_policy_that_looks_ahead_needs_a_history(run: Run, wave: Path, tmp_pat
     assert "looks ahead" in only_line(result)
 
 
-def test_a_policy_is_told_its_settings_by_name(run: Run, wave: Path, tmp_path: Path) -> None:
-    named = 'magento.priority:{"nodes": []}'
-    result = run("solve", wave, "--out", tmp_path / "plan.json", "--policy", named)
-    assert result.exit_code == 0, result.output
-    refused = run("solve", wave, "--out", tmp_path / "plan.json", "--policy", "nearest:speed=9")
-    assert "policy 'nearest' has no settings" in only_line(refused)
-
-
 def test_a_missing_file_is_refused(run: Run, tmp_path: Path) -> None:
     result = run("compare", tmp_path / "none.json")
     assert result.exit_code == 2

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from solver import policies
 from solver.bill import TERMS
 from solver.check import check
 from solver.effort import Effort, Policy
@@ -277,3 +278,22 @@ def test_what_a_policy_cannot_do_is_refused(name: str, named: Mapping[str, Any],
     outlook = None if "outlook" in message else Foretold(two_nodes([]))
     with pytest.raises(ValueError, match=message):
         make(name, EFFORT, settings=named, outlook=outlook)
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "named"),
+    [
+        ("joint", "joint", {}),
+        ("bid_price:days=3,every=null,by=joint", "bid_price", {"days": 3, "every": None, "by": "joint"}),
+        ('magento.priority:{"nodes": ["A", "B"]}', "magento.priority", {"nodes": ["A", "B"]}),
+        ("primal_dual:", "primal_dual", {}),
+    ],
+)
+def test_a_policy_is_told_its_settings_by_name(text: str, name: str, named: Mapping[str, Any]) -> None:
+    assert policies.told(text) == (name, named)
+
+
+@pytest.mark.parametrize("text", ["bid_price:3", 'bid_price:{"days": 3', "bid_price:[3]"])
+def test_settings_that_say_nothing_are_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="is not like key=value,key=value, nor a JSON object"):
+        policies.told(text)
