@@ -27,7 +27,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Attributes
     ----------
     days
-        How far to look ahead.
+        How far to look ahead; on made-up histories with receipts all week three days cost less than a week.
     every
         Minutes from one solve to the next, which a receipt brings forward; `None`: static, so again only when `days` are over.
     samples
@@ -40,9 +40,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         The policy that decides at the prices.
     """
 
-    days: Annotated[float, Meta(gt=0, le=365)] = 7.0
+    days: Annotated[float, Meta(gt=0, le=365)] = 3.0
     every: Annotated[int, Meta(ge=0)] | None = MINUTES_PER_DAY
-    samples: Annotated[int, Meta(ge=1, le=1000)] = 4
+    samples: Annotated[int, Meta(ge=1, le=1000)] = 16
     orders: Annotated[int, Meta(ge=1)] = 8_000
     passes: Annotated[int, Meta(ge=1)] = 12
     by: str = "cheapest"
