@@ -15,8 +15,9 @@ from simulation.networks import example
 from simulation.outlook import outlook_of
 from simulation.placing import Placed, Supply, place
 from simulation.replay import replay_placed
+from simulation.rhythm import rhythm_of
 from simulation.synthetic import make_history as make_up
-from simulation.world import World, wave_minutes
+from simulation.world import World
 from solver.effort import Effort
 from solver.outlook import Future, Present
 from solver.policies import AHEAD, make
@@ -40,12 +41,12 @@ def outlook(placed: Placed) -> DemandOutlook:
 def moment(placed: Placed, day: int) -> tuple[Problem, Present]:
     """The problem of one wave, where nothing was shipped before, and what is known then."""
     columns = columns_of(placed.network)
-    waves = wave_minutes(placed.history, columns, 14 * 60, None)
-    world = World(placed.history, columns, waves)
-    world.let_happen(int(waves[day]))
-    asked = world.ask(int(waves[day]))
+    rhythm = rhythm_of(placed.history, columns, "day", wave_minute=14 * 60, until=None)
+    world, at = World(placed.history, columns, rhythm), int(rhythm.at[day])
+    world.let_happen(at)
+    asked = world.ask(at)
     assert asked is not None
-    return asked.problem, world.present(int(waves[day]))
+    return asked.problem, world.present(at)
 
 
 def drawn(outlook: DemandOutlook, placed: Placed, **named: Any) -> Future:
