@@ -1,4 +1,4 @@
-"""The benchmarks: `python -m benchmarks [waves|sliced|yardsticks|replay|million|service|all] [--quick]`, or `allot bench`."""
+"""The benchmarks: `python -m benchmarks [waves|sliced|yardsticks|papers|replay|million|service|all] [--quick]`, or `allot bench`."""
 
 import argparse
 import sys
@@ -10,7 +10,7 @@ from time import perf_counter
 from typing import Any
 
 from api.outputs import write_text
-from benchmarks import growth, million, replay, service, sliced, targets, waves, waves_page, yardsticks
+from benchmarks import growth, million, papers, papers_page, replay, service, sliced, targets, waves, waves_page, yardsticks
 from benchmarks.machine import this_machine
 from benchmarks.results import Render, Say, Section, keep, kept_in, pieces_of, write_page
 
@@ -19,6 +19,7 @@ RENDERS: dict[str, Render] = {
     "waves": waves_page.render,
     "sliced": sliced.render,
     "yardsticks": yardsticks.render,
+    "papers": papers_page.render,
     "replay": replay.render,
     "million": million.render,
     "service": service.render,
@@ -27,6 +28,7 @@ SKIPPED: dict[str, Callable[[], str]] = {
     "waves": waves.skipped,
     "sliced": sliced.skipped,
     "yardsticks": yardsticks.skipped,
+    "papers": papers.skipped,
     "replay": replay.skipped,
     "million": million.skipped,
     "service": service.skipped,
@@ -102,6 +104,8 @@ def _pieces(
         yield from yardsticks.measure(settings, wanted, say, quick)
     elif name == "million":
         yield from million.measure(settings, wanted, say)
+    elif name == "papers":
+        yield from papers.measure(settings, wanted, say, quick)
     elif name == "service":
         yield from service.measure(settings, wanted, say, quick)
     else:
@@ -115,6 +119,7 @@ def settings_of(name: str, asked: argparse.Namespace) -> Any:
         "waves": waves,
         "sliced": sliced,
         "yardsticks": yardsticks,
+        "papers": papers,
         "replay": replay,
         "million": million,
         "service": service,

@@ -6,7 +6,7 @@ from statistics import mean
 from typing import Any
 
 from api import figures
-from benchmarks import growth, yardsticks
+from benchmarks import growth, papers_page, yardsticks
 from benchmarks.results import table
 from benchmarks.waves import GENERAL, JOINT
 from benchmarks.waves_page import ended, own_gap, savings
@@ -117,6 +117,27 @@ def _million(what: str, unit: float) -> Callable[[Sections], float | None]:
     return measured
 
 
+def _papers(title: str, base: str) -> Callable[[Sections], float | None]:
+    """The cost of our best policy on the instances of a setting, over `compact` or `hindsight`."""
+
+    def measured(sections: Sections) -> float | None:
+        ones = papers_page.groups(sections.get("papers", {})).get(title)
+        return papers_page.over(ones, papers_page.best_of(ones), base).value if ones else None
+
+    return measured
+
+
+def _families_ahead(sections: Sections) -> float | None:
+    """Families of papers that are not dearer than our best policy, in the settings of Ma's large network."""
+    settings = papers_page.groups(sections.get("papers", {}))
+    large = [ones for title, ones in settings.items() if title.startswith("Ma's large network")]
+    return float(sum(papers_page.not_beaten(ones) for ones in large)) if large else None
+
+
+def _ratio(number: float) -> str:
+    return f"{number:.4f}"
+
+
 def _plain(number: float) -> str:
     return f"{number:.2f}"
 
@@ -156,6 +177,28 @@ TARGETS = (
     Target("the same: mean own gap", 0.006, 0.005, _mean_of(yardsticks.own_gap)),
     Target("replay of 1,000,000 orders, slowest policy", 100.0, 50.0, _million("seconds", 1.0), _seconds),
     Target("the same, peak memory", 4.0, 2.0, _million("peak_bytes", 2**30), _gib),
+    Target(
+        "papers, Ma's small network: cost over the compact program",
+        1.018,
+        1.018,
+        _papers(papers_page.SMALL, "compact"),
+        _ratio,
+    ),
+    Target(
+        "papers, published, largest order 5: cost over hindsight",
+        1.035,
+        1.035,
+        _papers(papers_page.PUBLISHED.format(5), "hindsight"),
+        _ratio,
+    ),
+    Target(
+        "papers, published, largest order 2: cost over hindsight",
+        1.015,
+        1.015,
+        _papers(papers_page.PUBLISHED.format(2), "hindsight"),
+        _ratio,
+    ),
+    Target("papers, Ma's large network: published families not beaten", 0.0, 0.0, _families_ahead, figures.whole),
     Target("waves with known optima: slowest proof", 20.0, 2.0, _examples, _seconds),
 )
 
