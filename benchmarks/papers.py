@@ -41,10 +41,10 @@ class Settings:
     seed: int = 1
     small: int = 30
     small_sequences: int = 30
-    published_sequences: int = 10
+    published_sequences: int = 5
     large_sequences: int = 2
-    small_samples: int = 4
-    published_samples: int = 10
+    small_samples: int = 16
+    published_samples: int = 30
 
 
 QUICK = Settings(
@@ -83,7 +83,7 @@ Exam = tuple[str, Callable[[], Fluid], Effort, int, list[int]]
 def _exams(settings: Settings, quick: bool) -> Iterator[Exam]:
     """Name every instance, and say how it is read, how hard policies look ahead on it, its sequences, their seed."""
     small = replace(paper_models.SMALL, periods=QUICK_PERIODS) if quick else paper_models.SMALL
-    ahead = Effort(settings.small_samples, Pace(0.1, exact=20), Pace(0.1))
+    ahead = Effort(settings.small_samples, Pace(0.25), Pace(0.1))
     for at in range(settings.small):
         seed = [settings.seed, NETWORK, at]
         yield f"ma small {at + 1}", _drawn(small, seed), ahead, settings.small_sequences, seed
@@ -95,7 +95,7 @@ def _exams(settings: Settings, quick: bool) -> Iterator[Exam]:
             seed = [settings.seed, PUBLISHED, size, one["seed"]]
             name = f"published size {size} seed {one['seed']}"
             yield name, _read(one), ahead, settings.published_sequences, seed
-    ahead = Effort(0, Pace(), Pace(0.2), gap=2e-5, large=True)
+    ahead = Effort(0, Pace(), Pace(0.35), gap=2e-5, large=True)
     for carried in CARRIED:
         seed = [settings.seed, NETWORK, int(100 * carried), 1]
         setting = replace(paper_models.LARGE, carried=carried)
