@@ -51,8 +51,8 @@ class Effort:
     gap
         Patterns are generated until the bound of a program is this near to its cost.
     large
-        Whether the instance is large: programs start from an ascent, and the magician, whose gates are worked out for every
-        period, is left out.
+        Whether the instance is large: programs start from an ascent, roundings have the shares of an interior optimum in place of
+        a vertex, and the magician, whose gates are worked out for every period, is left out.
     """
 
     samples: int
@@ -67,7 +67,7 @@ class Exam:
 
     def __init__(self, fluid: Fluid, effort: Effort, say: Say) -> None:
         self.fluid, self.effort = fluid, effort
-        self.compact = compact(fluid)
+        self.compact = compact(fluid, crossover=not effort.large)
         say(f"compact program: {self.compact.cost:,.2f}")
         self.pool = Pool(fluid)
         if effort.large:

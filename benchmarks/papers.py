@@ -65,10 +65,10 @@ def skipped() -> str:
 
 def measure(settings: Settings, wanted: Callable[[str], bool], say: Say, quick: bool = False) -> Iterator[Piece]:
     """Measure the instances that are wanted."""
-    for name, read, effort, sequences, seed in _exams(settings, quick):
+    for name, read, effort, sequences, seed, published in _exams(settings, quick):
         if sequences and wanted(name):
             found = sit(read(), effort, sequences, seed, lambda told, name=name: say(f"{name}: {told}"))  # type: ignore[misc]
-            yield name, found
+            yield name, {**found, "published": published}
             say(f"{name}: " + ", ".join(f"{policy} {ratio:.4f}" for policy, ratio in over_hindsight(found).items()))
 
 
@@ -77,16 +77,16 @@ def over_hindsight(one: dict[str, Any]) -> dict[str, float]:
     return {policy: sum(costs) / sum(one["hindsight"]) for policy, costs in one["cost"].items()}
 
 
-Exam = tuple[str, Callable[[], Fluid], Effort, int, list[int]]
+Exam = tuple[str, Callable[[], Fluid], Effort, int, list[int], dict[str, float]]
 
 
 def _exams(settings: Settings, quick: bool) -> Iterator[Exam]:
-    """Name every instance, and say how it is read, how hard policies look ahead on it, its sequences, their seed."""
+    """Name every instance: how it is read, how hard policies look ahead on it, sequences, seed, costs that were published."""
     small = replace(paper_models.SMALL, periods=QUICK_PERIODS) if quick else paper_models.SMALL
     ahead = Effort(settings.small_samples, Pace(0.25), Pace(0.1))
     for at in range(settings.small):
         seed = [settings.seed, NETWORK, at]
-        yield f"ma small {at + 1}", _drawn(small, seed), ahead, settings.small_sequences, seed
+        yield f"ma small {at + 1}", _drawn(small, seed), ahead, settings.small_sequences, seed, {}
     ahead = Effort(settings.published_samples, Pace(0.05, exact=100), Pace(0.05))
     published = paper_models.read_published()
     for size in SIZES:
@@ -94,12 +94,12 @@ def _exams(settings: Settings, quick: bool) -> Iterator[Exam]:
         for one in instances[: QUICK_PUBLISHED if quick else None]:
             seed = [settings.seed, PUBLISHED, size, one["seed"]]
             name = f"published size {size} seed {one['seed']}"
-            yield name, _read(one), ahead, settings.published_sequences, seed
+            yield name, _read(one), ahead, settings.published_sequences, seed, one["published_mean_cost"]
     ahead = Effort(0, Pace(), Pace(0.35), gap=2e-5, large=True)
     for carried in CARRIED:
         seed = [settings.seed, NETWORK, int(100 * carried), 1]
         setting = replace(paper_models.LARGE, carried=carried)
-        yield f"ma large {int(100 * carried)}", _drawn(setting, seed), ahead, settings.large_sequences, seed
+        yield f"ma large {int(100 * carried)}", _drawn(setting, seed), ahead, settings.large_sequences, seed, {}
 
 
 def _drawn(setting: paper_models.Setting, seed: list[int]) -> Callable[[], Fluid]:

@@ -61,6 +61,7 @@ def test_a_quick_run_leaves_its_section_and_rows_of_what_is_to_be_reached(tmp_pa
     page = (tmp_path / "results.md").read_text()
     assert "### Ma's small network" in page
     assert "| dilate † |" in page
+    assert "for magician and" in page
     again = ["papers", "--quick", "--resume", "--out", str(tmp_path)]
     assert command.main(again) == 0
     assert json.loads((tmp_path / "results.json").read_text())["papers"]["measured"] == kept
