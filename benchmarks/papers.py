@@ -44,7 +44,7 @@ class Settings:
     published_sequences: int = 5
     large_sequences: int = 2
     small_samples: int = 16
-    published_samples: int = 30
+    published_samples: int = 20
 
 
 QUICK = Settings(
@@ -83,7 +83,7 @@ Exam = tuple[str, Callable[[], Fluid], Effort, int, list[int], dict[str, float]]
 def _exams(settings: Settings, quick: bool) -> Iterator[Exam]:
     """Name every instance: how it is read, how hard policies look ahead on it, sequences, seed, costs that were published."""
     small = replace(paper_models.SMALL, periods=QUICK_PERIODS) if quick else paper_models.SMALL
-    ahead = Effort(settings.small_samples, Pace(0.25), Pace(0.1))
+    ahead = Effort(settings.small_samples, Pace(0.1, exact=10), Pace(0.1))
     for at in range(settings.small):
         seed = [settings.seed, NETWORK, at]
         yield f"ma small {at + 1}", _drawn(small, seed), ahead, settings.small_sequences, seed, {}
