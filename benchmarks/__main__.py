@@ -1,4 +1,4 @@
-"""The benchmarks: `python -m benchmarks [waves|sliced|yardsticks|papers|replay|million|service|all] [--quick]`, or `allot bench`."""
+"""The benchmarks: `python -m benchmarks [waves|sliced|yardsticks|papers|replay|million|service|all]`, or `allot bench`."""
 
 import argparse
 import sys
@@ -10,7 +10,19 @@ from time import perf_counter
 from typing import Any
 
 from api.outputs import write_text
-from benchmarks import growth, million, papers, papers_page, replay, service, sliced, targets, waves, waves_page, yardsticks
+from benchmarks import (
+    growth,
+    million,
+    papers,
+    papers_page,
+    replay,
+    service,
+    sliced,
+    targets,
+    waves,
+    waves_page,
+    yardsticks,
+)
 from benchmarks.machine import this_machine
 from benchmarks.results import Render, Say, Section, keep, kept_in, pieces_of, write_page
 
