@@ -40,9 +40,9 @@ class Settings:
 
     seed: int = 1
     small: int = 30
-    small_sequences: int = 30
-    published_sequences: int = 5
-    large_sequences: int = 2
+    small_sequences: int = 10
+    published_sequences: int = 2
+    large_sequences: int = 1
     small_samples: int = 16
     published_samples: int = 20
 
