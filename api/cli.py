@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 DEBUG = "ALLOT_DEBUG"
 NAMES = ", ".join(figures.POLICY_NAMES)
+OWN = "or one in a file of your own: mine.py, mine.py:spare, mine.py:spare:cents=100"
 
 
 class Commands(TyperGroup):
@@ -72,6 +73,9 @@ def _told(error: Exception, ctx: Any) -> int:
         return 2
     if _debugging(ctx):
         raise error
+    if _is_of_a_policy(error):
+        _say(f"{error} (set {DEBUG}=1 to see where)")
+        return 1
     if isinstance(error, OSError):
         _forget_stdout()
         _say(f"{error.filename or 'standard output'}: cannot be written: {error.strerror or error}")
@@ -145,7 +149,7 @@ Policies = Annotated[
     typer.Option(
         "--policy",
         metavar="NAME",
-        help=f"{NAMES}; with settings as in bid_price:days=3,by=joint; may be repeated.",
+        help=f"{NAMES}; with settings as in bid_price:days=3,by=joint; {OWN}; may be repeated.",
         show_default=False,
     ),
 ]
@@ -179,7 +183,7 @@ def solve(
     ],
     policy: Annotated[
         str,
-        typer.Option(metavar="NAME", help=f"How to decide: {NAMES}."),
+        typer.Option(metavar="NAME", help=f"How to decide: {NAMES}; {OWN}."),
     ] = "joint",
     time_limit: TimeLimit = None,
     work: Work = None,
@@ -515,6 +519,13 @@ def _is_refusal(error: Exception) -> bool:
     from solver.refusal import Refusal
 
     return isinstance(error, Refusal)
+
+
+def _is_of_a_policy(error: Exception) -> bool:
+    """Whether a policy in a file of the user's own failed or broke a rule."""
+    from solver.policies.own import PolicyFault
+
+    return isinstance(error, PolicyFault)
 
 
 def _is_usage(error: Exception) -> bool:

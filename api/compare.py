@@ -1,7 +1,7 @@
 """Policies side by side on one problem: run, judged by the checker, and measured in one way."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from time import monotonic
 from typing import Any
@@ -13,6 +13,7 @@ from solver.effort import Effort, Watch, unwatched
 from solver.kernels import warm_up
 from solver.outlook import Outlook
 from solver.plan import Plan
+from solver.policies.own import Own, find, is_own, make_own
 from solver.problem import Problem
 from solver.refusal import Refusal
 
@@ -74,26 +75,52 @@ class Comparison:
 def known(names: Sequence[str], *, ahead: bool = False) -> tuple[str, ...]:
     """Refuse a policy that is not there or cannot be told so, and drop what is named twice.
 
+    Those in files of one's own are found, and their files run: what comes here is what somebody typed, never a request.
+
     Parameters
     ----------
     ahead
         Whether there are past orders, so that those that look ahead can be used.
     """
     there = (*policies.NAMES, *policies.AHEAD) if ahead else policies.NAMES
+    chosen: dict[str, str] = {}
     for text in names:
+        if is_own(text):
+            own = _found(text, chosen, ahead=ahead)
+            chosen[own] = own
+            continue
         name = text.partition(":")[0]
         if name in policies.AHEAD and not ahead:
             message = f"{name!r} looks ahead, and one wave has no past to learn from: replay a history under it"
             raise Refusal("--policy", message, "needs_history")
         if name not in there:
             raise Refusal("--policy", f"{name!r} is not a policy; there are {', '.join(there)}", "unknown_policy")
-    return tuple(dict.fromkeys(names))
+        chosen[text] = text
+    return tuple(chosen.values())
+
+
+def _found(text: str, chosen: Mapping[str, str], *, ahead: bool) -> Own:
+    """Find a policy in a file, and refuse it where tables could not tell it from another, or it cannot be made."""
+    own = find(text)
+    same = chosen.get(own, own)
+    if own.base in (*policies.NAMES, *policies.AHEAD) or (isinstance(same, Own) and same.path != own.path):
+        raise Refusal(text, f"another policy is called {own.base}, too; give the file another name", "duplicate_id")
+    if not (ahead and own.looks_ahead):
+        make_own(own, Effort(0.0))
+    return own
+
+
+def needs_outlook(name: str) -> bool:
+    """Whether a policy is to be told what the future may ask for."""
+    return name.looks_ahead if isinstance(name, Own) else name.partition(":")[0] in policies.AHEAD
 
 
 def made(
     text: str, effort: Effort, seed: int, watch: Watch = unwatched, outlook: Outlook | None = None
 ) -> policies.Policy:
     """Make a policy as it is named on the command line, settings included."""
+    if isinstance(text, Own):
+        return make_own(text, effort, seed, watch, outlook)
     try:
         name, said = policies.told(text)
         if not said and outlook is None:
@@ -109,7 +136,7 @@ def solve(problem: Problem, name: str, effort: Effort, seed: int, watch: Watch =
     policy = made(name, effort, seed, watch)
     started = monotonic()
     plan = policy(problem)
-    plan = replace(plan, policy=name, seed=seed, seconds=monotonic() - started)
+    plan = replace(plan, policy=str(name), seed=seed, seconds=monotonic() - started)
     verdict = check(problem, plan)
     assert verdict.ok, f"{name} broke the rules: {'; '.join(verdict.violations[:3])}"
     return plan

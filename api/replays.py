@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from api.compare import JOINT, made
+from api.compare import JOINT, made, needs_outlook
 from engine.calendar import MINUTES_PER_DAY, format_day, parse_day
 from engine.network import Network, read_network
 from simulation.history import History
@@ -135,8 +135,7 @@ def replay(
     if not history.orders:
         raise Refusal(history.source, "has no orders, so there is nothing to replay", "empty_run")
     placed = place(history, network, seed)
-    ahead = any(name.partition(":")[0] in policies.AHEAD for name in names)
-    outlook = outlook_of(placed) if ahead else None
+    outlook = outlook_of(placed) if any(map(needs_outlook, names)) else None
     chosen = [(name, made(name, effort, seed, outlook=outlook)) for name in names]
     runs = [_run(placed, name, policy, until, progress, every, release_after) for name, policy in chosen]
     joint = next((run for run in runs if run.policy == JOINT), None)
@@ -170,7 +169,7 @@ def _run(
     return replay_placed(
         placed,
         policy,
-        name=name,
+        name=str(name),
         every=every,
         release_after=release_after,
         until=until,

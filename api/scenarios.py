@@ -53,7 +53,10 @@ def run_scenarios(
     policy: Annotated[
         list[str] | None,
         typer.Option(
-            "--policy", metavar="NAME", help="How orders are decided; may be repeated. cheapest.", show_default=False
+            "--policy",
+            metavar="NAME",
+            help="How orders are decided, also by mine.py:spare, a file of your own; may be repeated. cheapest.",
+            show_default=False,
         ),
     ] = None,
     seeds: Annotated[

@@ -22,6 +22,7 @@ from simulation.replay import replay_placed
 from simulation.run import Run
 from solver import policies
 from solver.effort import Effort
+from solver.policies.own import Own, make_own
 from solver.refusal import Refusal
 
 COUNTS = ("count_at", "count_node", "count_sku", "count_units")
@@ -36,7 +37,7 @@ class Grid:
     Attributes
     ----------
     policies
-        Names; a scenario with a policy of its own is decided by that one alone.
+        Names, or those found in files (`solver.policies.own`); a scenario that names a policy is decided by that one alone.
     until
         The last day of the replays, counted from 1970-01-01.
     """
@@ -155,9 +156,16 @@ def compute(grid: Grid, number: int) -> tuple[int, Outcome]:
     """Replay one cell of a grid."""
     cell = grid.cells[number]
     placed = apply(cell.scenario, grid.placed(cell.seed))
+    run = replay_placed(placed, _policy(cell, Effort(grid.seconds, grid.work)), name=str(cell.policy), until=grid.until)
+    return number, outcome_of(cell, placed, run)
+
+
+def _policy(cell: Cell, effort: Effort) -> policies.Policy:
+    """Make the policy of a cell here, in the process that computes it."""
+    if isinstance(cell.policy, Own):
+        return make_own(cell.policy, effort, cell.seed)
     told = cell.scenario.policy.settings if cell.scenario.policy else None
-    policy = policies.make(cell.policy, Effort(grid.seconds, grid.work), cell.seed, settings=told)
-    return number, outcome_of(cell, placed, replay_placed(placed, policy, name=cell.policy, until=grid.until))
+    return policies.make(cell.policy, effort, cell.seed, settings=told)
 
 
 def outcome_of(cell: Cell, placed: Placed, run: Run) -> Outcome:
@@ -168,7 +176,7 @@ def outcome_of(cell: Cell, placed: Placed, run: Run) -> Outcome:
     units = np.bincount(shipped.node, weights=shipped.units, minlength=len(placed.network.nodes)).astype(int).tolist()
     return Outcome(
         scenario=cell.scenario.name,
-        policy=cell.policy,
+        policy=str(cell.policy),
         seed=cell.seed,
         cost_cents=run.cost_cents,
         bill=dict(run.bill),

@@ -19,3 +19,7 @@ class Refusal(ValueError):
         self.problem = problem
         self.code = code
         super().__init__(" ".join(f"{place}: {problem}".splitlines()))
+
+    def __reduce__(self) -> tuple[type["Refusal"], tuple[str, str, str]]:
+        """Let it reach the caller from another process, too."""
+        return Refusal, (self.place, self.problem, self.code)

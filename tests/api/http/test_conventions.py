@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -88,6 +89,16 @@ def test_what_is_no_json_of_ours_is_no_request(desk: Desk, body: bytes) -> None:
     answer = desk.ask("POST", "/v1/keys", content=body, headers={"Content-Type": "application/json"})
     problem(answer, 400, "bad_json")
     assert desk.rows("api_key") == 1
+
+
+def test_a_path_to_a_policy_is_no_policy_here_and_its_file_is_never_run(desk: Desk, tmp_path: Path) -> None:
+    mine = tmp_path / "mine.py"
+    mine.write_text(f"import pathlib\npathlib.Path({str(tmp_path / 'ran')!r}).touch()\ndef keep(problem): ...\n")
+    for text in (str(mine), f"{mine}:keep"):
+        wave = problem(desk.post("/v1/waves", {"policy": text}, once=f"wave {text}"), 422, "invalid")
+        solve = problem(desk.ask("POST", "/v1/solve", params={"policy": text}, json={}), 422, "invalid")
+        assert [error["code"] for error in wave["errors"] + solve["errors"]] == ["literal_error"] * 2
+    assert not (tmp_path / "ran").exists()
 
 
 def test_a_body_may_not_be_too_large_whether_it_says_so_or_not(desk: Desk) -> None:
