@@ -1,7 +1,7 @@
 """What the front page shows is run as it stands, in order, in one empty folder.
 
 A fenced block is `console` (lines that begin with `$ `), `bash` (every line) or `python` (one namespace for the page);
-with `no-run` after the language it is left alone. Output that is shown below a command is what it must print, where `...` stands
+with `no-run` after the language it is left alone, and with `file=NAME` it is that file. Output that is shown below a command is what it must print, where `...` stands
 for anything; `varies` after the language says that it is only an example, as the figures of a search that time ends. Blocks with
 `service` are run by `test_readme_service`.
 """
@@ -33,6 +33,7 @@ class Block:
     body: str
     line: int
     varies: bool = False
+    file: str | None = None
 
 
 def blocks(page: str, *, service: bool = False) -> list[Block]:
@@ -43,6 +44,7 @@ def blocks(page: str, *, service: bool = False) -> list[Block]:
             found["body"],
             page.count("\n", 0, found.start("body")) + 1,
             "varies" in found["rest"].split(),
+            next((word.removeprefix("file=") for word in found["rest"].split() if word.startswith("file=")), None),
         )
         for found in FENCE.finditer(page)
         if "no-run" not in found["rest"].split() and ("service" in found["rest"].split()) is service
@@ -110,7 +112,9 @@ def test_the_front_page_works_as_it_stands(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.chdir(tmp_path)
     namespace: dict[str, Any] = {"__name__": "readme"}
     for block in blocks(README.read_text()):
-        if block.language == "python":
+        if block.file:
+            (tmp_path / block.file).write_text(block.body)
+        elif block.language == "python":
             code = "\n" * (block.line - 1) + block.body  # so that a traceback names the line of the page
             exec(compile(code, str(README), "exec"), namespace)  # noqa: S102
         else:
@@ -131,6 +135,7 @@ def test_blocks_are_read_as_they_are_shown() -> None:
     assert (second.language, second.body, second.line) == ("python", "x = 1\n", 16)
     assert shown(first, ["make", "demo"]) == ["making"]
     assert shown(first, ["allot", "solve", "day.json", "--out", "my plan.json"]) == []
+    assert [block.file for block in blocks("```python file=mine.py\n```\n```python\n```\n")] == ["mine.py", None]
     assert [block.varies for block in blocks("```console varies\n$ allot doctor\n```\n")] == [True]
 
 

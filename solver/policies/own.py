@@ -32,6 +32,9 @@ from solver.policies.cheapest import own_bound
 from solver.problem import Problem
 from solver.refusal import Refusal
 
+TOLD = ("effort", "seed", "watch", "outlook", "settings")
+"""What a policy is told, if it has a parameter of that name."""
+
 
 class Own(str):
     """The name of a policy in a file, as tables show it (`mine.spare:cents=100`), and what it stands for.
@@ -215,13 +218,24 @@ def _named(own: Own) -> Callable[..., Any]:
 
 
 def _is_policy(name: str, value: object, module: ModuleType) -> bool:
-    """Whether a name of a file is meant as a policy: a class that can be called once made, or a function that gives a plan."""
+    """Whether a name of a file is meant as a policy.
+
+    A class that can be called once made; a function that can be called with a problem and what it is told, and gives a plan
+    or does not say what it gives.
+    """
     if name.startswith("_") or getattr(value, "__module__", None) != module.__name__:
         return False
     if isinstance(value, type):
         return any("__call__" in base.__dict__ for base in value.__mro__)
-    gives = getattr(value, "__annotations__", {}).get("return", Plan)
-    return isfunction(value) and (gives is Plan or str(gives).strip("'\"").rpartition(".")[2] == "Plan")
+    if not isfunction(value):
+        return False
+    parameters = list(signature(value).parameters.values())
+    gives = value.__annotations__.get("return", Plan)
+    return (
+        len(parameters) > 0
+        and all(one.name in TOLD or one.default is not Parameter.empty for one in parameters[1:])
+        and (gives is Plan or str(gives).strip("'\"").rpartition(".")[2] == "Plan")
+    )
 
 
 def _parameters(what: Callable[..., Any]) -> Mapping[str, Parameter]:

@@ -14,7 +14,7 @@ from api.solving import solve_wave
 from scenarios.applying import apply
 from scenarios.grids import Grid
 from solver.effort import Effort
-from solver.policies import own
+from solver.policies import bid_price, own
 from solver.refusal import Refusal
 from tests.api.conftest import JOINT_CENTS, small_wave
 from tests.scenarios.worlds import history, network, scenario
@@ -32,6 +32,9 @@ def spare(problem: Problem, effort: Effort, seed: int, cents: int = 0) -> Plan:
 
 def dearer(problem: Problem) -> Problem:
     return problem
+
+def billed(problem: Problem, plan: Plan) -> Plan:
+    return plan
 '''
 NOTHING = """
 from solver.plan import Plan, empty_plan
@@ -153,6 +156,26 @@ def test_a_policy_in_a_file_is_replayed(past: Path, write: Write) -> None:
     assert result.exit_code == 0, result.output
     rows = json.loads(result.stdout)["rows"]
     assert [(row["policy"], row["parcels"]) for row in rows] == [("mine.keep", 0), ("nearest", 2)]
+
+
+def test_a_copy_of_a_file_of_ours_decides_as_ours_does(past: Path, write: Write) -> None:
+    mine = write(Path(bid_price.__file__).read_text(), "mine.py")
+    told = "days=2,samples=2"
+    result = call(
+        "replay",
+        past,
+        "--network",
+        "uk",
+        "--policy",
+        f"{mine}:BidPrice:{told}",
+        "--policy",
+        f"bid_price:{told}",
+        "--json",
+    )
+    assert result.exit_code == 0, result.output
+    copy, ours = json.loads(result.stdout)["rows"]
+    assert copy["policy"] == "mine.BidPrice:days=2,samples=2"
+    assert copy["decisions"] == ours["decisions"]
 
 
 def test_one_that_looks_ahead_is_told_the_outlook_and_what_it_remembers(
