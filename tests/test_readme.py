@@ -1,9 +1,9 @@
 """What the front page shows is run as it stands, in order, in one empty folder.
 
 A fenced block is `console` (lines that begin with `$ `), `bash` (every line) or `python` (one namespace for the page);
-with `no-run` after the language it is left alone, and with `file=NAME` it is that file. Output that is shown below a command is what it must print, where `...` stands
-for anything; `varies` after the language says that it is only an example, as the figures of a search that time ends. Blocks with
-`service` are run by `test_readme_service`.
+with `no-run` after the language it is left alone, with `file=NAME` it is that file. Output that is shown below a command is what it
+must print, where `...` stands for anything; `varies` after the language says that it is only an example, as the figures of a search
+that time ends. Blocks with `service` are run by `test_readme_service`.
 """
 
 import os
