@@ -35,6 +35,11 @@ from solver.refusal import Refusal
 TOLD = ("effort", "seed", "watch", "outlook", "settings")
 """What a policy is told, if it has a parameter of that name."""
 
+COLUMNS = ("parcel_order", "parcel_node", "parcel_service", "parcel_dest", "entry_start", "entry_line", "entry_units")
+"""What a plan says in whole numbers."""
+LONGEST = 300
+"""Characters of an exception that are shown in a line."""
+
 
 class Own(str):
     """The name of a policy in a file, as tables show it (`mine.spare:cents=100`), and what it stands for.
@@ -148,11 +153,16 @@ class Judged:
     def _judged(self, problem: Problem, plan: object) -> Plan:
         if not isinstance(plan, Plan):
             raise PolicyFault(f"{self.own}: gives {_kind(plan)}, not a Plan")
+        columns = {name: np.asarray(getattr(plan, name)) for name in COLUMNS}
+        for name, column in columns.items():
+            if column.size and column.dtype.kind not in "iu":
+                raise PolicyFault(f"{self.own}: {name} is of {column.dtype}, not of whole numbers")
+        whole: dict[str, Any] = {name: column.astype(np.int64) for name, column in columns.items()}
         bound = own_bound(problem, Meter(self.effort, self.watch))
         with self._blamed():
             plan = replace(
-                plan, bound_cents=min(float(plan.cost_cents), bound), row_price=np.zeros(problem.rows),
-                node_price=np.zeros(problem.nodes), policy=str(self.own), seed=self.seed,
+                plan, **whole, cost_cents=int(plan.cost_cents), bound_cents=min(float(plan.cost_cents), bound),
+                row_price=np.zeros(problem.rows), node_price=np.zeros(problem.nodes), policy=str(self.own), seed=self.seed,
             )  # fmt: skip
             verdict = check(problem, plan)
         if not verdict.ok:
@@ -267,6 +277,7 @@ def _said(error: BaseException, path: str | None) -> str:
     """An exception in a line, and where in the file it was."""
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == path]
     text = " ".join(f"{type(error).__name__}: {error}".rstrip(": ").splitlines())
+    text = text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
     return f"{text} (line {lines[-1]})" if lines else text
 
 

@@ -245,6 +245,7 @@ def test_two_policies_that_tables_could_not_tell_apart_are_refused(wave: Path, w
         ("def rule(problem): ...", "mine.rule: gives nothing, not a Plan"),
         ("def rule(problem): return 3", "mine.rule: gives int, not a Plan"),
         ("def rule(problem):\n    return 1 // 0", "mine.rule: ZeroDivisionError: integer division or modulo by zero (line 2)"),
+        ("def rule(problem): raise KeyError('x' * 1000)", f"mine.rule: KeyError: '{'x' * 289}... (line 1)"),
         (NOTHING.replace("keep", "rule").replace(".sum()", ".sum() - 1"),
          "mine.rule: breaks the rules: the plan: claims 9999 cents, costs 10000"),
         (
@@ -267,6 +268,16 @@ def test_a_policy_that_fails_or_breaks_a_rule_is_its_authors_fault(
     assert not (tmp_path / "plan.json").exists()
     shown = call("compare", wave, "--policy", mine, debug="1")
     assert isinstance(shown.exception, own.PolicyFault)
+
+
+def test_columns_of_a_plan_are_whole_numbers(wave: Path, write: Write) -> None:
+    mine = write(
+        "from dataclasses import replace\nfrom solver import make\ndef rule(problem):\n"
+        "    plan = make('nearest')(problem)\n    return replace(plan, parcel_node=plan.parcel_node * 1.0)\n"
+    )
+    result = call("compare", wave, "--policy", mine)
+    assert result.exit_code == 1
+    assert "mine.rule: parcel_node is of float64, not of whole numbers" in line(result)
 
 
 def test_a_fault_in_a_replay_is_said_in_one_line(past: Path, write: Write) -> None:
