@@ -109,7 +109,7 @@ class DemandOutlook:
         generator = np.random.default_rng([seed, at, 1])
         copies = generator.binomial(1, count, problem.orders) if count < 1 else np.full(problem.orders, int(count))
         now = np.repeat(np.arange(problem.orders), copies)
-        opened = _joined(_taken(open_orders_of(problem, present), now), self._baskets(basket, minute))
+        opened = joined(_taken(open_orders_of(problem, present), now), self._baskets(basket, minute))
         placed = np.concatenate([np.full(len(now), at), minute])
         return self._future(problem, present, opened, placed, now, count, until)
 
@@ -212,7 +212,7 @@ def _taken(orders: OpenOrders, which: Ints) -> OpenOrders:
     )
 
 
-def _joined(a: OpenOrders, b: OpenOrders) -> OpenOrders:
+def joined(a: OpenOrders, b: OpenOrders) -> OpenOrders:
     """The orders of both, one after the other."""
     columns: dict[str, Any] = {}
     for name in OpenOrders.__dataclass_fields__:
@@ -280,4 +280,4 @@ def _with_deadlines(
     return Future(wide, np.concatenate([supply, there * count]), np.concatenate([key, key[late]]))
 
 
-__all__ = ["DemandOutlook", "open_orders_of"]
+__all__ = ["DemandOutlook", "joined", "open_orders_of"]

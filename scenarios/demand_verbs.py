@@ -1,4 +1,7 @@
-"""What customers would ask for: each verb makes another placed history."""
+"""What customers would ask for: each verb makes another placed history.
+
+What is past of it stays as it was (`Placed.past`), so that policies that look ahead learn of the change as it happens.
+"""
 
 from dataclasses import replace
 from typing import Any

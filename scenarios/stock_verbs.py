@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 from numpy.random import Generator
 
-from engine.network import Network
+from engine.network import Network, Node
 from scenarios.naming import chosen, must_be, node_of, skus_of
 from scenarios.settings import CloseNode, MoveStock, OpenNode, RedirectReceipts, SafetyStock
 from scenarios.spans import during
@@ -115,7 +115,13 @@ def add_node(placed: Placed, said: OpenNode, _chance: Generator) -> Placed:
     tags = [*(tag for tag in like.tags if tag != CLOSED), CLOSED]
     node = msgspec.structs.replace(like, id=said.id, lat=said.lat, lon=said.lon, tags=tags)
     network = msgspec.structs.replace(network, nodes=(*network.nodes, node))
-    placed = replace(placed, network=network, history=replace(history, node_id=(*history.node_id, said.id)))
+    node_id, past = (*history.node_id, said.id), placed.past
+    placed = replace(
+        placed,
+        network=network,
+        history=replace(history, node_id=node_id),
+        past=None if past is None else replace(past, node_id=node_id),
+    )
     if not said.stock_percent:
         return placed
     new, handled = len(network.nodes) - 1, _handled(network, len(network.nodes) - 1)
@@ -230,19 +236,26 @@ def _shares_of_others(placed: Placed, closed: int) -> Floats:
 
 
 def _nobody_collects(placed: Placed, closed: int) -> Placed:
-    """Collect elsewhere where an order may; else have it delivered to where the node was."""
-    history, node = placed.history, placed.network.nodes[closed]
+    """Collect elsewhere where an order may; else have it delivered to where the node was. Who collected in the past, likewise."""
+    node, past = placed.network.nodes[closed], placed.past
+    return replace(
+        placed,
+        history=_collected_elsewhere(placed.history, closed, node),
+        past=None if past is None else _collected_elsewhere(past, closed, node),
+    )
+
+
+def _collected_elsewhere(history: History, closed: int, node: Node) -> History:
     keep = history.pickup_node != closed
     if keep.all():
-        return placed
+        return history
     order = np.repeat(np.arange(history.orders), np.diff(history.order_pickup_start))
     before, after = (np.bincount(order[rows], minlength=history.orders) for rows in (slice(None), keep))
     delivered = (before > 0) & (after == 0)
-    changed: History = replace(
+    return replace(
         history,
         pickup_node=history.pickup_node[keep],
         order_pickup_start=np.concatenate([[0], np.cumsum(after)]).astype(np.int64),
         order_lat=np.where(delivered, node.lat, history.order_lat),
         order_lon=np.where(delivered, node.lon, history.order_lon),
     )
-    return replace(placed, history=changed)

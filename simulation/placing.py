@@ -56,6 +56,10 @@ class Placed:
     later
         Minutes, ascending, and the network as it is from each of them on: the same nodes, SKUs and services in the same
         places. What lies on its shelves or comes in is not looked at: that is the history's, and the first network's.
+    past
+        What was ordered before the history begins, where it is known: neither replayed nor billed, but for forecasts to look at.
+    announced_days
+        How many days before it comes a receipt is known; `None`: all are known from the beginning.
     simulated
         Everything that was drawn or assumed, by the source, the network or the placing.
     """
@@ -64,6 +68,8 @@ class Placed:
     history: History
     seed: int
     later: tuple[tuple[int, Network], ...] = ()
+    past: History | None = None
+    announced_days: int | None = None
 
     @property
     def simulated(self) -> tuple[str, ...]:
@@ -79,7 +85,7 @@ def place(history: History, network: Network, seed: int = 0, supply: Supply | We
     ----------
     supply
         How they are drawn: around the whole history's demand (`Supply`), or week by week from the past alone (`Weekly`, which
-        takes the first weeks away as past).
+        takes the first weeks away as past, and keeps them as such).
 
     Raises
     ------
@@ -97,10 +103,11 @@ def place(history: History, network: Network, seed: int = 0, supply: Supply | We
     history = _on_nodes(history, network)
     history = _with_addresses(history, network, seed, labels)
     history = _with_terms(history, network, labels)
-    network, history = _with_supply(history, network, seed, supply, labels)
+    network, history, past = _with_supply(history, network, seed, supply, labels)
     network = msgspec.structs.replace(network, simulated=tuple(labels))
     _check_amounts(history, network)
-    return Placed(network, replace(history, simulated=tuple(labels)), seed)
+    announced = supply.announced_days if past is not None and isinstance(supply, Weekly) else None
+    return Placed(network, replace(history, simulated=tuple(labels)), seed, past=past, announced_days=announced)
 
 
 def shelves(is_store: Bools, handled: Bools, popularity: Floats, generator: np.random.Generator) -> Floats:
@@ -230,20 +237,21 @@ def _with_terms(history: History, network: Network, labels: list[str]) -> Histor
 
 def _with_supply(
     history: History, network: Network, seed: int, supply: Supply | Weekly, labels: list[str]
-) -> tuple[Network, History]:
-    """Take stock and receipts as they are said, or draw both from what the history asks for."""
+) -> tuple[Network, History, History | None]:
+    """Take stock and receipts as they are said, or draw both from what the history asks for; part off what is only past."""
     if network.stock or network.receipts or len(history.receipt_at):
         given = columns_of(network).receipts
         by = np.argsort(np.concatenate([history.receipt_at, given.at]), kind="stable")
-        return network, replace(
+        received = replace(
             history,
             receipt_at=np.concatenate([history.receipt_at, given.at])[by],
             receipt_node=np.concatenate([history.receipt_node, given.node])[by],
             receipt_sku=np.concatenate([history.receipt_sku, given.sku])[by],
             receipt_units=np.concatenate([history.receipt_units, given.units])[by],
         )
+        return network, received, None
     if not history.orders:
-        return network, history
+        return network, history, None
     if isinstance(supply, Weekly):
         labels.append(
             f"stock and receipts: each week {supply.cover:g} times a forecast from the {supply.weeks} weeks before it, "
@@ -264,7 +272,7 @@ def _with_supply(
     stock = [(node_id[j], network.skus[k].id, int(units[k, j]), 0) for k, j in np.argwhere(units > 0).tolist()]
     at, node, sku, count = _weekly_receipts(demand, share, first, supply, generator)
     drawn = replace(history, receipt_at=at, receipt_node=node, receipt_sku=sku, receipt_units=count)
-    return msgspec.structs.replace(network, stock=stock), drawn
+    return msgspec.structs.replace(network, stock=stock), drawn, None
 
 
 def _weekly_demand(history: History, first: int, skus: int) -> Floats:

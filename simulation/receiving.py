@@ -2,7 +2,7 @@
 
 The recipe, for a history that says nothing of stock. Weeks count from the day of the first order.
 
-1. The first `weeks` weeks are the past that the first forecast knows; they are not replayed.
+1. The first `weeks` weeks are the past that the first forecast knows; they are not replayed, but kept for whoever forecasts.
 2. Before each later week the demand for each SKU is forecast from the `weeks` weeks before it: a Gamma-Poisson rate, (a + units)
    / (b + weeks), whose prior is fitted by moments over all SKUs. Units cancelled in the week of their order are not demand.
 3. What comes in tops up what is thought to be there, to `cover` times the forecast. What is thought to be there is what came
@@ -28,6 +28,7 @@ RECEIVED_MINUTE = 6 * 60
 EARTH_KM = 6371.0088
 NEAR_KM = 50.0
 """A market within this of a node needs no store of its own."""
+LATEST = 2**50  # a minute after all others
 
 
 @dataclass(frozen=True)
@@ -40,21 +41,29 @@ class Weekly:
         Units there are at the beginning of a week, over the units forecast for it.
     weeks
         Weeks of the past that a forecast looks at.
+    announced_days
+        How many days before it comes a receipt is known: by default the one of next week, as if it were ordered a week before.
     """
 
     cover: float = 1.2
     weeks: int = 8
+    announced_days: int = 7
 
 
 def receive_weekly(
     history: History, network: Network, recipe: Weekly, generator: np.random.Generator
-) -> tuple[Network, History]:
-    """Draw the stock at the beginning and weekly receipts, and leave out the weeks that are only past.
+) -> tuple[Network, History, History]:
+    """Draw the stock at the beginning and weekly receipts, and part the weeks that are only past from those to replay.
 
     Parameters
     ----------
     history
         Its SKUs and nodes are those of the network, by index.
+
+    Returns
+    -------
+    tuple
+        The network with its stock, the history to replay, and the weeks before it.
 
     Raises
     ------
@@ -85,15 +94,15 @@ def receive_weekly(
         (network.nodes[j].id, network.skus[k].id, n, 0)
         for j, k, n in zip(node[begins].tolist(), sku[begins].tolist(), units[begins].tolist(), strict=True)
     ]
-    later = ~begins
-    history = replace(
-        since(history, (first + 7 * recipe.weeks) * MINUTES_PER_DAY),
+    later, begin = ~begins, (first + 7 * recipe.weeks) * MINUTES_PER_DAY
+    replayed = replace(
+        since(history, begin),
         receipt_at=(first + 7 * week_of[later]) * MINUTES_PER_DAY + RECEIVED_MINUTE,
         receipt_node=node[later],
         receipt_sku=sku[later],
         receipt_units=units[later],
     )
-    return msgspec.structs.replace(network, stock=stock), history
+    return msgspec.structs.replace(network, stock=stock), replayed, before(history, begin)
 
 
 def forecast(past: Ints) -> Floats:
@@ -146,20 +155,31 @@ def shares(network: Network, handled: Bools) -> Floats:
 
 def since(history: History, minute: int) -> History:
     """The orders from a minute on, what befell them, and the receipts and counts from then on."""
-    order = int(np.searchsorted(history.order_placed_at, minute))
-    line, pickup = int(history.order_line_start[order]), int(history.order_pickup_start[order])
+    return _between(history, minute, LATEST)
+
+
+def before(history: History, minute: int) -> History:
+    """The orders before a minute, and what befell them, came in and was counted before it: nothing that happened since."""
+    return _between(history, -LATEST, minute)
+
+
+def _between(history: History, begin: int, end: int) -> History:
+    """The orders of a span of time and, until its end, what befell them; the receipts and counts of that span."""
+    first, last = np.searchsorted(history.order_placed_at, [begin, end]).tolist()
+    lines, pickups = (start[[first, last]].tolist() for start in (history.order_line_start, history.order_pickup_start))
     kept: dict[str, Bools] = {
-        "cancel": history.cancel_line >= line,
-        "return": history.return_line >= line,
-        "receipt": history.receipt_at >= minute,
-        "count": history.count_at >= minute,
+        "receipt": (history.receipt_at >= begin) & (history.receipt_at < end),
+        "count": (history.count_at >= begin) & (history.count_at < end),
     }
+    for what in ("cancel", "return"):
+        line, at = getattr(history, f"{what}_line"), getattr(history, f"{what}_at")
+        kept[what] = (line >= lines[0]) & (line < lines[1]) & (at < end)
     changed: dict[str, Any] = {
-        "order_line_start": history.order_line_start[order:] - line,
-        "order_pickup_start": history.order_pickup_start[order:] - pickup,
-        "pickup_node": history.pickup_node[pickup:],
-        "cancel_line": history.cancel_line[kept["cancel"]] - line,
-        "return_line": history.return_line[kept["return"]] - line,
+        "order_line_start": history.order_line_start[first : last + 1] - lines[0],
+        "order_pickup_start": history.order_pickup_start[first : last + 1] - pickups[0],
+        "pickup_node": history.pickup_node[slice(*pickups)],
+        "cancel_line": history.cancel_line[kept["cancel"]] - lines[0],
+        "return_line": history.return_line[kept["return"]] - lines[0],
     }
     for field in fields(history):
         table, value = field.name.split("_")[0], getattr(history, field.name)
@@ -168,7 +188,7 @@ def since(history: History, minute: int) -> History:
         if table in kept:
             changed[field.name] = value[kept[table]]
         elif table in ("order", "line"):
-            changed[field.name] = value[order if table == "order" else line :]
+            changed[field.name] = value[slice(first, last) if table == "order" else slice(*lines)]
     return replace(history, **changed)
 
 

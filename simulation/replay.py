@@ -135,7 +135,14 @@ def replay_placed(
     began = timer()
     columns = columns_of(placed.network)
     rhythm = rhythm_of(placed.history, columns, every, wave_minute=wave_minute, until=until)
-    world = World(placed.history, columns, rhythm, chance=chance, release_after=release_after)
+    world = World(
+        placed.history,
+        columns,
+        rhythm,
+        chance=chance,
+        release_after=release_after,
+        announced_days=placed.announced_days,
+    )
     decider = Decider(policy)
     networks = [(0, placed.network), *placed.later]
     for i, (at, whole) in enumerate(zip(rhythm.at.tolist(), rhythm.whole.tolist(), strict=True)):

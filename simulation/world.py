@@ -20,6 +20,7 @@ from simulation.claims import Claims, claims_of, no_claims, part_of
 from simulation.events import Names, all_stock, receipts_of, troubles_of
 from simulation.history import History
 from simulation.log import Asked, Log, Tally
+from simulation.receiving import LATEST
 from simulation.rhythm import Rhythm
 from solver.outlook import Present
 from solver.plan import Plan
@@ -38,6 +39,8 @@ class World:
         What happens that nobody planned; nothing where it is `None`.
     release_after
         Minutes for which what is decided may still be decided anew; 0: what is decided is released.
+    announced_days
+        How many days before it comes a receipt is known; `None`: all are known from the beginning.
     """
 
     def __init__(
@@ -48,12 +51,14 @@ class World:
         *,
         chance: Chance | None = None,
         release_after: int = 0,
+        announced_days: int | None = None,
     ) -> None:
         self.history = history
         self.network = network
         self.closed, self.collect_only = (np.zeros(network.nodes, dtype=np.bool_) for _ in range(2))
         self.chance = chance
         self.release_after = release_after
+        self.announced = LATEST if announced_days is None else announced_days * MINUTES_PER_DAY
         self.names = Names.of(history) if chance else None
         self.stock = all_stock(history, network)
         self.initial = self.stock.units.copy()
@@ -86,9 +91,12 @@ class World:
         self.log = Log()
 
     def present(self, at: int) -> Present:
-        """What is known now: the stock that is free, and the receipts that are said to come."""
+        """What is known now: the stock that is free, and the receipts that are announced."""
         units = np.where(self.closed[self.stock.node], 0, self.stock.units)
-        coming, said = slice(int(np.searchsorted(self.said.at, at, side="right")), None), self.said
+        coming, said = (
+            slice(*np.searchsorted(self.said.at, [at, at + self.announced], side="right").tolist()),
+            self.said,
+        )
         return Present(
             at, self.sku_at, self.stock.sku, self.stock.node, units, said.at[coming], said.sku[coming], said.node[coming],
             said.units[coming],
@@ -156,7 +164,7 @@ class World:
             history.line_sku[line],
             self.inbound,
             at=at,
-            last_wave=self.order_last_wave[order],
+            last_wave=np.minimum(self.order_last_wave[order], at + self.announced),  # what comes later is not known yet
             wait_cents_per_day=self.network.terms.wait_cents_per_day,
         )
         return Asked(problem, order, line)

@@ -177,6 +177,26 @@ def test_nobody_collects_at_a_store_that_is_closed() -> None:
     assert not np.isnan(world.history.order_lat).any()
 
 
+def test_the_past_follows_the_nodes_and_knows_nothing_of_other_demand() -> None:
+    collects = apply(scenario("pickup_share percent=100 within_km=40"), WORLD).history
+    assert len(collects.pickup_node)
+    world = replace(WORLD, past=collects)
+    closed, opened, more = (
+        apply(scenario(change), world).past
+        for change in (
+            'close_node node="S1"',
+            'open_node id="W3" lat=53.2 lon=6.6 like="W2"',
+            "scale_demand percent=200",
+        )
+    )
+    assert closed is not None
+    assert not len(closed.pickup_node)
+    assert not np.isnan(closed.order_lat).any()
+    assert opened is not None
+    assert opened.node_id == (*collects.node_id, "W3")
+    assert more is collects
+
+
 def test_a_promise_is_shorter_by_the_days_and_never_in_the_past() -> None:
     faster = apply(scenario("faster_promise days_less=2 from=2024-05-04"), WORLD).history
     early = WORLD.history.order_placed_at // 1440 < parse_day("2024-05-04")

@@ -14,6 +14,7 @@ from simulation.history import History
 from simulation.networks import example
 from simulation.outlook import outlook_of
 from simulation.placing import Placed, Supply, place
+from simulation.receiving import Weekly
 from simulation.replay import replay_placed
 from simulation.rhythm import rhythm_of
 from simulation.synthetic import make_history as make_up
@@ -134,6 +135,23 @@ def test_nothing_of_the_future_is_known(outlook: DemandOutlook, placed: Placed) 
         assert np.array_equal(getattr(one.problem, column), getattr(other.problem, column))
     sku = np.arange(len(placed.network.skus))
     assert np.array_equal(outlook.expected(present, sku, days=7), changed.expected(present, sku, days=7))
+
+
+def test_with_a_past_rates_are_known_on_the_first_day_and_nothing_later() -> None:
+    network = example("us")
+    placed = place(make_up(DAYS, 12, network, seed=3), network, 3, Weekly(weeks=3))
+    at = int(placed.history.order_placed_at[0])
+    warm, cold = outlook_of(placed), outlook_of(replace(placed, past=None))
+    assert 8 < warm.forecast(at).orders < 16
+    assert cold.forecast(at).orders == 0
+    assert placed.past is not None
+    sold = np.bincount(placed.past.line_sku, placed.past.line_qty, len(network.skus))
+    assert np.corrcoef(sold, warm.forecast(at).units)[0, 1] > 0.9
+    other = outlook_of(replace(placed, history=other_end(placed, at)))
+    until = at + 3 * MINUTES_PER_DAY
+    for one, another in zip(warm.sample(at, until, 2.0, 0), other.sample(at, until, 2.0, 0), strict=True):
+        assert one.tolist() == another.tolist()
+    assert warm.forecast(at).units.tolist() == other.forecast(at).units.tolist()
 
 
 def test_a_seed_draws_the_same_future_again(outlook: DemandOutlook, placed: Placed) -> None:

@@ -9,13 +9,18 @@ from engine.calendar import MINUTES_PER_DAY
 from engine.network import Market, Network
 from simulation.history import History
 from simulation.networks import example
+from simulation.outlook import outlook_of
 from simulation.placing import place
-from simulation.receiving import Weekly, enlarged, forecast, shares, since
+from simulation.receiving import Weekly, before, enlarged, forecast, shares, since
+from simulation.replay import replay_placed
 from simulation.synthetic import make_history as make_up
+from solver.effort import Effort
+from solver.policies import make
 from solver.refusal import Refusal
 
 MakeNetwork = Callable[..., Network]
 MakeHistory = Callable[..., History]
+EFFORT = Effort(seconds=None, work=50)
 
 
 @pytest.fixture(scope="module")
@@ -122,3 +127,52 @@ def test_a_history_must_be_longer_than_the_past_it_needs(make_history: MakeHisto
         place(history, make_network(stock=[]), 0, Weekly())
     with pytest.raises(Refusal, match="markets"):
         place(history, make_network(stock=[], markets=()), 0, Weekly())
+
+
+def test_the_past_is_kept_beside_the_replayed_weeks(weeks: History) -> None:
+    placed = place(weeks, example("uk"), 1, Weekly(weeks=4))
+    past, history = placed.past, placed.history
+    assert past is not None
+    assert past.order_id + history.order_id == weeks.order_id
+    assert [*past.line_qty.tolist(), *history.line_qty.tolist()] == weeks.line_qty.tolist()
+    assert past.sku_id == history.sku_id
+    assert not np.isnan(past.order_lat[np.diff(past.order_pickup_start) == 0]).any()
+    end = int(history.order_placed_at[0]) // MINUTES_PER_DAY + 3
+    runs = [replay_placed(one, make("cheapest", EFFORT), until=end) for one in (placed, replace(placed, past=None))]
+    assert runs[0].decisions == runs[1].decisions
+    assert runs[0].cost_cents == runs[1].cost_cents
+
+
+def test_what_befell_past_orders_later_is_not_past(weeks: History) -> None:
+    line = weeks.lines // 4
+    began = int(weeks.order_placed_at[weeks.line_order[line]])
+    for days, known in ((1, 1), (60, 0)):
+        at = np.array([began + days * MINUTES_PER_DAY])
+        one = replace(weeks, cancel_at=at, cancel_line=np.array([line]), cancel_units=np.array([1]))
+        assert len(before(one, began + 7 * MINUTES_PER_DAY).cancel_line) == known
+
+
+@pytest.mark.parametrize("name", ["cheapest", "bid_price"])
+def test_no_decision_knows_a_receipt_before_it_is_announced(weeks: History, name: str) -> None:
+    """Nothing comes from the third week on: nothing else is decided until a week before, unless all is known at once."""
+    placed = place(weeks, example("uk"), 1, Weekly(weeks=4, cover=0.7))
+    history = placed.history
+    assert placed.announced_days == 7
+    third = int(history.receipt_at[0]) + 7 * MINUTES_PER_DAY
+    comes = history.receipt_at < third
+    names = ("receipt_at", "receipt_node", "receipt_sku", "receipt_units")
+    ends = replace(history, **{column: getattr(history, column)[comes] for column in names})
+
+    def decided(history: History, announced_days: int | None) -> list[list[float]]:
+        known = replace(placed, history=history, announced_days=announced_days)
+        named = {"samples": 1, "orders": 300, "passes": 3} if name == "bid_price" else {}
+        policy = make(name, EFFORT, settings=named, outlook=outlook_of(known))
+        waves = replay_placed(known, policy, until=third // MINUTES_PER_DAY).waves
+        early = waves.at < third - 7 * MINUTES_PER_DAY
+        return [
+            column[early].tolist() for column in (waves.units_shipped, waves.carriage, waves.left_open_cents, waves.at)
+        ]
+
+    assert len(decided(history, 7)[0]) >= 5
+    assert decided(history, 7) == decided(ends, 7)
+    assert decided(history, None) != decided(ends, None)
