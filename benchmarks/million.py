@@ -1,4 +1,4 @@
-"""A million orders of two lines at 200 nodes, replayed in daily waves: seconds, peak memory and the hash of the decisions.
+"""A million orders of two lines at 200 nodes, replayed in daily waves: seconds by part, peak memory and the hash of decisions.
 
 Each policy has a process of its own (`python -m benchmarks.million REQUEST`), so that its peak memory is that of nothing else.
 """
@@ -7,7 +7,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from time import perf_counter, process_time
 from typing import Any
@@ -21,19 +21,33 @@ from benchmarks.results import Say, table
 from benchmarks.waves import Piece
 from engine.network import Network, Node
 from simulation.networks import example
-from simulation.placing import place
+from simulation.outlook import outlook_of
+from simulation.placing import Placed, place
 from simulation.replay import replay_placed
 from simulation.synthetic import Demand, make_history, make_retail_day
 from solver import policies
 from solver.bill import bill
 from solver.effort import Effort, Policy
 from solver.kernels import warm_up
+from solver.outlook import Future, Outlook, Present, StockPrices
 from solver.plan import Plan
-from solver.problem import Problem
+from solver.policies import bid_price
+from solver.problem import Floats, Ints, Problem
 
 STORE_CENTS = 200
 """What a unit in a store is worth to later orders under `cheapest, stock values`."""
-POLICIES = ("cheapest", "cheapest, stock values")
+BID_PRICE = bid_price.Settings(days=5, every=None, samples=1, orders=4_000, passes=6)
+"""`bid_price` where ten thousand orders come in a day: a sample of bounded size, priced again when its five days are over."""
+POLICIES = ("cheapest", "cheapest, stock values", "bid_price")
+
+PARTS = {
+    "building problems": "build_cpu_seconds",
+    "making the outlook": "outlook_cpu_seconds",
+    "fitting it and drawing futures": "sample_cpu_seconds",
+    "pricing them": "price_cpu_seconds",
+    "deciding": "decide_cpu_seconds",
+}
+"""Parts of a replay's processor time, as people read them, and where they are measured."""
 
 
 @dataclass(frozen=True)
@@ -86,8 +100,10 @@ def measured_here(name: str, settings: Settings) -> dict[str, Any]:
     made = perf_counter()
     placed = place(history, network, settings.seed)
     ready, cpu = perf_counter(), process_time()
-    run = replay_placed(placed, policy_of(name, settings.seed), name=name, timer=perf_counter)
-    seconds = perf_counter() - ready
+    policy = policy_of(name, settings.seed, placed)
+    run = replay_placed(placed, policy, name=name, timer=process_time)
+    seconds, cpu = perf_counter() - ready, process_time() - cpu
+    spent = policy.spent if isinstance(policy, Measured) else Spent()
     return {
         "policy": name,
         "orders": run.orders,
@@ -96,9 +112,10 @@ def measured_here(name: str, settings: Settings) -> dict[str, Any]:
         "make_seconds": made - began,
         "place_seconds": ready - made,
         "seconds": seconds,
-        "cpu_seconds": process_time() - cpu,
-        "decide_seconds": float(run.waves.seconds.sum()),
-        "build_seconds": float(run.waves.build_seconds.sum()),
+        "cpu_seconds": cpu,
+        "build_cpu_seconds": float(run.waves.build_seconds.sum()),
+        "decide_cpu_seconds": float(run.waves.seconds.sum()) - spent.sample_cpu_seconds - spent.price_cpu_seconds,
+        **asdict(spent),
         "waves": len(run.waves.at),
         "peak_bytes": peak_bytes(),
         "cost_cents": run.cost_cents,
@@ -130,9 +147,61 @@ def network_of(settings: Settings) -> Network:
     return msgspec.structs.replace(base, nodes=nodes, skus=skus, stock=[], receipts=[])
 
 
-def policy_of(name: str, seed: int) -> Policy:
-    """`cheapest`, or the same where units in stores are worth something to later orders."""
-    cheapest = policies.make("cheapest", Effort(seconds=None, work=10**9), seed)
+@dataclass
+class Spent:
+    """What looking ahead takes of processor time, all cores, and how often prices were found."""
+
+    solves: int = 0
+    outlook_cpu_seconds: float = 0.0
+    sample_cpu_seconds: float = 0.0
+    price_cpu_seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Watched:
+    """An outlook that notes what it takes."""
+
+    outlook: Outlook
+    spent: Spent
+
+    def future(
+        self, problem: Problem, present: Present, *, days: float, samples: int, orders: int, seed: int
+    ) -> Future:
+        """Draw futures."""
+        began = process_time()
+        drawn = self.outlook.future(problem, present, days=days, samples=samples, orders=orders, seed=seed)
+        self.spent.sample_cpu_seconds += process_time() - began
+        return drawn
+
+    def expected(self, present: Present, sku: Ints, *, days: float) -> Floats:
+        """Ask for expected units."""
+        return self.outlook.expected(present, sku, days=days)
+
+
+@dataclass(frozen=True)
+class Measured(bid_price.BidPrice):
+    """`bid_price` that notes what looking ahead takes."""
+
+    spent: Spent = field(default_factory=Spent)
+
+    def solve(self, problem: Problem, present: Present, start: StockPrices | None) -> StockPrices:
+        """Find prices."""
+        began, before = process_time(), self.spent.sample_cpu_seconds
+        found = super().solve(problem, present, start)
+        self.spent.solves += 1
+        self.spent.price_cpu_seconds += process_time() - began - (self.spent.sample_cpu_seconds - before)
+        return found
+
+
+def policy_of(name: str, seed: int, placed: Placed) -> Policy:
+    """`cheapest`, the same where units in stores are worth something to later orders, or prices of a sampled future."""
+    effort = Effort(seconds=None, work=10**9)
+    if name == "bid_price":
+        spent, began = Spent(), process_time()
+        outlook = Watched(outlook_of(placed), spent)
+        spent.outlook_cpu_seconds = process_time() - began
+        return Measured(BID_PRICE, outlook, effort, seed, spent=spent)
+    cheapest = policies.make("cheapest", effort, seed)
     if name == "cheapest":
         return cheapest
 
@@ -154,10 +223,14 @@ def render(measured: dict[str, Any], _settings: dict[str, Any]) -> str:
         ("placing it", [figures.duration(run["place_seconds"]) for run in runs]),
         ("the replay", [figures.duration(run["seconds"]) for run in runs]),
         ("processor time of it, all cores", [figures.duration(run["cpu_seconds"]) for run in runs]),
-        ("of it deciding", [figures.duration(run["decide_seconds"]) for run in runs]),
-        ("of it building problems", [figures.duration(run["build_seconds"]) for run in runs]),
+        *[
+            (f"of it {part}", [figures.duration(run[key]) if run[key] else "" for run in runs])
+            for part, key in PARTS.items()
+        ],
         ("waves", [figures.whole(run["waves"]) for run in runs]),
+        ("times prices were found", [figures.whole(run["solves"]) if run["solves"] else "" for run in runs]),
         ("peak memory", [f"{run['peak_bytes'] / 2**30:.2f} GiB" for run in runs]),
+        ("cost", [figures.whole(run["cost_cents"] // 100) for run in runs]),
         ("units filled", [figures.percent(run["fill_rate"]) for run in runs]),
         ("orders in more than one parcel", [figures.percent(run["split_rate"]) for run in runs]),
         ("decisions", [f"`{run['decisions'][:12]}`" for run in runs]),

@@ -128,9 +128,7 @@ class DemandOutlook:
         line_placed = np.repeat(placed, np.diff(opened.order_line_start))
         waiting = self._waiting(joint, present, opened, placed, count)
         joint = replace(joint, line_unfilled_cents=_as_now(waiting.line_unfilled_cents, problem, now))
-        return _with_deadlines(
-            joint, joint.row_limit.astype(np.float64) * count, key, line_placed, present, first_in[row], count
-        )
+        return _with_deadlines(joint, key, line_placed, present, first_in[row], count)
 
     def _waiting(self, joint: Problem, present: Present, opened: OpenOrders, placed: Ints, count: float) -> Problem:
         """Let units that may wait for a receipt cost what waiting does."""
@@ -248,13 +246,19 @@ def _as_now(cents: Ints, problem: Problem, now: Ints) -> Ints:
     return np.concatenate([own, cents[len(own) :]])
 
 
+def _shared(units: Ints, count: float) -> Floats:
+    """What so many futures share; of a part of one, a unit at least where there is one, or every shelf of few looked scarce."""
+    return np.asarray(np.maximum(units * count, np.minimum(1, units)))
+
+
 def _with_deadlines(
-    joint: Problem, supply: Floats, key: Ints, line_placed: Ints, present: Present, first_in: Ints, count: float
+    joint: Problem, key: Ints, line_placed: Ints, present: Present, first_in: Ints, count: float
 ) -> Future:
     """Let orders placed before something comes to a row share what is there until then: a second row, which stands before.
 
     What is taken then is missing later, too, so that they draw on both.
     """
+    supply = _shared(joint.row_limit, count)
     late = np.flatnonzero(first_in < LAST)
     if not len(late):
         return Future(joint, supply, key)
@@ -277,7 +281,7 @@ def _with_deadlines(
         row_sku=np.concatenate([joint.row_sku, joint.row_sku[late]]),
         row_price=np.zeros(joint.rows + len(late)),
     )
-    return Future(wide, np.concatenate([supply, there * count]), np.concatenate([key, key[late]]))
+    return Future(wide, np.concatenate([supply, _shared(there, count)]), np.concatenate([key, key[late]]))
 
 
 __all__ = ["DemandOutlook", "joined", "open_orders_of"]

@@ -86,7 +86,8 @@ class Future:
     problem
         Its `row_limit` tells what a single order can draw on.
     supply
-        (R,) what all its orders together can draw on: the stock, in the proportion in which orders were sampled.
+        (R,) what all its orders together can draw on: the stock, in the proportion in which orders were sampled, but
+        a unit at least of what there is: of few units on many shelves a small sample cannot tell which are scarce.
     key
         (R,) as of `Present.keys`. Rows of one key are limits on the same stock, one for each time until which it has to last.
     """

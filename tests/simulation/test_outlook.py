@@ -75,9 +75,9 @@ def test_futures_share_so_many_times_the_stock(outlook: DemandOutlook, placed: P
     stock = dict(zip((present.stock_sku * 16 + present.stock_node).tolist(), present.stock_units.tolist(), strict=True))
     for samples, orders in [(1, 10_000), (4, 10_000), (4, 100)]:
         future = drawn(outlook, placed, samples=samples, orders=orders)
-        ratio = future.supply / np.maximum(1e-9, future.problem.row_limit)
-        share = float(ratio[future.problem.row_limit > 0][0])
-        assert np.allclose(ratio[future.problem.row_limit > 0], share)
+        limit = future.problem.row_limit
+        share = float((future.supply / np.maximum(1, limit))[limit.argmax()])
+        assert np.allclose(future.supply, np.maximum(share * limit, np.minimum(1, limit)))
         assert share == samples if orders == 10_000 else 0 < share < 1
         assert future.problem.orders <= 1.3 * orders
         early = future.problem.row_limit[len(np.unique(future.key)) :]
