@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks.million import POLICIES, QUICK, measured_here, network_of, render
+from benchmarks.million import PARTS, POLICIES, QUICK, measured_here, network_of, render
 
 
 @pytest.fixture(scope="module")
@@ -18,14 +18,26 @@ def test_every_order_has_two_lines_and_is_replayed(measured: dict[str, dict[str,
 
 
 def test_stock_values_change_decisions_and_not_the_customers(measured: dict[str, dict[str, object]]) -> None:
-    plain, valued = measured.values()
+    plain, valued, ahead = measured.values()
     assert (plain["orders"], plain["units"]) == (valued["orders"], valued["units"])
     assert plain["decisions"] != valued["decisions"]
+    assert (plain["orders"], plain["units"]) == (ahead["orders"], ahead["units"])
+
+
+def test_processor_time_of_looking_ahead_is_told_by_part(measured: dict[str, dict[str, object]]) -> None:
+    ahead, cheapest = measured["bid_price"], measured["cheapest"]
+    assert 2 <= int(str(ahead["solves"])) <= int(str(ahead["waves"])) / 2
+    assert cheapest["solves"] == 0
+    for part in PARTS.values():
+        assert float(str(ahead[part])) > 0
+    parts = sum(float(str(ahead[part])) for part in PARTS.values())
+    assert parts < float(str(ahead["cpu_seconds"]))
 
 
 def test_the_page_shows_seconds_memory_and_the_hash(measured: dict[str, dict[str, object]]) -> None:
     page = render(measured, {})
     assert "| peak memory |" in page
+    assert all(f"| of it {part} |" in page for part in PARTS)
     assert str(measured["cheapest"]["decisions"])[:12] in page
 
 
