@@ -1,0 +1,387 @@
+"""The least that anybody could have paid who knew the whole history in advance: a bound on every run, and a plan near it.
+
+All orders of a history are one problem. What they take of a stock is limited at *moments*: orders that are over by then cannot have
+taken more than was there by then. An order is over with the last wave that sees it. Every run keeps all such limits, at every
+moment; a problem that keeps some of them, and is kind in all else, has a plan that costs no more than any run:
+
+- nodes work without closing days, and what waits for a later wave waits for the shortest of so many days, though its stock need
+  only come within the longest of them (`WAITS`; for orders to collect, any wait is as none);
+- a node may spread the capacity of all its days over all orders, those that wait once more;
+- what came back is on the shelf again as if it had never been sold, from the day on which that could be at the earliest;
+- what a customer called off before the first wave is not asked for.
+
+Only few of those moments matter. They are found as the solver goes: where a plan takes more than was there, that moment joins the
+problem, and it is solved anew.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from engine.calendar import MINUTES_PER_DAY
+from engine.network import NetworkColumns, Stock, columns_of
+from engine.sourcing import OpenOrders, build_problem, ranges
+from simulation.events import all_stock, troubles_of
+from simulation.history import History
+from simulation.placing import Placed
+from simulation.replay import WAVE_MINUTE
+from simulation.rhythm import Every, Rhythm, rhythm_of
+from solver import policies
+from solver.effort import Effort, Watch, unwatched
+from solver.plan import Plan
+from solver.problem import DELIVERED, NO_LIMIT, Ints, Problem
+from solver.refusal import Refusal
+
+TIME = 2**32
+"""More minutes than any moment."""
+ALWAYS = TIME - 1
+"""A moment after everything."""
+ROUNDS = 4
+"""How often moments are sought, at most; each round but the last has an equal part of half the time."""
+MOMENTS_EACH = 2
+"""Moments that one round adds to the limits on a stock."""
+WAITS = (0, 1, 3, 7)
+"""Days from an order's first wave to that of a parcel: from each of these to the day before the next, or to its last wave."""
+MOMENTS_MOST = 8
+"""Of one stock; what would be more is left out, which only lowers the bound."""
+
+
+@dataclass(frozen=True, eq=False)
+class Hindsight:
+    """What a clairvoyant would have had to pay.
+
+    Attributes
+    ----------
+    bound_cents
+        No run of the history costs less, whatever its policy knew.
+    plan, problem
+        The best plan found for all orders in one problem.
+    overdrawn
+        Units that the plan takes of stock before they were there.
+    line
+        (L,) the line of the history of each line of the problem.
+    order
+        (O,) the same of orders.
+    row_key, row_until
+        (R,) SKU times nodes plus node of each row (-1: no stock), and the moment until which it has to last.
+    """
+
+    bound_cents: float
+    problem: Problem
+    plan: Plan
+    overdrawn: int
+    line: Ints
+    order: Ints
+    row_key: Ints
+    row_until: Ints
+
+    @property
+    def cost_cents(self) -> int:
+        """What the plan costs in the problem."""
+        return self.plan.cost_cents
+
+    def prices_at(self, minute: int) -> tuple[Ints, Ints]:
+        """What a unit of stock is worth from a minute on: keys, ascending, and cents for each."""
+        counts = (self.row_key >= 0) & (self.row_until >= minute) & (self.plan.row_price > 0)
+        key, place = np.unique(self.row_key[counts], return_inverse=True)
+        return key, np.bincount(place, self.plan.row_price[counts], minlength=len(key)).round().astype(np.int64)
+
+
+def hindsight(
+    placed: Placed,
+    effort: Effort,
+    *,
+    every: Every = "day",
+    wave_minute: int = WAVE_MINUTE,
+    release_after: int = 0,
+    seed: int = 0,
+    watch: Watch = unwatched,
+) -> Hindsight:
+    """Bound what any run of a history can cost under the same rhythm, and find a plan near that.
+
+    Parameters
+    ----------
+    effort
+        For all rounds together.
+    every, wave_minute, release_after
+        As of the runs that it is to be compared with; they must be without `chance`.
+
+    Raises
+    ------
+    Refusal
+        The history counts stock, so that what is there depends on when it was taken.
+    """
+    history, network = placed.history, columns_of(placed.network)
+    if len(history.count_at):
+        raise Refusal("history", "counts its stock; the bound in hindsight is for histories that do not", "counted")
+    rhythm = rhythm_of(history, network, every, wave_minute=wave_minute, until=None)
+    demand = _demand(history, network, rhythm, release_after)
+    problem, over = _with_waits(_relaxed(network, all_stock(history, network), history, demand, rhythm), demand)
+    shelf = Shelf.of(history, network, problem, over, demand.line_back[problem.option_line])
+    moments = shelf.at_the_end()
+    bound, limited, plan, overdrawn = 0.0, problem, None, 0
+    for i in range(ROUNDS):
+        limited, row_key, row_until = shelf.limit(problem, moments)
+        share = 0.5 if i == ROUNDS - 1 else 0.5 / (ROUNDS - 1)
+        seconds = None if effort.seconds is None else share * effort.seconds
+        work = None if effort.work is None else max(1, int(share * effort.work))
+        plan = policies.make("joint", replace(effort, seconds=seconds, work=work), seed, watch)(limited)
+        bound = max(bound, plan.bound_cents)
+        more, overdrawn = shelf.overdrawn(problem, plan, moments)
+        if more is None or i == ROUNDS - 1 or effort.stop.is_set():
+            break
+        moments = more
+    assert plan is not None, "there is at least one round"
+    return Hindsight(bound, limited, plan, overdrawn, demand.line, demand.order, row_key, row_until)
+
+
+@dataclass(frozen=True, eq=False)
+class _Demand:
+    """What is asked for in hindsight: O orders, L lines.
+
+    Attributes
+    ----------
+    order_first, order_last
+        (O,) the minutes of the first and the last wave that see each order.
+    line_back
+        (L,) when units of the line are back on a shelf at the earliest; `ALWAYS + 1` where none come back.
+    """
+
+    orders: OpenOrders
+    order: Ints
+    order_first: Ints
+    order_last: Ints
+    line: Ints
+    line_back: Ints
+
+
+def _demand(history: History, network: NetworkColumns, rhythm: Rhythm, release_after: int) -> _Demand:
+    """Take off what was called off in time, and note what came back later."""
+    first = rhythm.at[np.minimum(np.searchsorted(rhythm.at, history.order_placed_at), len(rhythm.at) - 1)]
+    last = rhythm.last_of(history, network.terms.cancel_after_days)
+    # what is held, and not released, can be called off for nothing until it is released
+    free_until = np.maximum(first, last + release_after) if release_after else first
+    qty = history.line_qty.copy()
+    back: Ints = np.full(history.lines, ALWAYS + 1, dtype=np.int64)
+    for at, k, units, _ in reversed(troubles_of(history, None, None)):
+        if at <= free_until[history.line_order[k]]:
+            qty[k] = max(0, int(qty[k]) - units)
+        else:
+            back[k] = min(int(back[k]), at + network.terms.restock_days * MINUTES_PER_DAY)
+    line = np.flatnonzero(qty > 0)
+    order = np.unique(history.line_order[line])
+    count = np.bincount(np.searchsorted(order, history.line_order[line]), minlength=len(order))
+    picks = np.diff(history.order_pickup_start)[order]
+    dests = np.maximum(1, picks)
+    node = np.full(int(dests.sum()), DELIVERED, dtype=np.int64)
+    node[np.repeat(picks > 0, dests)] = history.pickup_node[ranges(history.order_pickup_start[order], picks)]
+    collected, whose = node != DELIVERED, np.repeat(order, dests)
+    promise = history.order_placed_at[order] // MINUTES_PER_DAY + history.order_promise_days[order]
+    orders = OpenOrders(
+        order_id=tuple(history.order_id[o] for o in order.tolist()),
+        order_line_start=np.concatenate([[0], np.cumsum(count)]).astype(np.int64),
+        order_dest_start=np.concatenate([[0], np.cumsum(dests)]).astype(np.int64),
+        order_promise_day=promise - first[order] // MINUTES_PER_DAY,
+        order_late_cents=history.order_late_cents[order],
+        order_max_parcels=history.order_max_parcels[order],
+        order_ship_complete=history.order_ship_complete[order],
+        dest_node=node,
+        dest_lat=np.where(collected, network.empty.node_lat[node], history.order_lat[whose]),
+        dest_lon=np.where(collected, network.empty.node_lon[node], history.order_lon[whose]),
+        line_sku=history.line_sku[line],
+        line_qty=qty[line],
+        line_unfilled_cents=history.line_unfilled_cents[line],
+        line_must_fill=np.zeros(len(line), dtype=np.bool_),
+    )
+    return _Demand(orders, order, first[order], last[order], line, back[line])
+
+
+def _relaxed(network: NetworkColumns, stock: Stock, history: History, demand: _Demand, rhythm: Rhythm) -> Problem:
+    """The problem of all orders from all that was ever there, each from its first wave on."""
+    units = stock.units.copy()
+    row = np.searchsorted(
+        stock.sku * network.nodes + stock.node, history.receipt_sku * network.nodes + history.receipt_node
+    )
+    np.add.at(units, row, history.receipt_units)
+    days = (
+        int(rhythm.at[-1] // MINUTES_PER_DAY - rhythm.at[0] // MINUTES_PER_DAY) + 8
+    )  # a day of work may end after the last wave
+    all_days = [
+        np.where(a_day < NO_LIMIT // days, a_day * days, NO_LIMIT)
+        for a_day in (network.empty.node_capacity_parcels, network.node_capacity_units)
+    ]
+    ever = Stock(stock.node, stock.sku, units, np.zeros_like(stock.value_cents))
+    problem = build_problem(network, ever, demand.orders, at=0, parcels_left=all_days[0], units_left=all_days[1])
+    return replace(problem, node_ready_days=network.empty.node_ready_days)
+
+
+def _with_waits(problem: Problem, demand: _Demand) -> tuple[Problem, Ints]:
+    """The problem with each node once for every wait, ready so much later, and by which moment each option is taken."""
+    waits, nodes, options = len(WAITS), problem.nodes, np.diff(problem.line_option_start)
+    day = demand.order_first // MINUTES_PER_DAY
+    ends = np.array([*WAITS[1:], TIME // MINUTES_PER_DAY // 2])
+    over = np.minimum((day[:, None] + ends) * MINUTES_PER_DAY - 1, demand.order_last[:, None])
+    possible = day[:, None] + np.array(WAITS) <= demand.order_last[:, None] // MINUTES_PER_DAY
+    collects = problem.dest_node[problem.order_dest_start[:-1]] != DELIVERED
+    over[collects], possible[collects, 1:] = demand.order_last[collects, None], False
+    line = np.repeat(np.arange(problem.lines), options * waits)
+    option = ranges(np.repeat(problem.line_option_start[:-1], waits), np.repeat(options, waits))
+    wait = np.repeat(np.tile(np.arange(waits), problem.lines), np.repeat(options, waits))
+    order = problem.line_order[line]
+    kept = possible[order, wait]
+    line, option, wait, order = line[kept], option[kept], wait[kept], order[kept]
+    tiled: dict[str, Any] = {
+        name: np.tile(getattr(problem, name), waits)
+        for name in (
+            "node_is_store", "node_lat", "node_lon", "node_parcel_cents", "node_line_cents", "node_unit_cents",
+            "node_capacity_parcels", "node_overtime_cents", "node_price",
+        )
+    }  # fmt: skip
+    of_option: dict[str, Any] = {
+        name: getattr(problem, name)[option]
+        for name in ("option_row", "option_use", "option_unit_cents", "option_value_cents", "option_reason")
+    }
+    waiting = replace(
+        problem,
+        **tiled,
+        **of_option,
+        node_id=tuple(f"{name} +{days}d" if days else name for days in WAITS for name in problem.node_id),
+        node_ready_days=np.concatenate([problem.node_ready_days + days for days in WAITS]),
+        lane_zone=np.tile(problem.lane_zone, (1, waits, 1)),
+        line_option_start=np.searchsorted(line, np.arange(problem.lines + 1)),
+        option_node=(wait * nodes + problem.option_node[option]).astype(np.int32),
+    )
+    return waiting, over[order, wait]
+
+
+@dataclass(frozen=True, eq=False)
+class Shelf:
+    """What there was of each SKU at each node, and when: S stocks that the problem draws on.
+
+    Attributes
+    ----------
+    key
+        (S,) SKU of the network times nodes plus node, ascending.
+    row
+        (S,) its row in the problem before moments are chosen.
+    option_stock, option_over, option_back
+        (Q,) the stock of each option, the moment by which it is taken, and that from which it may be back.
+    came, there
+        (A,) when units arrived (`_at`: by stock, then time; time 0 is from the beginning), and how many were there from then on.
+    """
+
+    key: Ints
+    row: Ints
+    option_stock: Ints
+    option_over: Ints
+    option_back: Ints
+    came: Ints
+    there: Ints
+
+    @classmethod
+    def of(cls, history: History, network: NetworkColumns, problem: Problem, over: Ints, back: Ints) -> "Shelf":
+        """Read what a history and its network had."""
+        nodes, stock = network.nodes, network.stock
+        sku_at = {name: k for k, name in enumerate(network.empty.sku_id)}
+        sku = np.array([sku_at[name] for name in problem.sku_id], dtype=np.int64)
+        row = np.flatnonzero(problem.row_sku >= 0)
+        key = sku[problem.row_sku[row]] * nodes + problem.row_node[row]
+        row, key = row[np.argsort(key)], np.sort(key)
+        stock_of_row = np.full(problem.rows + 1, -1, dtype=np.int64)
+        stock_of_row[row] = np.arange(len(row))
+        all_keys = np.concatenate([stock.sku * nodes + stock.node, history.receipt_sku * nodes + history.receipt_node])
+        at = np.concatenate([np.zeros(len(stock.units), dtype=np.int64), history.receipt_at])
+        units = np.concatenate([stock.units, history.receipt_units])
+        wanted = np.isin(all_keys, key)
+        came = _at(np.searchsorted(key, all_keys[wanted]), at[wanted])
+        by = np.argsort(came, kind="stable")
+        came, units = came[by], units[wanted][by]
+        option_stock = stock_of_row[problem.option_row].max(axis=1)
+        return cls(key, row, option_stock, over, back, came, _running(came // TIME, units))
+
+    def at_the_end(self) -> Ints:
+        """(S, `MOMENTS_MOST`) moments to begin with: only that after everything; -1 where there is none."""
+        moments = np.full((len(self.key), MOMENTS_MOST), -1, dtype=np.int64)
+        moments[:, -1] = ALWAYS
+        return moments
+
+    def units_by(self, stock: Ints, moment: Ints) -> Ints:
+        """(n,) units of some stocks that had come by a moment each."""
+        place = np.searchsorted(self.came, _at(stock, moment), side="right") - 1
+        before = np.append(self.came // TIME, -1)[place] != stock
+        return np.where(before, 0, np.append(self.there, 0)[place])
+
+    def limit(self, problem: Problem, moments: Ints) -> tuple[Problem, Ints, Ints]:
+        """The problem with a row for each moment of each stock, and each row's key and moment (-1: no stock)."""
+        stock, place = np.nonzero(moments >= 0)
+        until, endless = moments[stock, place], len(stock)
+        row_of = np.full(moments.shape, -1, dtype=np.int64)
+        row_of[stock, place] = np.arange(len(stock))
+        known = moments[self.option_stock]
+        drawn = (known >= self.option_over[:, None]) & (known < self.option_back[:, None])
+        rows = np.where(drawn, row_of[self.option_stock], -1)
+        # what is back before any moment draws on a row that never ends
+        rows[~drawn.any(axis=1), 0] = endless
+        other = np.flatnonzero(problem.row_sku < 0)
+        other_row = np.full(problem.rows + 1, -1, dtype=np.int64)
+        other_row[other] = endless + 1 + np.arange(len(other))
+        both = np.concatenate([rows, other_row[problem.option_row]], axis=1)
+        both = both[:, (both >= 0).any(axis=0)].astype(np.int32)
+        plenty, row = int(problem.line_qty.sum()) + 1, self.row[stock]
+        limited = replace(
+            problem,
+            option_row=both,
+            option_use=(both >= 0).astype(np.int32),
+            row_limit=np.concatenate([self.units_by(stock, until), [plenty], problem.row_limit[other]]),
+            row_node=np.concatenate([problem.row_node[row], [-1], problem.row_node[other]]).astype(np.int32),
+            row_sku=np.concatenate([problem.row_sku[row], [-1], problem.row_sku[other]]).astype(np.int32),
+            row_price=np.zeros(endless + 1 + len(other)),
+        )
+        nothing = np.full(1 + len(other), -1, dtype=np.int64)
+        return limited, np.concatenate([self.key[stock], nothing]), np.concatenate([until, nothing])
+
+    def overdrawn(self, problem: Problem, plan: Plan, moments: Ints) -> tuple[Ints | None, int]:
+        """Where a plan takes more than was there: the moments with those added at which that is most, and units in all.
+
+        No moments where none can be added.
+        """
+        option = problem.find_options(plan.entry_line, plan.parcel_node[plan.entry_parcel])
+        stock, units = self.option_stock[option], plan.entry_units
+        change = np.concatenate([_at(stock, self.option_over[option]), _at(stock, self.option_back[option])])
+        by = np.argsort(change, kind="stable")
+        change, taken = change[by], np.concatenate([units, -units])[by]
+        taken = _running(change // TIME, taken)
+        # between two receipts what was taken only grows, but for what is back: the minute before a receipt tells most
+        receipt = np.flatnonzero(self.came % TIME > 0)
+        whose, moment = self.came[receipt] // TIME, self.came[receipt] % TIME - 1
+        last = np.searchsorted(change, _at(whose, moment), side="right") - 1
+        by_then = np.where(np.append(change // TIME, -1)[last] == whose, np.append(taken, 0)[last], 0)
+        excess = by_then - self.units_by(whose, moment)
+        most = np.zeros(len(self.key), dtype=np.int64)
+        np.maximum.at(most, whose, excess)
+        moments, room_before, added = moments.copy(), (moments < 0).sum(axis=1), False
+        short = np.flatnonzero(excess > 0)
+        for i in short[np.lexsort((-excess[short], whose[short]))].tolist():
+            s, m = int(whose[i]), int(moment[i])
+            room = np.flatnonzero(moments[s] < 0)
+            if len(room) and len(room) > room_before[s] - MOMENTS_EACH and m not in moments[s]:
+                moments[s, room[-1]] = m
+                added = True
+        return (moments if added else None), int(most.sum())
+
+
+def _at(stock: Ints, minute: Ints) -> Ints:
+    """Stock and minute in one number that sorts by stock, then time."""
+    at: Ints = stock * TIME + np.minimum(minute, TIME - 1)
+    return at
+
+
+def _running(group: Ints, amount: Ints) -> Ints:
+    """The sum of amounts so far within each group; groups are contiguous."""
+    total = np.cumsum(amount)
+    running: Ints = total - np.concatenate([[0], total])[np.searchsorted(group, group)]
+    return running
+
+
+__all__ = ["Hindsight", "hindsight"]

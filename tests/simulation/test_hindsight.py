@@ -1,0 +1,117 @@
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from engine.network import Network
+from simulation.hindsight import hindsight
+from simulation.history import History
+from simulation.networks import example
+from simulation.placing import Placed, Supply, place
+from simulation.replay import replay_placed
+from simulation.synthetic import make_history as make_up
+from solver.check import check
+from solver.effort import Effort
+from solver.policies import make
+from solver.refusal import Refusal
+
+MakeNetwork = Callable[..., Network]
+MakeHistory = Callable[..., History]
+WORK = Effort(seconds=None, work=60)
+
+
+def far_and_near(make_network: MakeNetwork, **changes: Any) -> Network:
+    """A node beside the customers and one that is 250 km away, where a parcel costs 5.00 more."""
+    network = make_network()
+    near = msgspec.structs.replace(network.nodes[0], id="NEAR", calendar="daily", lat=52.1, lon=5.1)
+    far = msgspec.structs.replace(near, id="FAR", lat=54.6)
+    service = msgspec.structs.replace(network.services[0], zone_km=[100.0, 20100.0])
+    return make_network(nodes=(near, far), services=[service], **changes)
+
+
+def bound_and_cost(placed: Placed, *names: str) -> tuple[float, int, list[int]]:
+    found = hindsight(placed, WORK)
+    assert check(found.problem, found.plan).ok
+    runs = [replay_placed(placed, make(name, WORK), name=name) for name in names]
+    return found.bound_cents, found.cost_cents, [run.cost_cents for run in runs]
+
+
+def test_who_knows_the_future_keeps_the_last_unit_for_who_needs_it_more(
+    make_network: MakeNetwork, make_history: MakeHistory
+) -> None:
+    # mug and pan together go whole from FAR; who takes the near mug first makes the second order go in two parcels
+    network = far_and_near(make_network, stock=[("NEAR", "mug", 1, 0), ("FAR", "mug", 1, 0), ("NEAR", "pan", 1, 0)])
+    history = make_history(("04-29T09:00", {"mug": 1}, {"lat": 53.3}), ("04-30T09:00", {"mug": 1, "pan": 1}))
+    bound, cost, [myopic] = bound_and_cost(place(history, network), "cheapest")
+    assert bound <= cost <= myopic
+    assert bound == pytest.approx(cost, abs=1)
+
+
+def test_a_unit_that_comes_later_serves_nobody_earlier(make_network: MakeNetwork, make_history: MakeHistory) -> None:
+    network = make_network(
+        stock=[("W", "mug", 1, 0)], receipts=[("2024-05-10T07:00Z", "W", "mug", 5)], terms={"cancel_after_days": 1}
+    )
+    history = make_history(("04-29T09:00", {"mug": 2}), ("05-13T09:00", {"mug": 2}))
+    placed = place(history, network)
+    bound, cost, [run] = bound_and_cost(placed, "cheapest")
+    assert bound <= cost == run
+    assert hindsight(placed, WORK).overdrawn == 0
+
+
+def test_what_came_back_can_be_sold_again(make_network: MakeNetwork, make_history: MakeHistory) -> None:
+    history = make_history(
+        ("04-29T09:00", {"mug": 1}), ("05-13T09:00", {"mug": 1}), returns=[("05-06T09:00", "O0", 0, 1)]
+    )
+    placed = place(history, make_network(stock=[("W", "mug", 1, 0)], terms={"cancel_after_days": 1}))
+    bound, cost, [run] = bound_and_cost(placed, "cheapest")
+    assert bound == pytest.approx(cost, abs=1) == run
+
+
+def test_a_history_that_counts_its_stock_is_refused(make_network: MakeNetwork, make_history: MakeHistory) -> None:
+    history = make_history(("04-29T09:00", {"mug": 1}), counts=[("04-30T09:00", "W", "mug", 3)])
+    with pytest.raises(Refusal, match="counts its stock"):
+        hindsight(place(history, make_network()), WORK)
+
+
+@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seed=st.integers(0, 10_000), days=st.sampled_from([0, 2, 7]), capacity=st.sampled_from([None, 2]))
+def test_no_run_costs_less_than_the_bound_in_hindsight(
+    make_network: MakeNetwork, make_history: MakeHistory, seed: int, days: int, capacity: int | None
+) -> None:
+    rng = np.random.default_rng(seed)
+    stock = [(node, sku, int(rng.integers(1, 4)), 0) for node in ("NEAR", "FAR") for sku in ("mug", "pan")]
+    receipts = [
+        (f"2024-05-{int(day):02}T07:00Z", node, sku, int(rng.integers(1, 3)))
+        for day, node, sku in sorted(
+            (int(rng.integers(2, 12)), *rng.choice(["NEAR mug", "FAR pan"]).split()) for _ in range(3)
+        )
+    ]
+    network = far_and_near(make_network, stock=stock, receipts=receipts, terms={"cancel_after_days": days})
+    if capacity is not None:
+        nodes = tuple(msgspec.structs.replace(node, capacity_parcels=capacity) for node in network.nodes)
+        network = msgspec.structs.replace(network, nodes=nodes)
+    orders = [
+        (
+            f"05-{int(day):02}T09:00",
+            {"mug": int(rng.integers(1, 4)), "pan": int(rng.integers(1, 3))},
+            {"lat": float(rng.uniform(52, 55))},
+        )
+        for day in sorted(rng.integers(1, 12, 8))
+    ]
+    returns = [("05-13T09:00", "O1", 0, 1)]
+    placed = place(make_history(*orders, returns=returns), network)
+    bound, _, costs = bound_and_cost(placed, "nearest", "cheapest", "joint")
+    assert bound <= min(costs) + 1e-6
+
+
+def test_a_made_up_month_is_bounded_and_its_moments_are_found() -> None:
+    network = example("uk")
+    placed = place(make_up(28, 12, network, 3), network, 1, Supply(cover_weeks=0.5, level=0.8))
+    bound, cost, costs = bound_and_cost(placed, "nearest", "cheapest")
+    assert 0 < bound <= cost
+    assert bound <= min(costs)
+    assert bound > 0.65 * min(costs)
