@@ -1,4 +1,4 @@
-"""The benchmarks: `python -m benchmarks [waves|sliced|yardsticks|papers|replay|million|service|all]`, or `allot bench`."""
+"""The benchmarks: `python -m benchmarks [waves|papers|over_time|replay|service|...|all]`, or `allot bench`."""
 
 import argparse
 import sys
@@ -13,6 +13,7 @@ from api.outputs import write_text
 from benchmarks import (
     growth,
     million,
+    over_time,
     papers,
     papers_page,
     replay,
@@ -32,6 +33,7 @@ RENDERS: dict[str, Render] = {
     "sliced": sliced.render,
     "yardsticks": yardsticks.render,
     "papers": papers_page.render,
+    "over_time": over_time.render,
     "replay": replay.render,
     "million": million.render,
     "service": service.render,
@@ -41,6 +43,7 @@ SKIPPED: dict[str, Callable[[], str]] = {
     "sliced": sliced.skipped,
     "yardsticks": yardsticks.skipped,
     "papers": papers.skipped,
+    "over_time": over_time.skipped,
     "replay": replay.skipped,
     "million": million.skipped,
     "service": service.skipped,
@@ -118,6 +121,8 @@ def _pieces(
         yield from million.measure(settings, wanted, say)
     elif name == "papers":
         yield from papers.measure(settings, wanted, say, quick)
+    elif name == "over_time":
+        yield from over_time.measure(settings, wanted, say, quick)
     elif name == "service":
         yield from service.measure(settings, wanted, say, quick)
     else:
@@ -132,6 +137,7 @@ def settings_of(name: str, asked: argparse.Namespace) -> Any:
         "sliced": sliced,
         "yardsticks": yardsticks,
         "papers": papers,
+        "over_time": over_time,
         "replay": replay,
         "million": million,
         "service": service,

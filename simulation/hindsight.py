@@ -15,6 +15,7 @@ problem, and it is solved anew.
 """
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -28,9 +29,11 @@ from simulation.placing import Placed
 from simulation.replay import WAVE_MINUTE
 from simulation.rhythm import Every, Rhythm, rhythm_of
 from solver import policies
-from solver.effort import Effort, Watch, unwatched
+from solver.draft import new_draft, plan_of, serve_as
+from solver.effort import Effort, Meter, Watch, unwatched
+from solver.outlook import Present, present_of
 from solver.plan import Plan
-from solver.problem import DELIVERED, NO_LIMIT, Ints, Problem
+from solver.problem import DELIVERED, NO_LIMIT, Bools, Ints, Problem
 from solver.refusal import Refusal
 
 TIME = 2**32
@@ -59,10 +62,8 @@ class Hindsight:
         The best plan found for all orders in one problem.
     overdrawn
         Units that the plan takes of stock before they were there.
-    line
-        (L,) the line of the history of each line of the problem.
-    order
-        (O,) the same of orders.
+    order_day
+        (O,) the day of the first wave that saw each order of the problem.
     row_key, row_until
         (R,) SKU times nodes plus node of each row (-1: no stock), and the moment until which it has to last.
     """
@@ -71,8 +72,7 @@ class Hindsight:
     problem: Problem
     plan: Plan
     overdrawn: int
-    line: Ints
-    order: Ints
+    order_day: Ints
     row_key: Ints
     row_until: Ints
 
@@ -80,6 +80,14 @@ class Hindsight:
     def cost_cents(self) -> int:
         """What the plan costs in the problem."""
         return self.plan.cost_cents
+
+    @cached_property
+    def planned(self) -> dict[str, tuple[int, list[int]]]:
+        """Each order that the plan serves, by its name: its place in the problem, and its parcels."""
+        found: dict[str, tuple[int, list[int]]] = {}
+        for parcel, order in enumerate(self.plan.parcel_order.tolist()):
+            found.setdefault(self.problem.order_id[order], (order, []))[1].append(parcel)
+        return found
 
     def prices_at(self, minute: int) -> tuple[Ints, Ints]:
         """What a unit of stock is worth from a minute on: keys, ascending, and cents for each."""
@@ -133,7 +141,7 @@ def hindsight(
             break
         moments = more
     assert plan is not None, "there is at least one round"
-    return Hindsight(bound, limited, plan, overdrawn, demand.line, demand.order, row_key, row_until)
+    return Hindsight(bound, limited, plan, overdrawn, demand.order_first // MINUTES_PER_DAY, row_key, row_until)
 
 
 @dataclass(frozen=True, eq=False)
@@ -371,6 +379,69 @@ class Shelf:
         return (moments if added else None), int(most.sum())
 
 
+@dataclass(frozen=True)
+class Clairvoyant:
+    """Carry out what was planned in hindsight, wave by wave: a policy that nobody could have had, to come near the bound.
+
+    Where something is in the way that the problem in hindsight was too kind to know of, an order is served at once.
+    """
+
+    found: Hindsight
+
+    def __call__(self, problem: Problem) -> Plan:
+        """Decide as if everything planned were due."""
+        return self.look(problem, present_of(problem, ALWAYS), None)[0]
+
+    def look(self, problem: Problem, present: Present, memory: Any) -> tuple[Plan, Any]:
+        """Ship the parcels that are planned until now and not shipped yet."""
+        meter = Meter(Effort(seconds=None))
+        draft = serve_as(problem, new_draft(problem), self._ways(problem, present.at // MINUTES_PER_DAY))
+        prices = np.zeros(problem.rows), np.zeros(problem.nodes)
+        return plan_of(problem, draft, 0.0, *prices, meter.seconds, "clairvoyant", 0), memory
+
+    def _ways(self, problem: Problem, day: int) -> list[tuple[int, int, Ints, Ints, Ints]]:
+        whole, planned = self.found.problem, self.found.planned
+        ways = []
+        for order, name in enumerate(problem.order_id):
+            own = planned.get(name)
+            if own is None:
+                continue
+            then, parcels = own
+            of_line = _same_lines(problem, order, whole, then)
+            shape = self.found.order_day[then], int(whole.order_dest_start[then])
+            due = [p for p in parcels if shape[0] + WAITS[self.found.plan.parcel_node[p] // problem.nodes] <= day]
+            line = np.arange(problem.order_line_start[order], problem.order_line_start[order + 1])
+            units = np.array([self._units(p, of_line) for p in due], dtype=np.int64).reshape(len(due), len(line))
+            for k, p in enumerate(due):
+                here = np.full(len(line), self.found.plan.parcel_node[p] % problem.nodes)
+                units[k, problem.find_options(line, here) < 0] = 0
+            some: Bools = units.sum(axis=1) > 0
+            due, units = [p for p, any_units in zip(due, some.tolist(), strict=True) if any_units], units[some]
+            if due:
+                first, dests = int(problem.order_dest_start[order]), np.diff(problem.order_dest_start)[order]
+                dest = first + min(int(self.found.plan.parcel_dest[due[0]]) - shape[1], int(dests) - 1)
+                node, service = self.found.plan.parcel_node[due] % problem.nodes, self.found.plan.parcel_service[due]
+                ways.append((order, dest, node.astype(np.int64), service.astype(np.int64), units))
+        return ways
+
+    def _units(self, parcel: int, of_line: Ints) -> list[int]:
+        """What a planned parcel holds of the lines that are open now."""
+        plan = self.found.plan
+        span = slice(plan.entry_start[parcel], plan.entry_start[parcel + 1])
+        held = dict(zip(plan.entry_line[span].tolist(), plan.entry_units[span].tolist(), strict=True))
+        return [held.get(line, 0) for line in of_line.tolist()]
+
+
+def _same_lines(problem: Problem, order: int, whole: Problem, then: int) -> Ints:
+    """The line in hindsight of each line of an order now: the next of the same SKU."""
+    there: dict[str, list[int]] = {}
+    for line in range(whole.order_line_start[then], whole.order_line_start[then + 1]):
+        there.setdefault(whole.sku_id[whole.line_sku[line]], []).append(line)
+    now = range(problem.order_line_start[order], problem.order_line_start[order + 1])
+    names = [problem.sku_id[problem.line_sku[line]] for line in now]
+    return np.array([there[name].pop(0) if there.get(name) else -1 for name in names], dtype=np.int64)
+
+
 def _at(stock: Ints, minute: Ints) -> Ints:
     """Stock and minute in one number that sorts by stock, then time."""
     at: Ints = stock * TIME + np.minimum(minute, TIME - 1)
@@ -384,4 +455,4 @@ def _running(group: Ints, amount: Ints) -> Ints:
     return running
 
 
-__all__ = ["Hindsight", "hindsight"]
+__all__ = ["Clairvoyant", "Hindsight", "hindsight"]

@@ -1,0 +1,236 @@
+"""Policies over time: histories with weekly receipts, replayed under each policy, beside what a clairvoyant would have paid."""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from statistics import mean, median, stdev
+from time import perf_counter
+from typing import Any
+
+import msgspec
+from scipy.stats import t as student
+
+from api import figures
+from benchmarks.outside import data_folder
+from benchmarks.results import Say, table
+from benchmarks.waves import Piece
+from engine.calendar import MINUTES_PER_DAY
+from engine.network import Network
+from simulation.hindsight import Clairvoyant, hindsight
+from simulation.history import History
+from simulation.importers import superstore, uci
+from simulation.networks import example
+from simulation.outlook import outlook_of
+from simulation.placing import Placed, place
+from simulation.receiving import Weekly, enlarged
+from simulation.replay import replay_placed
+from simulation.synthetic import make_history
+from solver import policies
+from solver.effort import Effort
+
+MYOPIC = "cheapest"
+RULES = ("nearest", MYOPIC, "joint")
+AHEAD = ("primal_dual", "bid_price", "bid_price:days=7", "sampled_futures")
+CLAIRVOYANT = "clairvoyant"
+NODES = 20
+CANCEL_AFTER_DAYS = 1
+"""A customer waits for one more day: what cannot be served from the week's stock is lost, as in the literature."""
+LEVEL = 0.95
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How histories are replayed.
+
+    Attributes
+    ----------
+    seeds
+        Of stock and receipts, of policies, and of the made-up history itself.
+    seconds
+        Limit of a policy for each wave.
+    hindsight_seconds
+        For the bound.
+    made_up_weeks, made_up_orders
+        Weeks of the made-up history, the eight of the past included, and its orders a day.
+    uci_days, superstore_days
+        Days of the data sets that are replayed, the past included.
+    """
+
+    seeds: int = 10
+    seconds: float = 5.0
+    hindsight_seconds: float = 30.0
+    made_up_weeks: int = 14
+    made_up_orders: int = 40
+    uci_days: int = 77
+    superstore_days: int = 800
+
+
+QUICK = Settings(1, 1.0, 4.0, 10, 6, 63, 120)
+
+
+def skipped() -> str:
+    """The made-up history can always be measured."""
+    return ""
+
+
+def measure(settings: Settings, wanted: Callable[[str], bool], say: Say, quick: bool = False) -> Iterator[Piece]:
+    """Replay the histories that are wanted, and that are there."""
+    for name, read in (("made up", _made_up), ("superstore", _superstore), ("uci", _uci)):
+        if quick and name != "made up":
+            continue
+        for seed in range(settings.seeds):
+            piece = f"{name} {seed}"
+            if not wanted(piece):
+                continue
+            found = read(settings, seed)
+            if found is None:
+                say(f"{piece} left out: its data are not in the data folder; ALLOT_DATA names the folder")
+                break
+            yield piece, _measured(piece, place(*found, seed, Weekly()), settings, seed, say)
+
+
+def _measured(piece: str, placed: Placed, settings: Settings, seed: int, say: Say) -> dict[str, Any]:
+    began = perf_counter()
+    found = hindsight(placed, Effort(seconds=settings.hindsight_seconds), seed=seed)
+    say(f"{piece}: bound {found.bound_cents:,.0f}, plan {found.cost_cents:,} in {perf_counter() - began:.0f} s")
+    outlook, effort = outlook_of(placed), Effort(seconds=settings.seconds)
+    chosen: dict[str, policies.Policy] = {}
+    for text in (*RULES, *AHEAD):
+        name, told = policies.told(text)
+        chosen[text] = policies.make(name, effort, seed, settings=told, outlook=outlook if text in AHEAD else None)
+    chosen[CLAIRVOYANT] = Clairvoyant(found)
+    runs: dict[str, Any] = {}
+    for name, policy in chosen.items():
+        run = replay_placed(placed, policy, name=name, timer=perf_counter)
+        runs[name] = {
+            "cost_cents": run.cost_cents,
+            "bill": dict(run.bill),
+            "fill_rate": run.fill_rate,
+            "split_rate": run.split_rate,
+            "seconds": run.seconds,
+            "decisions": run.decisions,
+        }
+        say(f"{piece}: {name} {run.cost_cents:,} in {run.seconds:.0f} s")
+    orders, lines = placed.history.orders, placed.history.lines
+    return {"bound_cents": found.bound_cents, "orders": orders, "lines": lines, "runs": runs}
+
+
+Found = tuple[History, Network]
+
+
+def _made_up(settings: Settings, seed: int) -> Found:
+    network = _network("us")
+    return make_history(7 * settings.made_up_weeks, settings.made_up_orders, network, seed), network
+
+
+def _superstore(settings: Settings, _seed: int) -> Found | None:
+    folder = data_folder() / "superstore_us"
+    path = next(iter(sorted(folder.glob("*.csv"))), None)
+    return None if path is None else (_first(superstore.read(path).history, settings.superstore_days), _network("us"))
+
+
+def _uci(settings: Settings, _seed: int) -> Found | None:
+    path = next(iter(sorted((data_folder() / "uci_online_retail").glob("*.parquet"))), None)
+    return None if path is None else (_first(uci.read(path).history, settings.uci_days), _network("uk"))
+
+
+def _network(name: str) -> Network:
+    network = enlarged(example(name), NODES)
+    return msgspec.structs.replace(
+        network, terms=msgspec.structs.replace(network.terms, cancel_after_days=CANCEL_AFTER_DAYS)
+    )
+
+
+def _first(history: History, days: int) -> History:
+    """The orders of the first days, and what befell them."""
+    orders = int((history.order_placed_at < history.order_placed_at[0] + days * MINUTES_PER_DAY).sum())
+    lines, picks = int(history.order_line_start[orders]), int(history.order_pickup_start[orders])
+    columns: dict[str, Any] = {"order_id": history.order_id[:orders], "pickup_node": history.pickup_node[:picks]}
+    for name in vars(history):
+        value = getattr(history, name)
+        if name.startswith("order_") and name != "order_id":
+            columns[name] = value[: orders + name.endswith("_start")]
+        elif name.startswith("line_"):
+            columns[name] = value[:lines]
+    for kind in ("cancel", "return"):
+        there = getattr(history, f"{kind}_line") < lines
+        columns |= {f"{kind}_{part}": getattr(history, f"{kind}_{part}")[there] for part in ("at", "line", "units")}
+    return replace(history, **columns)
+
+
+def captured(ones: list[dict[str, Any]], policy: str, *, of_bound: bool) -> tuple[float, float]:
+    """Share of the distance from myopic to hindsight that a policy saves: over paired seeds, its mean and half its interval.
+
+    Parameters
+    ----------
+    of_bound
+        Whether hindsight is the proven bound, or the cheapest run there was.
+    """
+    shares = []
+    for one in ones:
+        costs = {name: run["cost_cents"] for name, run in one["runs"].items()}
+        best = one["bound_cents"] if of_bound else min(costs.values())
+        shares.append((costs[MYOPIC] - costs[policy]) / max(1, costs[MYOPIC] - best))
+    if len(shares) < 2:
+        return shares[0], math.inf
+    half = float(student.ppf((1 + LEVEL) / 2, len(shares) - 1)) * stdev(shares) / math.sqrt(len(shares))
+    return mean(shares), half
+
+
+def by_history(measured: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
+    """What was measured of each history, seed by seed."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for piece, one in measured.items():
+        found.setdefault(piece.rpartition(" ")[0], []).append(one)
+    return found
+
+
+def best_share(measured: dict[str, Any], history: str) -> float | None:
+    """The share that our best policy captures of the distance from myopic to the best run in hindsight."""
+    ones = by_history(measured).get(history)
+    return max(captured(ones, name, of_bound=False)[0] for name in AHEAD) if ones else None
+
+
+def render(measured: dict[str, Any], _settings: dict[str, Any]) -> str:
+    """Show a table for each history."""
+    return "\n".join(_table(history, ones) for history, ones in by_history(measured).items())
+
+
+def _table(history: str, ones: list[dict[str, Any]]) -> str:
+    rows = []
+    for name in ones[0]["runs"]:
+        runs = [one["runs"][name] for one in ones]
+        over = mean(run["cost_cents"] / one["bound_cents"] - 1 for run, one in zip(runs, ones, strict=True))
+        rows.append(
+            [
+                f"`{name}`",
+                figures.money(round(mean(run["cost_cents"] for run in runs))),
+                figures.percent(over),
+                "" if name == MYOPIC else _share(captured(ones, name, of_bound=False)),
+                "" if name == MYOPIC else _share(captured(ones, name, of_bound=True)),
+                figures.percent(mean(run["fill_rate"] for run in runs)),
+                figures.duration(median(run["seconds"] for run in runs)),
+            ]
+        )
+    heading = [
+        "policy",
+        "cost",
+        "regret",
+        "of myopic to best run",
+        "of myopic to bound",
+        "units filled",
+        "time of a run",
+    ]
+    bound = figures.money(round(mean(one["bound_cents"] for one in ones)))
+    return (
+        f"### {history.capitalize()}\n\n{ones[0]['orders']:,} orders, {ones[0]['lines']:,} lines (first seed), {NODES} nodes, "
+        f"{len(ones)} seeds. Nobody could have paid less than {bound} (mean).\n\n{table(heading, rows)}"
+    )
+
+
+def _share(share: tuple[float, float]) -> str:
+    mid, half = share
+    return f"{100 * mid:.0f} %" + (f" ± {100 * half:.0f}" if math.isfinite(half) else "")
+
+
+__all__ = ["QUICK", "Settings", "best_share", "by_history", "captured", "measure", "render", "skipped"]
