@@ -29,9 +29,9 @@ from simulation.placing import Placed
 from simulation.replay import WAVE_MINUTE
 from simulation.rhythm import Every, Rhythm, rhythm_of
 from solver import policies
-from solver.draft import new_draft, plan_of, serve_as
+from solver.draft import new_draft, plan_of, serve_as, serve_in_turn
 from solver.effort import Effort, Meter, Watch, unwatched
-from solver.outlook import Present, present_of
+from solver.outlook import Present, StockPrices, present_of
 from solver.plan import Plan
 from solver.problem import DELIVERED, NO_LIMIT, Bools, Ints, Problem
 from solver.refusal import Refusal
@@ -383,7 +383,8 @@ class Shelf:
 class Clairvoyant:
     """Carry out what was planned in hindsight, wave by wave: a policy that nobody could have had, to come near the bound.
 
-    Where something is in the way that the problem in hindsight was too kind to know of, an order is served at once.
+    What is in the way that the problem in hindsight was too kind to know of keeps an order waiting; an order of which nothing more
+    is planned is served if that pays at what stock turned out to be worth.
     """
 
     found: Hindsight
@@ -395,13 +396,19 @@ class Clairvoyant:
     def look(self, problem: Problem, present: Present, memory: Any) -> tuple[Plan, Any]:
         """Ship the parcels that are planned until now and not shipped yet."""
         meter = Meter(Effort(seconds=None))
-        draft = serve_as(problem, new_draft(problem), self._ways(problem, present.at // MINUTES_PER_DAY))
+        ways, later = self._ways(problem, present.at // MINUTES_PER_DAY)
+        draft = serve_as(problem, new_draft(problem), ways)
+        key, cents = self.found.prices_at(present.at)
+        price = StockPrices(present.at, key, cents.astype(np.float64)).of(present.keys(problem))
+        rest = np.setdiff1d(np.flatnonzero(draft.order_count == 0), later)
+        draft = serve_in_turn(problem, draft, rest, row_price=price)
         prices = np.zeros(problem.rows), np.zeros(problem.nodes)
         return plan_of(problem, draft, 0.0, *prices, meter.seconds, "clairvoyant", 0), memory
 
-    def _ways(self, problem: Problem, day: int) -> list[tuple[int, int, Ints, Ints, Ints]]:
+    def _ways(self, problem: Problem, day: int) -> tuple[list[tuple[int, int, Ints, Ints, Ints]], list[int]]:
+        """What is due of each order, and the orders of which something is due later."""
         whole, planned = self.found.problem, self.found.planned
-        ways = []
+        ways, later = [], []
         for order, name in enumerate(problem.order_id):
             own = planned.get(name)
             if own is None:
@@ -410,19 +417,24 @@ class Clairvoyant:
             of_line = _same_lines(problem, order, whole, then)
             shape = self.found.order_day[then], int(whole.order_dest_start[then])
             due = [p for p in parcels if shape[0] + WAITS[self.found.plan.parcel_node[p] // problem.nodes] <= day]
+            if parcels and not due:
+                later.append(order)
             line = np.arange(problem.order_line_start[order], problem.order_line_start[order + 1])
             units = np.array([self._units(p, of_line) for p in due], dtype=np.int64).reshape(len(due), len(line))
             for k, p in enumerate(due):
                 here = np.full(len(line), self.found.plan.parcel_node[p] % problem.nodes)
                 units[k, problem.find_options(line, here) < 0] = 0
+            # less may be open than was planned
+            units = np.diff(np.minimum(units.cumsum(axis=0), problem.line_qty[line]), axis=0, prepend=0)
             some: Bools = units.sum(axis=1) > 0
             due, units = [p for p, any_units in zip(due, some.tolist(), strict=True) if any_units], units[some]
-            if due:
+            in_part = problem.order_ship_complete[order] and units.sum() < problem.line_qty[line].sum()
+            if due and not in_part:
                 first, dests = int(problem.order_dest_start[order]), np.diff(problem.order_dest_start)[order]
                 dest = first + min(int(self.found.plan.parcel_dest[due[0]]) - shape[1], int(dests) - 1)
                 node, service = self.found.plan.parcel_node[due] % problem.nodes, self.found.plan.parcel_service[due]
                 ways.append((order, dest, node.astype(np.int64), service.astype(np.int64), units))
-        return ways
+        return ways, later
 
     def _units(self, parcel: int, of_line: Ints) -> list[int]:
         """What a planned parcel holds of the lines that are open now."""

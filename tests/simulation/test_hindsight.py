@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engine.network import Network
-from simulation.hindsight import hindsight
+from simulation.hindsight import Clairvoyant, hindsight
 from simulation.history import History
 from simulation.networks import example
 from simulation.placing import Placed, Supply, place
@@ -110,8 +110,20 @@ def test_no_run_costs_less_than_the_bound_in_hindsight(
 
 def test_a_made_up_month_is_bounded_and_its_moments_are_found() -> None:
     network = example("uk")
-    placed = place(make_up(28, 12, network, 3), network, 1, Supply(cover_weeks=0.5, level=0.8))
+    placed = place(make_up(20, 9, network, 3), network, 1, Supply(cover_weeks=0.5, level=0.8))
     bound, cost, costs = bound_and_cost(placed, "nearest", "cheapest")
     assert 0 < bound <= cost
     assert bound <= min(costs)
     assert bound > 0.65 * min(costs)
+
+
+@pytest.mark.slow
+def test_a_clairvoyant_costs_no_less_than_the_bound_and_less_than_the_myopic() -> None:
+    network = example("uk")
+    terms = msgspec.structs.replace(network.terms, cancel_after_days=1)
+    network = msgspec.structs.replace(network, terms=terms)
+    placed = place(make_up(14, 9, network, 3), network, 1, Supply(cover_weeks=0.5, level=0.8))
+    found = hindsight(placed, Effort(seconds=None, work=160))
+    told = replay_placed(placed, Clairvoyant(found), name="clairvoyant")
+    myopic = replay_placed(placed, make("cheapest", WORK), name="cheapest")
+    assert found.bound_cents <= told.cost_cents < myopic.cost_cents
