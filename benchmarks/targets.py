@@ -6,7 +6,7 @@ from statistics import mean
 from typing import Any
 
 from api import figures
-from benchmarks import growth, papers_page, yardsticks
+from benchmarks import growth, over_time, papers_page, yardsticks
 from benchmarks.results import table
 from benchmarks.waves import GENERAL, JOINT
 from benchmarks.waves_page import ended, own_gap, savings
@@ -117,6 +117,16 @@ def _million(what: str, unit: float) -> Callable[[Sections], float | None]:
     return measured
 
 
+def _missed(history: str) -> Callable[[Sections], float | None]:
+    """The share of the distance from myopic to the best run in hindsight that our best policy does not save."""
+
+    def measured(sections: Sections) -> float | None:
+        share = over_time.best_share(sections.get("over_time", {}), history)
+        return None if share is None else 1 - share
+
+    return measured
+
+
 def _papers(title: str, base: str) -> Callable[[Sections], float | None]:
     """The cost of our best policy on the instances of a setting, over `compact` or `hindsight`."""
 
@@ -199,6 +209,10 @@ TARGETS = (
         _ratio,
     ),
     Target("papers, Ma's large network: published families not beaten", 0.0, 0.0, _families_ahead, figures.whole),
+    *(
+        Target(f"{history}, weekly receipts: not captured of myopic to best in hindsight", 0.5, 0.5, _missed(history))
+        for history in ("uci", "superstore")
+    ),
     Target("waves with known optima: slowest proof", 20.0, 2.0, _examples, _seconds),
 )
 

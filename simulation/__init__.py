@@ -2,6 +2,7 @@
 
 from simulation.chance import Chance
 from simulation.export import export_history, network_in
+from simulation.hindsight import Clairvoyant, Hindsight, hindsight
 from simulation.history import History, read_history, write_history
 from simulation.networks import example
 from simulation.placing import Placed, Supply, place
@@ -13,7 +14,9 @@ from simulation.synthetic import Demand, make_history, make_retail_day
 
 __all__ = [
     "Chance",
+    "Clairvoyant",
     "Demand",
+    "Hindsight",
     "History",
     "Placed",
     "Run",
@@ -23,6 +26,7 @@ __all__ = [
     "enlarged",
     "example",
     "export_history",
+    "hindsight",
     "load_sample",
     "make_history",
     "make_retail_day",
