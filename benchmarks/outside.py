@@ -17,6 +17,11 @@ def data_folder() -> Path:
     return Path(os.environ.get("ALLOT_DATA") or SHARED / "data")
 
 
+def uci_file() -> Path | None:
+    """UCI Online Retail, which may be absent."""
+    return next(iter(sorted((data_folder() / "uci_online_retail").glob("*.parquet"))), None)
+
+
 def example_waves() -> Path:
     """The folder of the example waves with proven optima, which may be absent."""
     return SHARED / "wave" / "examples"

@@ -1,28 +1,27 @@
 """Policies over time: histories with weekly receipts, replayed under each policy, beside what a clairvoyant would have paid."""
 
-import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from statistics import mean, median, stdev
+from dataclasses import dataclass
+from statistics import mean, median
 from time import perf_counter
 from typing import Any
 
 import msgspec
-from scipy.stats import t as student
 
 from api import figures
-from benchmarks.outside import data_folder
+from benchmarks.outside import data_folder, uci_file
 from benchmarks.results import Say, table
 from benchmarks.waves import Piece
 from engine.calendar import MINUTES_PER_DAY
 from engine.network import Network
+from scenarios.comparison import Difference, paired
 from simulation.hindsight import Clairvoyant, hindsight
 from simulation.history import History
 from simulation.importers import superstore, uci
 from simulation.networks import example
 from simulation.outlook import outlook_of
 from simulation.placing import Placed, place
-from simulation.receiving import Weekly, enlarged
+from simulation.receiving import Weekly, before, enlarged
 from simulation.replay import replay_placed
 from simulation.synthetic import make_history
 from solver import policies
@@ -35,7 +34,6 @@ CLAIRVOYANT = "clairvoyant"
 NODES = 20
 CANCEL_AFTER_DAYS = 1
 """A customer waits for one more day: what cannot be served from the week's stock is lost, as in the literature."""
-LEVEL = 0.95
 
 
 @dataclass(frozen=True)
@@ -130,7 +128,7 @@ def _superstore(settings: Settings, _seed: int) -> Found | None:
 
 
 def _uci(settings: Settings, _seed: int) -> Found | None:
-    path = next(iter(sorted((data_folder() / "uci_online_retail").glob("*.parquet"))), None)
+    path = uci_file()
     return None if path is None else (_first(uci.read(path).history, settings.uci_days), _network("uk"))
 
 
@@ -142,24 +140,12 @@ def _network(name: str) -> Network:
 
 
 def _first(history: History, days: int) -> History:
-    """The orders of the first days, and what befell them."""
-    orders = int((history.order_placed_at < history.order_placed_at[0] + days * MINUTES_PER_DAY).sum())
-    lines, picks = int(history.order_line_start[orders]), int(history.order_pickup_start[orders])
-    columns: dict[str, Any] = {"order_id": history.order_id[:orders], "pickup_node": history.pickup_node[:picks]}
-    for name in vars(history):
-        value = getattr(history, name)
-        if name.startswith("order_") and name != "order_id":
-            columns[name] = value[: orders + name.endswith("_start")]
-        elif name.startswith("line_"):
-            columns[name] = value[:lines]
-    for kind in ("cancel", "return"):
-        there = getattr(history, f"{kind}_line") < lines
-        columns |= {f"{kind}_{part}": getattr(history, f"{kind}_{part}")[there] for part in ("at", "line", "units")}
-    return replace(history, **columns)
+    """The first days of a history."""
+    return before(history, int(history.order_placed_at[0]) + days * MINUTES_PER_DAY)
 
 
-def captured(ones: list[dict[str, Any]], policy: str, *, of_bound: bool) -> tuple[float, float]:
-    """Share of the distance from myopic to hindsight that a policy saves: over paired seeds, its mean and half its interval.
+def captured(ones: list[dict[str, Any]], policy: str, *, of_bound: bool) -> Difference:
+    """Share of the distance from myopic to hindsight that a policy saves, over paired seeds.
 
     Parameters
     ----------
@@ -171,10 +157,7 @@ def captured(ones: list[dict[str, Any]], policy: str, *, of_bound: bool) -> tupl
         costs = {name: run["cost_cents"] for name, run in one["runs"].items()}
         best = one["bound_cents"] if of_bound else min(costs.values())
         shares.append((costs[MYOPIC] - costs[policy]) / max(1, costs[MYOPIC] - best))
-    if len(shares) < 2:
-        return shares[0], math.inf
-    half = float(student.ppf((1 + LEVEL) / 2, len(shares) - 1)) * stdev(shares) / math.sqrt(len(shares))
-    return mean(shares), half
+    return paired([0.0] * len(shares), shares)
 
 
 def by_history(measured: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
@@ -188,7 +171,7 @@ def by_history(measured: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
 def best_share(measured: dict[str, Any], history: str) -> float | None:
     """The share that our best policy captures of the distance from myopic to the best run in hindsight."""
     ones = by_history(measured).get(history)
-    return max(captured(ones, name, of_bound=False)[0] for name in AHEAD) if ones else None
+    return max(captured(ones, name, of_bound=False).mean for name in AHEAD) if ones else None
 
 
 def render(measured: dict[str, Any], _settings: dict[str, Any]) -> str:
@@ -228,9 +211,9 @@ def _table(history: str, ones: list[dict[str, Any]]) -> str:
     )
 
 
-def _share(share: tuple[float, float]) -> str:
-    mid, half = share
-    return f"{100 * mid:.0f} %" + (f" ± {100 * half:.0f}" if math.isfinite(half) else "")
+def _share(share: Difference) -> str:
+    half = "" if share.high is None else f" ± {100 * (share.high - share.mean):.0f}"
+    return f"{100 * share.mean:.0f} %{half}"
 
 
 __all__ = ["QUICK", "Settings", "best_share", "by_history", "captured", "measure", "render", "skipped"]

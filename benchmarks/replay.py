@@ -1,14 +1,13 @@
 """Policies over months: the UCI history on the example `uk` network, replayed under each of them."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import median
 from time import perf_counter
 from typing import Any
 
 from api import figures
 from api.replays import row_of
-from benchmarks.outside import data_folder
+from benchmarks.outside import uci_file
 from benchmarks.results import Say, table
 from engine.calendar import MINUTES_PER_DAY, format_day, parse_day
 from simulation.importers import uci
@@ -50,12 +49,12 @@ QUICK = Settings(seconds=1.0, until="2010-12-03")
 
 def skipped() -> str:
     """Why the replay cannot be measured here; empty where it can."""
-    return "" if _source() else "there is no uci_online_retail in the data folder; ALLOT_DATA names the folder"
+    return "" if uci_file() else "there is no uci_online_retail in the data folder; ALLOT_DATA names the folder"
 
 
 def measure(settings: Settings, say: Say) -> dict[str, Any]:
     """Import and place the history once, and replay it under each policy."""
-    source = _source()
+    source = uci_file()
     assert source is not None, "the caller asks first whether the data are there"
     say(f"reading {source.name}")
     began = perf_counter()
@@ -81,10 +80,6 @@ def measure(settings: Settings, say: Say) -> dict[str, Any]:
         "simulated": list(placed.simulated),
         "runs": [_measured(run, joint) for run in runs],
     }
-
-
-def _source() -> Path | None:
-    return next(iter(sorted((data_folder() / "uci_online_retail").glob("*.parquet"))), None)
 
 
 def _run(placed: Placed, name: str, settings: Settings, say: Say) -> Run:

@@ -3,7 +3,7 @@
 What is past of it stays as it was (`Placed.past`), so that policies that look ahead learn of the change as it happens.
 """
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
@@ -37,9 +37,7 @@ def scale_demand(placed: Placed, said: ScaleDemand, chance: Generator) -> Placed
         before, after = (np.bincount(h.line_sku, h.line_qty, len(h.sku_id)) for h in (history, scaled))
         ratio: Floats = np.divide(after, before, out=np.ones_like(before), where=before > 0)
         placed = scale_supply(placed, ratio, chance)
-        scaled = replace(
-            scaled, **{name: getattr(placed.history, name) for name in vars(scaled) if name.startswith("receipt_")}
-        )
+        scaled = replace(scaled, **_columns(placed.history, "receipt_"))
     if not scaled.orders:
         raise Refusal("percent", f"{said.percent:g} leaves no order", "empty_run")
     return replace(placed, history=scaled)
@@ -96,6 +94,11 @@ def _in_regions(placed: Placed, regions: tuple[str, ...] | None) -> Bools:
     return found
 
 
+def _columns(history: History, table: str) -> dict[str, Any]:
+    """The columns of a table of a history, by name."""
+    return {field.name: getattr(history, field.name) for field in fields(history) if field.name.startswith(table)}
+
+
 def _repeat(history: History, line_copies: Ints) -> History:
     """The history with each line so many times: once in its order, else in orders like it; orders without lines are gone."""
     line_order = history.line_order
@@ -111,9 +114,7 @@ def _repeat(history: History, line_copies: Ints) -> History:
     picks = np.diff(history.order_pickup_start)[order]
     by_original = np.argsort(line, kind="stable")
     per_order: dict[str, Any] = {name: getattr(history, name)[order] for name in _ORDER_COLUMNS}
-    per_line: dict[str, Any] = {
-        name: getattr(history, name)[line] for name in vars(history) if name.startswith("line_")
-    }
+    per_line: dict[str, Any] = {name: column[line] for name, column in _columns(history, "line_").items()}
     befell: dict[str, Any] = {}
     for what in ("cancel", "return"):
         old: Ints = getattr(history, f"{what}_line")

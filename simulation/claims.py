@@ -1,6 +1,6 @@
 """What is decided and not yet released: it moves when a later wave decides anew, and leaves its node when it is released."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -105,30 +105,4 @@ def plan_of(claims: Claims, problem: Problem, order: Ints, line: Ints) -> Plan:
         0,
         0.0,
         policy="kept",
-    )
-
-
-def part_of(plan: Plan, parcels: Bools, units: Ints | None = None) -> Plan:
-    """The part of a plan in some of its parcels, those that hold nothing left out; its cost stays that of the whole.
-
-    Parameters
-    ----------
-    units
-        (E,) units of each entry, instead of the plan's.
-    """
-    units = plan.entry_units if units is None else units
-    if parcels.all() and units is plan.entry_units:
-        return plan
-    entries = parcels[plan.entry_parcel] & (units > 0)
-    count = np.bincount(plan.entry_parcel[entries], minlength=plan.parcels)
-    kept = count > 0
-    return replace(
-        plan,
-        parcel_order=plan.parcel_order[kept],
-        parcel_node=plan.parcel_node[kept],
-        parcel_service=plan.parcel_service[kept],
-        parcel_dest=plan.parcel_dest[kept],
-        entry_start=np.concatenate([[0], np.cumsum(count[kept])]).astype(np.int64),
-        entry_line=plan.entry_line[entries],
-        entry_units=units[entries],
     )

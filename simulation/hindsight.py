@@ -25,6 +25,7 @@ from engine.network import NetworkColumns, Stock, columns_of
 from engine.sourcing import OpenOrders, build_problem, ranges
 from simulation.events import all_stock, troubles_of
 from simulation.history import History
+from simulation.open_orders import open_orders
 from simulation.placing import Placed
 from simulation.replay import WAVE_MINUTE
 from simulation.rhythm import Every, Rhythm, rhythm_of
@@ -33,7 +34,7 @@ from solver.draft import new_draft, plan_of, serve_as, serve_in_turn
 from solver.effort import Effort, Meter, Watch, unwatched
 from solver.outlook import Present, StockPrices, present_of
 from solver.plan import Plan
-from solver.problem import DELIVERED, NO_LIMIT, Bools, Ints, Problem
+from solver.problem import DELIVERED, NO_LIMIT, Bools, Floats, Ints, Problem
 from solver.refusal import Refusal
 
 TIME = 2**32
@@ -89,11 +90,12 @@ class Hindsight:
             found.setdefault(self.problem.order_id[order], (order, []))[1].append(parcel)
         return found
 
-    def prices_at(self, minute: int) -> tuple[Ints, Ints]:
-        """What a unit of stock is worth from a minute on: keys, ascending, and cents for each."""
+    def prices_at(self, minute: int) -> StockPrices:
+        """What a unit of stock is worth from a minute on, in whole cents."""
         counts = (self.row_key >= 0) & (self.row_until >= minute) & (self.plan.row_price > 0)
         key, place = np.unique(self.row_key[counts], return_inverse=True)
-        return key, np.bincount(place, self.plan.row_price[counts], minlength=len(key)).round().astype(np.int64)
+        cents: Floats = np.bincount(place, self.plan.row_price[counts], minlength=len(key)).astype(np.float64)
+        return StockPrices(minute, key, cents.round())
 
 
 def hindsight(
@@ -157,10 +159,8 @@ class _Demand:
     """
 
     orders: OpenOrders
-    order: Ints
     order_first: Ints
     order_last: Ints
-    line: Ints
     line_back: Ints
 
 
@@ -179,30 +179,11 @@ def _demand(history: History, network: NetworkColumns, rhythm: Rhythm, release_a
             back[k] = min(int(back[k]), at + network.terms.restock_days * MINUTES_PER_DAY)
     line = np.flatnonzero(qty > 0)
     order = np.unique(history.line_order[line])
-    count = np.bincount(np.searchsorted(order, history.line_order[line]), minlength=len(order))
-    picks = np.diff(history.order_pickup_start)[order]
-    dests = np.maximum(1, picks)
-    node = np.full(int(dests.sum()), DELIVERED, dtype=np.int64)
-    node[np.repeat(picks > 0, dests)] = history.pickup_node[ranges(history.order_pickup_start[order], picks)]
-    collected, whose = node != DELIVERED, np.repeat(order, dests)
-    promise = history.order_placed_at[order] // MINUTES_PER_DAY + history.order_promise_days[order]
-    orders = OpenOrders(
-        order_id=tuple(history.order_id[o] for o in order.tolist()),
-        order_line_start=np.concatenate([[0], np.cumsum(count)]).astype(np.int64),
-        order_dest_start=np.concatenate([[0], np.cumsum(dests)]).astype(np.int64),
-        order_promise_day=promise - first[order] // MINUTES_PER_DAY,
-        order_late_cents=history.order_late_cents[order],
-        order_max_parcels=history.order_max_parcels[order],
-        order_ship_complete=history.order_ship_complete[order],
-        dest_node=node,
-        dest_lat=np.where(collected, network.empty.node_lat[node], history.order_lat[whose]),
-        dest_lon=np.where(collected, network.empty.node_lon[node], history.order_lon[whose]),
-        line_sku=history.line_sku[line],
-        line_qty=qty[line],
-        line_unfilled_cents=history.line_unfilled_cents[line],
-        line_must_fill=np.zeros(len(line), dtype=np.bool_),
+    asked = open_orders(history, network, order, line)
+    orders = replace(
+        asked, order_promise_day=asked.order_promise_day - first[order] // MINUTES_PER_DAY, line_qty=qty[line]
     )
-    return _Demand(orders, order, first[order], last[order], line, back[line])
+    return _Demand(orders, first[order], last[order], back[line])
 
 
 def _relaxed(network: NetworkColumns, stock: Stock, history: History, demand: _Demand, rhythm: Rhythm) -> Problem:
@@ -212,9 +193,8 @@ def _relaxed(network: NetworkColumns, stock: Stock, history: History, demand: _D
         stock.sku * network.nodes + stock.node, history.receipt_sku * network.nodes + history.receipt_node
     )
     np.add.at(units, row, history.receipt_units)
-    days = (
-        int(rhythm.at[-1] // MINUTES_PER_DAY - rhythm.at[0] // MINUTES_PER_DAY) + 8
-    )  # a day of work may end after the last wave
+    # a day of work may end after the last wave
+    days = int(rhythm.at[-1] // MINUTES_PER_DAY - rhythm.at[0] // MINUTES_PER_DAY) + 8
     all_days = [
         np.where(a_day < NO_LIMIT // days, a_day * days, NO_LIMIT)
         for a_day in (network.empty.node_capacity_parcels, network.node_capacity_units)
@@ -398,8 +378,7 @@ class Clairvoyant:
         meter = Meter(Effort(seconds=None))
         ways, later = self._ways(problem, present.at // MINUTES_PER_DAY)
         draft = serve_as(problem, new_draft(problem), ways)
-        key, cents = self.found.prices_at(present.at)
-        price = StockPrices(present.at, key, cents.astype(np.float64)).of(present.keys(problem))
+        price = self.found.prices_at(present.at).of(present.keys(problem))
         rest = np.setdiff1d(np.flatnonzero(draft.order_count == 0), later)
         draft = serve_in_turn(problem, draft, rest, row_price=price)
         prices = np.zeros(problem.rows), np.zeros(problem.nodes)
@@ -415,9 +394,9 @@ class Clairvoyant:
                 continue
             then, parcels = own
             of_line = _same_lines(problem, order, whole, then)
-            shape = self.found.order_day[then], int(whole.order_dest_start[then])
-            due = [p for p in parcels if shape[0] + WAITS[self.found.plan.parcel_node[p] // problem.nodes] <= day]
-            if parcels and not due:
+            first_day = self.found.order_day[then]
+            due = [p for p in parcels if first_day + WAITS[self.found.plan.parcel_node[p] // problem.nodes] <= day]
+            if not due:
                 later.append(order)
             line = np.arange(problem.order_line_start[order], problem.order_line_start[order + 1])
             units = np.array([self._units(p, of_line) for p in due], dtype=np.int64).reshape(len(due), len(line))
@@ -431,7 +410,8 @@ class Clairvoyant:
             in_part = problem.order_ship_complete[order] and units.sum() < problem.line_qty[line].sum()
             if due and not in_part:
                 first, dests = int(problem.order_dest_start[order]), np.diff(problem.order_dest_start)[order]
-                dest = first + min(int(self.found.plan.parcel_dest[due[0]]) - shape[1], int(dests) - 1)
+                which = int(self.found.plan.parcel_dest[due[0]] - whole.order_dest_start[then])
+                dest = first + min(which, int(dests) - 1)
                 node, service = self.found.plan.parcel_node[due] % problem.nodes, self.found.plan.parcel_service[due]
                 ways.append((order, dest, node.astype(np.int64), service.astype(np.int64), units))
         return ways, later

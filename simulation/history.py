@@ -4,6 +4,7 @@ A history is a folder: `history.json` and one CSV or Parquet file for each table
 """
 
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -13,7 +14,7 @@ import numpy as np
 from msgspec import Meta
 from numpy.typing import NDArray
 
-from engine.calendar import format_minute
+from engine.calendar import MINUTES_PER_DAY, format_minute
 from engine.network import Currency
 from simulation.tables import NOT_SAID, TABLES, Format, Table, read_table, table_of, write_table
 from solver.files import read_json, write_bytes
@@ -146,10 +147,15 @@ class History:
     def lines(self) -> int:
         return len(self.line_sku)
 
-    @property
+    @cached_property
     def line_order(self) -> Ints:
         """(L,) the order of each line."""
         return np.repeat(np.arange(self.orders), np.diff(self.order_line_start))
+
+    def promise_day(self, order: Ints) -> Ints:
+        """The day promised to some orders, counted from 1970-01-01."""
+        day: Ints = self.order_placed_at[order] // MINUTES_PER_DAY + self.order_promise_days[order]
+        return day
 
 
 def files_of(folder: Path) -> list[Path]:

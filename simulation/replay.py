@@ -230,7 +230,7 @@ def _run_of(world: World, placed: Placed, told: Told, seconds: float) -> Run:
     none = np.zeros((7, 0), dtype=np.int64)
     shipped = Shipped(*np.concatenate([none, *log.parcels], axis=1))
     seen = world.order_seen
-    late = shipped.arrives_day > world.promise_day(shipped.order)
+    late = shipped.arrives_day > history.promise_day(shipped.order)
     lines = int(history.order_line_start[world.placed])
     start = int(history.order_placed_at[0]) if history.orders else 0
     return Run(

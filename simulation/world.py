@@ -16,15 +16,16 @@ from engine.rules import REFUSED
 from engine.sourcing import OpenOrders, build_problem, ranges, working_days
 from engine.waiting import Inbound, price_waiting
 from simulation.chance import Chance
-from simulation.claims import Claims, claims_of, no_claims, part_of
+from simulation.claims import Claims, claims_of, no_claims
 from simulation.events import Names, all_stock, receipts_of, troubles_of
 from simulation.history import History
 from simulation.log import Asked, Log, Tally
+from simulation.open_orders import open_orders
 from simulation.receiving import LATEST
 from simulation.rhythm import Rhythm
 from solver.outlook import Present
-from solver.plan import Plan
-from solver.problem import DELIVERED, NO_LIMIT, NO_SERVICE, Bools, Floats, Ints, Problem
+from solver.plan import Plan, part_of
+from solver.problem import DELIVERED, NO_LIMIT, NO_SERVICE, Bools, Ints, Problem
 
 CLOSED, COLLECT_ONLY = "closed", "collect_only"
 """Tags of a node: nothing leaves it; only what customers collect there leaves it."""
@@ -67,7 +68,6 @@ class World:
         said, self.coming = receipts_of(history, chance, self.names)
         self.said, self.inbound = said, Inbound.of(said)
         self.sku_at = {name: k for k, name in enumerate(network.empty.sku_id)}
-        self.line_order = history.line_order
         self.line_open = history.line_qty.copy()
         self.line_held = np.zeros_like(self.line_open)
         self.troubles = troubles_of(history, chance, self.names)
@@ -92,15 +92,16 @@ class World:
 
     def present(self, at: int) -> Present:
         """What is known now: the stock that is free, and the receipts that are announced."""
-        units = np.where(self.closed[self.stock.node], 0, self.stock.units)
-        coming, said = (
-            slice(*np.searchsorted(self.said.at, [at, at + self.announced], side="right").tolist()),
-            self.said,
-        )
+        said = self.said
+        coming = slice(*np.searchsorted(said.at, [at, at + self.announced], side="right").tolist())
         return Present(
-            at, self.sku_at, self.stock.sku, self.stock.node, units, said.at[coming], said.sku[coming], said.node[coming],
-            said.units[coming],
+            at, self.sku_at, self.stock.sku, self.stock.node, self._free_units(),
+            said.at[coming], said.sku[coming], said.node[coming], said.units[coming],
         )  # fmt: skip
+
+    def _free_units(self) -> Ints:
+        """(N,) units that may leave their nodes."""
+        return np.where(self.closed[self.stock.node], 0, self.stock.units)
 
     def enter(self, network: Network) -> None:
         """Go on with another network of the same nodes, SKUs and services; stock stays where it is."""
@@ -139,7 +140,7 @@ class World:
         """Make the problem of what is open of some orders; a line whose every unit was held must be filled again."""
         history = self.history
         line = self._lines_of(orders)
-        order = np.unique(self.line_order[line])
+        order = np.unique(self.history.line_order[line])
         if len(order) < len(orders):
             self.open = np.setdiff1d(self.open, np.setdiff1d(orders, order))
         if not len(line):
@@ -148,7 +149,7 @@ class World:
         parcels_left, units_left = self._left_today(at)
         problem = build_problem(
             self.network,
-            replace(self.stock, units=np.where(self.closed[self.stock.node], 0, self.stock.units)),
+            replace(self.stock, units=self._free_units()),
             self._open_orders(order, line),
             at=at,
             parcels_left=parcels_left,
@@ -263,7 +264,7 @@ class World:
         np.add.at(self.order_parcels, order, 1)
         self.order_collect[order] = problem.dest_node[plan.parcel_dest]
         arrives = self.log.ship(asked, plan, at)
-        self.order_missed[order[arrives > self.promise_day(order)]] = True
+        self.order_missed[order[arrives > self.history.promise_day(order)]] = True
         self._remember(line, row, plan.entry_units, arrives[parcel])
         self._close_full(order)
 
@@ -275,7 +276,9 @@ class World:
                     self.line_shipments[k].append([stock_row, count])
         if self.chance is None or self.names is None or not self.chance.give_back:
             return
-        after = self.chance.given_back_after(self.names.order[self.line_order[line]], self.names.line_number[line])
+        after = self.chance.given_back_after(
+            self.names.order[self.history.line_order[line]], self.names.line_number[line]
+        )
         for i in np.flatnonzero(after >= 0).tolist():
             if int(line[i]) not in self.line_shipments:
                 back = int(arrives[i]) * MINUTES_PER_DAY + int(after[i])
@@ -297,7 +300,7 @@ class World:
             at, line, units, is_return = self.troubles.pop()
             self._give_back(at, line, units) if is_return else self._cancel(at, line, units)
             if self.line_held[line] > self.line_open[line]:
-                self._let_go(self.claims.order == self.line_order[line])
+                self._let_go(self.claims.order == self.history.line_order[line])
         while self.returns and self.returns[0][0] <= until:
             at, stock_row, units = heapq.heappop(self.returns)
             self._shelve(at, stock_row, units)
@@ -349,7 +352,7 @@ class World:
     def _leave(self, line: int, units: int) -> int:
         """Take open units off a line for good, and pay for them."""
         self.line_open[line] -= units
-        self.order_missed[self.line_order[line]] |= units > 0
+        self.order_missed[self.history.line_order[line]] |= units > 0
         self.tally.unfilled_cents += units * int(self.history.line_unfilled_cents[line])
         return units
 
@@ -366,7 +369,7 @@ class World:
 
     def _call_off(self, line: int, units: int) -> None:
         """Call units off: those that a wave had left open cost their penalty, those that nobody saw, or that are held, do not."""
-        held = min(units, int(self.line_held[line])) if self.order_seen[self.line_order[line]] else units
+        held = min(units, int(self.line_held[line])) if self.order_seen[self.history.line_order[line]] else units
         self.line_open[line] -= held
         self.tally.withdrawn += held
         if units > held:
@@ -394,11 +397,6 @@ class World:
         """The rows of stock of some SKUs at some nodes."""
         return np.searchsorted(self.row_key, sku * self.network.nodes + node)
 
-    def promise_day(self, order: Ints) -> Ints:
-        history = self.history
-        day: Ints = history.order_placed_at[order] // MINUTES_PER_DAY + history.order_promise_days[order]
-        return day
-
     def _left_today(self, at: int) -> tuple[Ints, Ints]:
         """What each node can still make on the working day that it is at; a new day begins with nothing made."""
         working = working_days(self.network, at)
@@ -413,37 +411,12 @@ class World:
         )
 
     def _open_orders(self, order: Ints, line: Ints) -> OpenOrders:
-        history = self.history
-        count = np.bincount(np.searchsorted(order, self.line_order[line]), minlength=len(order))
-        dest_start, dest_node, dest_lat, dest_lon = self._dests(order)
-        made = np.where(history.order_max_parcels[order] < NO_LIMIT, self.order_parcels[order], 0)
-        return OpenOrders(
-            order_id=tuple(history.order_id[o] for o in order.tolist()),
-            order_line_start=np.concatenate([[0], np.cumsum(count)]).astype(np.int64),
-            order_dest_start=dest_start,
-            order_promise_day=self.promise_day(order),
-            order_late_cents=history.order_late_cents[order],
-            order_max_parcels=history.order_max_parcels[order] - made,
-            order_ship_complete=history.order_ship_complete[order],
-            dest_node=dest_node,
-            dest_lat=dest_lat,
-            dest_lon=dest_lon,
-            line_sku=history.line_sku[line],
+        """What is open of some orders, which may make fewer parcels than at first, and be bound to where they are collected."""
+        asked = open_orders(self.history, self.network, order, line, self.order_collect[order])
+        limit = asked.order_max_parcels
+        return replace(
+            asked,
+            order_max_parcels=limit - np.where(limit < NO_LIMIT, self.order_parcels[order], 0),
             line_qty=self.line_open[line],
-            line_unfilled_cents=history.line_unfilled_cents[line],
             line_must_fill=self.line_held[line] >= self.line_open[line],
         )
-
-    def _dests(self, order: Ints) -> tuple[Ints, Ints, Floats, Floats]:
-        """Where orders go: their address, the nodes where they may be collected, or the one that was chosen already."""
-        history, empty = self.history, self.network.empty
-        picks = np.diff(history.order_pickup_start)[order]
-        free = (picks > 0) & (self.order_collect[order] == DELIVERED)
-        count = np.where(free, picks, 1)
-        start = np.concatenate([[0], np.cumsum(count)]).astype(np.int64)
-        node = np.repeat(self.order_collect[order], count)
-        node[np.repeat(free, count)] = history.pickup_node[ranges(history.order_pickup_start[order[free]], picks[free])]
-        collected = node != DELIVERED
-        lat = np.where(collected, empty.node_lat[node], np.repeat(history.order_lat[order], count))
-        lon = np.where(collected, empty.node_lon[node], np.repeat(history.order_lon[order], count))
-        return start, node, lat, lon

@@ -1,11 +1,11 @@
 """The answer: parcels, their cost, and a bound that no plan can beat, as frozen columns."""
 
 import math
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
 
-from solver.problem import NO_SERVICE, Floats, Ints, Problem
+from solver.problem import NO_SERVICE, Bools, Floats, Ints, Problem
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,4 +84,30 @@ def units_by_line(problem: Problem, plan: Plan) -> Ints:
     return np.bincount(plan.entry_line, weights=plan.entry_units, minlength=problem.lines).astype(np.int64)
 
 
-__all__ = ["NO_SERVICE", "Plan", "empty_plan", "units_by_line"]
+def part_of(plan: Plan, parcels: Bools, units: Ints | None = None) -> Plan:
+    """The part of a plan in some of its parcels, those that hold nothing left out; its cost stays that of the whole.
+
+    Parameters
+    ----------
+    units
+        (E,) units of each entry, instead of the plan's.
+    """
+    units = plan.entry_units if units is None else units
+    if parcels.all() and units is plan.entry_units:
+        return plan
+    entries = parcels[plan.entry_parcel] & (units > 0)
+    count = np.bincount(plan.entry_parcel[entries], minlength=plan.parcels)
+    kept = count > 0
+    return replace(
+        plan,
+        parcel_order=plan.parcel_order[kept],
+        parcel_node=plan.parcel_node[kept],
+        parcel_service=plan.parcel_service[kept],
+        parcel_dest=plan.parcel_dest[kept],
+        entry_start=np.concatenate([[0], np.cumsum(count[kept])]).astype(np.int64),
+        entry_line=plan.entry_line[entries],
+        entry_units=units[entries],
+    )
+
+
+__all__ = ["NO_SERVICE", "Plan", "empty_plan", "part_of", "units_by_line"]

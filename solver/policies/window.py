@@ -17,7 +17,7 @@ from msgspec import Meta
 from solver.bill import bill, days_late
 from solver.effort import Effort, Policy, Watch, unwatched
 from solver.outlook import Outlook, Present, present_of
-from solver.plan import Plan
+from solver.plan import Plan, part_of
 from solver.policies import decide, make
 from solver.problem import Bools, Problem
 
@@ -86,19 +86,7 @@ class Window:
 
 def released(problem: Problem, plan: Plan, due: Bools) -> Plan:
     """The part of a plan that concerns orders that are due; all others stay open."""
-    parcel = due[plan.parcel_order]
-    entry = parcel[plan.entry_parcel]
-    count = np.diff(plan.entry_start)[parcel]
-    part = replace(
-        plan,
-        parcel_order=plan.parcel_order[parcel],
-        parcel_node=plan.parcel_node[parcel],
-        parcel_service=plan.parcel_service[parcel],
-        parcel_dest=plan.parcel_dest[parcel],
-        entry_start=np.concatenate([[0], np.cumsum(count)]).astype(np.int64),
-        entry_line=plan.entry_line[entry],
-        entry_units=plan.entry_units[entry],
-    )
+    part = part_of(plan, due[plan.parcel_order])
     cost = sum(bill(problem, part).values())
     return replace(part, cost_cents=cost, bound_cents=min(plan.bound_cents, float(cost)))
 
