@@ -123,8 +123,13 @@ def _made_up(settings: Settings, seed: int) -> Found:
 
 def _superstore(settings: Settings, _seed: int) -> Found | None:
     folder = data_folder() / "superstore_us"
-    path = next(iter(sorted(folder.glob("*.csv"))), None)
-    return None if path is None else (_first(superstore.read(path).history, settings.superstore_days), _network("us"))
+    path = next(iter(sorted(folder.glob("Orders.csv*"))), None)
+    if path is None:
+        return None
+    returns = next(iter(sorted(folder.glob("Returns.csv*"))), None)
+    places = next(iter(sorted((data_folder() / "geonames_postal").glob("US.txt*"))), None)
+    history = superstore.read(path, returns=returns, places=places).history
+    return _first(history, settings.superstore_days), _network("us")
 
 
 def _uci(settings: Settings, _seed: int) -> Found | None:

@@ -129,7 +129,7 @@ def hindsight(
     demand = _demand(history, network, rhythm, release_after)
     problem, over = _with_waits(_relaxed(network, all_stock(history, network), history, demand, rhythm), demand)
     shelf = Shelf.of(history, network, problem, over, demand.line_back[problem.option_line])
-    moments = shelf.at_the_end()
+    moments = shelf.moments()
     bound, limited, plan, overdrawn = 0.0, problem, None, 0
     for i in range(ROUNDS):
         limited, row_key, row_until = shelf.limit(problem, moments)
@@ -288,10 +288,16 @@ class Shelf:
         option_stock = stock_of_row[problem.option_row].max(axis=1)
         return cls(key, row, option_stock, over, back, came, _running(came // TIME, units))
 
-    def at_the_end(self) -> Ints:
-        """(S, `MOMENTS_MOST`) moments to begin with: only that after everything; -1 where there is none."""
+    def moments(self) -> Ints:
+        """(S, `MOMENTS_MOST`) moments to begin with: that after everything, and where orders end of which something is back; else -1."""
         moments = np.full((len(self.key), MOMENTS_MOST), -1, dtype=np.int64)
         moments[:, -1] = ALWAYS
+        back = self.option_back <= ALWAYS
+        ends = np.unique(_at(self.option_stock[back], self.option_over[back]))
+        stock = ends // TIME
+        place = np.arange(len(ends)) - np.searchsorted(stock, stock)
+        some = place < MOMENTS_MOST // 2
+        moments[stock[some], place[some]] = ends[some] % TIME
         return moments
 
     def units_by(self, stock: Ints, moment: Ints) -> Ints:
@@ -340,9 +346,11 @@ class Shelf:
         by = np.argsort(change, kind="stable")
         change, taken = change[by], np.concatenate([units, -units])[by]
         taken = _running(change // TIME, taken)
-        # between two receipts what was taken only grows, but for what is back: the minute before a receipt tells most
-        receipt = np.flatnonzero(self.came % TIME > 0)
-        whose, moment = self.came[receipt] // TIME, self.came[receipt] % TIME - 1
+        # between two receipts what was taken only grows, but for what is back: the minute before a receipt tells most,
+        # and the last one of an order of which something is back
+        receipt, back = np.flatnonzero(self.came % TIME > 0), self.option_back[option] <= ALWAYS
+        moment_of = np.unique(np.append(self.came[receipt] - 1, _at(stock[back], self.option_over[option[back]])))
+        whose, moment = moment_of // TIME, moment_of % TIME
         last = np.searchsorted(change, _at(whose, moment), side="right") - 1
         by_then = np.where(np.append(change // TIME, -1)[last] == whose, np.append(taken, 0)[last], 0)
         excess = by_then - self.units_by(whose, moment)
@@ -413,7 +421,11 @@ class Clairvoyant:
                 which = int(self.found.plan.parcel_dest[due[0]] - whole.order_dest_start[then])
                 dest = first + min(which, int(dests) - 1)
                 node, service = self.found.plan.parcel_node[due] % problem.nodes, self.found.plan.parcel_service[due]
-                ways.append((order, dest, node.astype(np.int64), service.astype(np.int64), units))
+                # what was planned for several days and is due now goes together
+                (node, service), of = np.unique(np.stack([node, service]), axis=1, return_inverse=True)
+                together = np.zeros((len(node), len(line)), dtype=np.int64)
+                np.add.at(together, of.ravel(), units)
+                ways.append((order, dest, node.astype(np.int64), service.astype(np.int64), together))
         return ways, later
 
     def _units(self, parcel: int, of_line: Ints) -> list[int]:

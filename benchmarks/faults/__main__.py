@@ -48,13 +48,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"faults: {perf_counter() - began:6.0f} s  {message}\n")
 
     kept = Kept.of(folder)
-    head = {"quick": asked.quick, "machine": this_machine().as_json()}
-    if kept.head and kept.head != head:
+    if kept.rows and kept.quick != asked.quick:
         if asked.only:
-            say(f"the rows in {folder} are of another machine or edition; --out names another folder")
+            say(f"the rows in {folder} are of another edition; --out names another folder")
             return 2
         kept.rows = {}
-    kept.head = head
+    kept.quick = asked.quick
     words = (asked.only or "").replace(",", " ").split()
     wanted = [fault for fault in FAULTS if all(word in fault.name.replace(",", "").split() for word in words)]
     if not wanted:
@@ -79,8 +78,9 @@ def try_fault(fault: Fault, edition: Edition, say: Say) -> Row:
     except Exception as error:
         traceback.print_exc()
         row = Row("", {}, [f"it ended in {error!r}"])
-    day = datetime.now(UTC).date().isoformat()
-    return replace(row, fault=fault.name, day=day, seed=edition.seed, seconds=perf_counter() - began)
+    day, machine = datetime.now(UTC).date().isoformat(), this_machine().as_json()
+    seconds = perf_counter() - began
+    return replace(row, fault=fault.name, machine=machine, day=day, seed=edition.seed, seconds=seconds)
 
 
 def parser() -> argparse.ArgumentParser:

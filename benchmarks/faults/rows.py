@@ -39,6 +39,7 @@ class Row:
     figures: Mapping[str, int | float | str]
     wrong: Sequence[str] = ()
     fault: str = ""
+    machine: Mapping[str, Any] = field(default_factory=dict)
     day: str = ""
     seed: int = 0
     seconds: float = 0.0
@@ -83,21 +84,21 @@ class Kept:
 
     folder: Path
     rows: dict[str, dict[str, Any]]
-    head: dict[str, Any]
+    quick: bool
 
     @classmethod
     def of(cls, folder: Path) -> "Kept":
         file = make_folder(folder) / "faults.json"
         said = json.loads(file.read_text()) if file.exists() else {}
-        return cls(folder, said.get("rows", {}), said.get("head", {}))
+        return cls(folder, said.get("rows", {}), said.get("quick", False))
 
     def keep(self, row: Row, order: Sequence[str]) -> None:
         """Put a row among the others, in place of an older one of its name."""
         self.rows[row.fault] = {**asdict(row), "verdict": row.verdict}
         self.rows = {name: self.rows[name] for name in sorted(self.rows, key=_by(order))}
-        kept = {"head": self.head, "rows": self.rows}
+        kept = {"quick": self.quick, "rows": self.rows}
         write_text(self.folder / "faults.json", json.dumps(kept, indent=1, allow_nan=False) + "\n")
-        write_text(self.folder / "faults.md", "".join(_page(self.head, self.rows)))
+        write_text(self.folder / "faults.md", "".join(_page(self.quick, self.rows)))
 
 
 def _by(order: Sequence[str]) -> Callable[[str], tuple[int, str]]:
@@ -105,25 +106,26 @@ def _by(order: Sequence[str]) -> Callable[[str], tuple[int, str]]:
     return lambda name: (at.get(name, len(at)), name)
 
 
-def _page(head: dict[str, Any], rows: dict[str, dict[str, Any]]) -> Iterator[str]:
+def _page(quick: bool, rows: dict[str, dict[str, Any]]) -> Iterator[str]:
     yield "# Faults and bad input\n\n"
     yield "Written by `python -m benchmarks.faults` (`make faults`); one row again: `--only WORDS --seed SEED`.\n\n"
-    if head:
-        edition = "the small edition" if head["quick"] else "the full edition"
-        yield f"Made as {edition}, on: {described(head['machine'])}\n\n"
+    machines = list(dict.fromkeys(described(row["machine"]) for row in rows.values()))
+    yield f"Made as {'the small' if quick else 'the full'} edition, on:\n\n"
+    yield "".join(f"{i}. {machine}\n" for i, machine in enumerate(machines, 1)) + "\n"
     cells = [
         (
             name,
             row["verdict"],
             row["done"],
             _figures(row["figures"]),
+            str(machines.index(described(row["machine"])) + 1),
             row["day"],
             str(row["seed"]),
             f"{row['seconds']:.0f} s",
         )
         for name, row in rows.items()
     ]
-    yield table(("fault", "", "what was done", "figures", "day", "seed", "took"), cells, words=5)
+    yield table(("fault", "", "what was done", "figures", "machine", "day", "seed", "took"), cells, words=6)
     wrong = [(name, what) for name, row in rows.items() for what in row["wrong"]]
     if wrong:
         yield "\n## What is wrong\n\n"
