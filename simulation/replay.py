@@ -150,6 +150,8 @@ def replay_placed(
             world.enter(networks.pop(0)[1])
         if progress:
             progress(i, len(rhythm.at), format_day(at // MINUTES_PER_DAY))
+        if whole:
+            world.lapse(at - 1)  # those whose last decision was that of their arrival
         world.let_happen(at)
         _decide(world, decider, at, timer, whole)
         if whole:

@@ -51,6 +51,17 @@ def test_what_an_arrival_leaves_open_waits_for_the_daily_wave(
     assert run.shipped.order.tolist() == [1, 0]
 
 
+def test_an_order_that_no_daily_wave_sees_in_time_is_given_up_after_its_arrival(
+    make_network: MakeNetwork, make_history: MakeHistory, first_node: Policy
+) -> None:
+    receipts = [("2024-04-30T07:00Z", "W", "mug", 5)]
+    history = make_history(("04-29T15:00", {"mug": 1}), ("04-30T15:00", {"mug": 1}))
+    for patience, shipped in [(0, [1]), (1, [0, 1])]:
+        network = make_network(stock=[("W", "pan", 5, 0)], receipts=receipts, terms={"cancel_after_days": patience})
+        run = replay(history, network, first_node, every="arrival")
+        assert (run.shipped.order.tolist(), run.units_lapsed) == (shipped, 2 - len(shipped))
+
+
 def test_an_order_that_arrives_after_the_last_daily_wave_is_decided_all_the_same(
     make_network: MakeNetwork, make_history: MakeHistory, first_node: Policy
 ) -> None:
