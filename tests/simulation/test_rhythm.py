@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -9,7 +10,8 @@ from engine.calendar import MINUTES_PER_DAY, format_minute, parse_day
 from engine.network import Network
 from simulation.history import History
 from simulation.networks import example
-from simulation.replay import replay
+from simulation.placing import place
+from simulation.replay import replay, replay_placed
 from simulation.rhythm import every_of
 from simulation.run import Run
 from simulation.synthetic import make_history as make_up
@@ -159,6 +161,31 @@ def test_an_order_keeps_what_it_held_where_a_plan_would_break_its_promise(
         (0, 2, "29 10:00"),
         (1, 3, "29 11:00"),
     ]
+
+
+@pytest.mark.parametrize("tag", ["closed", "collect_only"])
+@pytest.mark.parametrize(("elsewhere", "shipped"), [("pan", []), ("mug", ["V"])])
+def test_what_is_held_at_a_node_that_closes_is_decided_anew_and_nothing_holds_it_any_longer(
+    make_network: MakeNetwork,
+    make_history: MakeHistory,
+    first_node: Policy,
+    tag: str,
+    elsewhere: str,
+    shipped: list[str],
+) -> None:
+    network = make_network(nodes=(node_of(make_network()), node_of(make_network(), id="V")))
+    network = msgspec.structs.replace(network, stock=[("W", "mug", 1, 0), ("V", elsewhere, 1, 0)])
+    shut = msgspec.structs.replace(network, nodes=(node_of(network, tags=[tag]), network.nodes[1]))
+    history = make_history(("04-29T08:50", {"mug": 1}), cancellations=[("04-29T10:30", "O0", 0, 1)])
+    placed = place(history, network)
+    placed = replace(placed, later=((int(placed.history.order_placed_at[0]) + 30, shut),))
+    run = replay_placed(placed, first_node, every=60, release_after=300)
+    # held at V it is called off for nothing; open it is not
+    assert (run.units_cancelled, run.units_withdrawn, run.parcels) == ((0, 1, 0) if shipped else (1, 0, 0))
+    patient = replace(placed, history=place(make_history(("04-29T08:50", {"mug": 1})), network).history)
+    run = replay_placed(patient, first_node, every=60, release_after=300)
+    assert [network.nodes[j].id for j in run.shipped.node] == shipped
+    assert run.waves.cost_cents.max() < 10_000
 
 
 def test_capacity_counts_what_is_held(make_network: MakeNetwork, make_history: MakeHistory, first_node: Policy) -> None:
