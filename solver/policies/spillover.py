@@ -1,8 +1,8 @@
 """`spillover`: what a node expects to need for its own customers is not given to those of others.
 
-An order is local to the node that is closest to it. Where a node holds less of a SKU than a reserve, only local orders may draw on
-it, others on what is above. The reserve is a share of the units that the outlook expects close to that node until the next receipt.
-DeValve, Wei, Wu and Yuan 2023 limit spillovers so, and estimate what they cost a retailer.
+An order is local to the node that is closest to it, or to those where it may be collected. Where a node holds less of a SKU than a
+reserve, only local orders may draw on it, others on what is above. The reserve is a share of the units that the outlook expects
+close to that node until the next receipt. DeValve, Wei, Wu and Yuan 2023 limit spillovers so, and estimate what they cost a retailer.
 """
 
 from dataclasses import dataclass, field, replace
@@ -88,10 +88,11 @@ def kept_local(problem: Problem, reserve: Ints) -> Problem:
 
 
 def _local(problem: Problem) -> Bools:
-    """(Q,) whether the option's node is the closest of all to the order, or where it is collected."""
-    first = problem.order_dest_start[:-1]
-    closest = closest_nodes(problem, problem.dest_node[first], problem.dest_lat[first], problem.dest_lon[first])
-    local: Bools = closest[problem.line_order[problem.option_line]] == problem.option_node
+    """(Q,) whether the option's node is the closest of all to the order, or one where it may be collected."""
+    closest = closest_nodes(problem, problem.dest_node, problem.dest_lat, problem.dest_lon)
+    order = np.repeat(np.arange(problem.orders), np.diff(problem.order_dest_start))
+    own = (order * problem.nodes + closest)[closest >= 0]
+    local: Bools = np.isin(problem.line_order[problem.option_line] * problem.nodes + problem.option_node, own)
     return local
 
 

@@ -20,7 +20,7 @@ from solver.policies import AHEAD, decide, make
 from solver.problem import Floats, Ints, Problem
 from solver.wave import Order, Wave, problem_of
 from tests.strategies import small_waves
-from tests.worlds import delivery, line, node, service, world
+from tests.worlds import collection, delivery, line, node, service, world
 
 EFFORT = Effort(seconds=None, work=200)
 NEAR, FAR = 0.5, 3.5
@@ -212,6 +212,14 @@ def test_what_a_node_expects_to_need_stays_with_its_own_customers() -> None:
         plan = told("spillover", wave, coming, reserve=1.0)(problem)
         assert check(problem, plan).ok
         assert plan.entry_units.sum() == units
+
+
+def test_who_may_collect_at_several_nodes_is_a_customer_of_each() -> None:
+    wave = two_nodes([collection("O", line("mug", 3), at=["B", "A"])], 3, 0)
+    problem = problem_of(wave)
+    plan = told("spillover", wave, [delivery("then", line("mug", 4), at=0.0)], reserve=1.0)(problem)
+    assert check(problem, plan).ok
+    assert (nodes_of(problem, plan), plan.entry_units.tolist()) == (["A"], [3])
 
 
 def windowed(waves: Sequence[Sequence[Order]], **named: Any) -> list[list[str]]:
