@@ -91,12 +91,13 @@ class World:
         self.log = Log()
 
     def present(self, at: int) -> Present:
-        """What is known now: the stock that is free, and the receipts that are announced."""
+        """What is known now: the stock that is free, the receipts that are announced, and when to decide next."""
         said = self.said
         coming = slice(*np.searchsorted(said.at, [at, at + self.announced], side="right").tolist())
         return Present(
             at, self.sku_at, self.stock.sku, self.stock.node, self._free_units(),
             said.at[coming], said.sku[coming], said.node[coming], said.units[coming],
+            self.next_whole[at], self.network.terms.cancel_after_days,
         )  # fmt: skip
 
     def _free_units(self) -> Ints:

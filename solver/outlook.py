@@ -29,6 +29,10 @@ class Present:
         (N,) all free stock, also of what nobody asks for now; by ascending SKU, then node.
     inbound_at, inbound_sku, inbound_node, inbound_units
         (I,) receipts known to come, by ascending time, all after `at`.
+    next_at
+        When what stays open is decided next, -1: never again; `None` where nobody knows.
+    give_up_days
+        Days after the first decision on an order at which it is given up, if they are known.
     """
 
     at: int
@@ -40,6 +44,8 @@ class Present:
     inbound_sku: Ints
     inbound_node: Ints
     inbound_units: Ints
+    next_at: int | None = None
+    give_up_days: int | None = None
 
     def __post_init__(self) -> None:
         for field in fields(self):

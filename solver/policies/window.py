@@ -1,9 +1,9 @@
 """`window`: orders wait, as long as their promise allows and no longer than so many days, and all that wait are decided anew.
 
 At every call another policy decides all open orders together, but only those that can wait no longer are released as it says:
-those that would be late if they left one call later, and those that have waited long enough. Until then nothing is fixed, so that
-what was planned for an order is planned again beside those that have come since. Xu, Allgor and Graves 2009 measured what deciding
-again before the pick is worth; Wei, Jasin and Kapuscinski 2021 batch orders so.
+those that would be late if they left one call later, those that would be given up before it, and those that have waited long enough.
+Until then nothing is fixed, so that what was planned for an order is planned again beside those that have come since. Xu, Allgor and
+Graves 2009 measured what deciding again before the pick is worth; Wei, Jasin and Kapuscinski 2021 batch orders so.
 """
 
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ from solver.effort import Effort, Policy, Watch, unwatched
 from solver.outlook import Outlook, Present, present_of
 from solver.plan import Plan, part_of
 from solver.policies import decide, make
-from solver.problem import Bools, Problem
+from solver.problem import Bools, Ints, Problem
 
 MINUTES_PER_DAY = 1440
 
@@ -76,12 +76,21 @@ class Window:
         before = Waiting({}, None) if memory is None else memory
         since = {name: before.since.get(name, present.at) for name in problem.order_id}
         plan, inner = decide(self.inner, problem, lambda: present, before.inner)
-        waited = (present.at - np.array([*since.values()], dtype=np.float64)) / MINUTES_PER_DAY
-        due = np.zeros(problem.orders, dtype=np.bool_)
+        first = np.array([*since.values()], dtype=np.int64)
+        waited = (present.at - first) / MINUTES_PER_DAY
+        due = _given_up(present, first)
         if self.settings.days is not None:
             due |= waited >= self.settings.days
         due[plan.parcel_order[days_late(problem, plan) > -self.settings.step]] = True
         return replace(released(problem, plan, due), policy="window"), Waiting(since, inner)
+
+
+def _given_up(present: Present, since: Ints) -> Bools:
+    """(O,) which orders, first seen at a minute each, are open no longer at the next call."""
+    if present.next_at is None or (present.next_at >= 0 and present.give_up_days is None):
+        return np.zeros(len(since), dtype=np.bool_)
+    days = present.give_up_days or 0
+    return np.asarray((present.next_at < 0) | (since + days * MINUTES_PER_DAY < present.next_at))
 
 
 def released(problem: Problem, plan: Plan, due: Bools) -> Plan:

@@ -17,6 +17,7 @@ from simulation.run import Run
 from simulation.synthetic import make_history as make_up
 from solver.effort import Policy
 from solver.plan import Plan
+from solver.policies import make
 from solver.problem import Problem
 from solver.refusal import Refusal
 
@@ -193,6 +194,19 @@ def test_capacity_counts_what_is_held(make_network: MakeNetwork, make_history: M
     history = make_history(*[(f"04-29T08:{minute}", {"mug": 1}) for minute in (10, 20, 30)])
     run = replay(history, network, first_node, every="arrival", release_after=600)
     assert [int(day) - parse_day("2024-04-29") for day in run.shipped.leaves_day] == [0, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("patience", "at"), [(0, "29 14:00"), (1, "30 14:00"), (2, "30 14:00"), (3, "02 14:00"), (30, "09 14:00")]
+)
+def test_an_order_waits_in_a_window_no_longer_than_for_the_last_wave_that_sees_it(
+    make_network: MakeNetwork, make_history: MakeHistory, patience: int, at: str
+) -> None:
+    # the first of May is closed; the promise is the tenth, and a parcel is a day on its way
+    network = make_network(terms={"cancel_after_days": patience, "promise_days": 11})
+    policy = make("window", settings={"days": None, "by": "cheapest"})
+    run = replay(make_history(("04-29T09:00", {"mug": 1})), network, policy)
+    assert (decided(run), run.units_lapsed) == ([at], 0)
 
 
 def test_a_rhythm_is_arrival_day_or_minutes() -> None:
