@@ -94,6 +94,8 @@ class Chance:
                 raise Refusal(field.name, f"{value} is not from 0 to 1", "bad_chance")
             if field.name.endswith("_days") and value < 1:
                 raise Refusal(field.name, f"{value} is not 1 or more", "bad_chance")
+        if self.rest_minutes < 0:
+            raise Refusal("rest_minutes", f"{self.rest_minutes} is not 0 or more", "bad_chance")
 
     def labels(self) -> tuple[str, ...]:
         """What is drawn, for people."""

@@ -68,8 +68,14 @@ class Fluid:
     def __post_init__(self) -> None:
         for name in ("rate", "stock", "fixed", "unit"):
             array = np.ascontiguousarray(getattr(self, name), dtype=np.int64 if name == "stock" else np.float64)
-            if array.ndim != 2 or not np.isfinite(array).all() or (array < 0).any():
-                raise Refusal(name, "must be a table of finite numbers from 0 on")
+            if array.ndim != 2:
+                raise Refusal(name, f"has {array.ndim} dimensions; it is a table")
+            wrong = np.argwhere(~np.isfinite(array) | (array < 0))
+            if len(wrong):
+                row, column = wrong[0]
+                raise Refusal(
+                    f"{name}[{row}, {column}]", f"is {array[row, column]}; a finite number from 0 on is needed"
+                )
             array.setflags(write=False)
             object.__setattr__(self, name, array)
         shapes = {"rate": (len(self.order_types), self.regions), "fixed": (self.centres + 1, self.regions)}
@@ -78,9 +84,10 @@ class Fluid:
                 raise Refusal(name, f"has the shape {getattr(self, name).shape}; {shape} is needed")
         for q, items in enumerate(self.order_types):
             if len(set(items)) < len(items) or len(items) > MOST_ITEMS:
-                raise Refusal(f"order_types[{q}]", f"must be at most {MOST_ITEMS} different items")
-            if any(not 0 <= item < self.items for item in items):
-                raise Refusal(f"order_types[{q}]", f"has an item that is not in 0 to {self.items - 1}")
+                raise Refusal(f"order_types[{q}]", f"is {items}; at most {MOST_ITEMS} different items are possible")
+            unknown = [item for item in items if not 0 <= item < self.items]
+            if unknown:
+                raise Refusal(f"order_types[{q}]", f"has the item {unknown[0]}; items are 0 to {self.items - 1}")
         if self.periods < 1:
             raise Refusal("periods", f"is {self.periods}; at least 1 is needed")
         if self.rate.sum() > 1 + 1e-9:

@@ -2,7 +2,7 @@
 
 An order is local to the node that is closest to it, or to those where it may be collected. Where a node holds less of a SKU than a
 reserve, only local orders may draw on it, others on what is above. The reserve is a share of the units that the outlook expects
-close to that node until the next receipt. DeValve, Wei, Wu and Yuan 2023 limit spillovers so, and estimate what they cost a retailer.
+close to that node until the next receipt. DeValve, Wei, Wu and Yuan 2023 limit spillovers so, and estimate what they cost.
 """
 
 from dataclasses import dataclass, field, replace

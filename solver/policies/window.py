@@ -1,9 +1,9 @@
 """`window`: orders wait, as long as their promise allows and no longer than so many days, and all that wait are decided anew.
 
 At every call another policy decides all open orders together, but only those that can wait no longer are released as it says:
-those that would be late if they left one call later, those that would be given up before it, and those that have waited long enough.
-Until then nothing is fixed, so that what was planned for an order is planned again beside those that have come since. Xu, Allgor and
-Graves 2009 measured what deciding again before the pick is worth; Wei, Jasin and Kapuscinski 2021 batch orders so.
+those that would be late if they left one call later, those that would be given up before it, and those that have waited long
+enough. Until then nothing is fixed, so that what was planned for an order is planned again beside those that have come since. Xu,
+Allgor and Graves 2009 measured what deciding again before the pick is worth; Wei, Jasin and Kapuscinski 2021 batch orders so.
 """
 
 from collections.abc import Mapping

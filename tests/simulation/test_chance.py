@@ -195,7 +195,9 @@ def test_what_is_drawn_is_told(placed: Any, first_node: Policy) -> None:
     )
 
 
-@pytest.mark.parametrize("wrong", [{"cancel": 1.5}, {"refuse": -0.1}, {"late": float("nan")}, {"late_days": 0}])
+@pytest.mark.parametrize(
+    "wrong", [{"cancel": 1.5}, {"refuse": -0.1}, {"late": float("nan")}, {"late_days": 0}, {"rest_minutes": -1}]
+)
 def test_a_chance_is_a_share(wrong: dict[str, Any]) -> None:
     with pytest.raises(Refusal, match=next(iter(wrong))):
         Chance(**wrong)

@@ -100,21 +100,22 @@ def item_centre(fluid: Fluid) -> float:
 
 
 @pytest.mark.parametrize(
-    ("field", "value"),
+    ("field", "value", "message"),
     [
-        ("order_types", ((), (0, 0), (1,), (2,), (3,), (0,))),
-        ("order_types", ((), (9,), (1,), (2,), (3,), (0,))),
-        ("rate", np.full((6, 3), 1.0)),
-        ("fixed", np.ones((2, 3))),
-        ("unit", np.full((3, 3), np.nan)),
-        ("stock", np.full((2, 4), -1)),
-        ("periods", 0),
+        ("order_types", ((), (0, 0), (1,), (2,), (3,), (0,)), r"order_types\[1\]: is \(0, 0\); at most 12 different"),
+        ("order_types", ((), (9,), (1,), (2,), (3,), (0,)), r"order_types\[1\]: has the item 9; items are 0 to 3"),
+        ("rate", np.full((6, 3), 1.0), "rate: adds up to 18; at most 1"),
+        ("rate", np.ones(3), "rate: has 1 dimensions; it is a table"),
+        ("fixed", np.ones((2, 3)), r"fixed: has the shape \(2, 3\); \(3, 3\) is needed"),
+        ("unit", np.full((3, 3), np.nan), r"unit\[0, 0\]: is nan; a finite number from 0 on"),
+        ("stock", np.array([[1, 1, 1, 1], [1, 1, -7, 1]]), r"stock\[1, 2\]: is -7; a finite number from 0 on"),
+        ("periods", 0, "periods: is 0; at least 1"),
     ],
 )
-def test_a_model_that_makes_no_sense_is_refused(field: str, value: object) -> None:
+def test_a_model_that_makes_no_sense_is_refused(field: str, value: object, message: str) -> None:
     known = world()
     given = {name: getattr(known, name) for name in ("order_types", "rate", "periods", "stock", "fixed", "unit")}
-    with pytest.raises(Refusal, match=f"^{field}"):
+    with pytest.raises(Refusal, match=f"^{message}"):
         Fluid(**{**given, field: value})
 
 
