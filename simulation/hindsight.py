@@ -7,7 +7,9 @@ moment; a problem that keeps some of them, and is kind in all else, has a plan t
 - nodes work without closing days, and what waits for a later wave waits for the shortest of so many days, though its stock need
   only come within the longest of them (`WAITS`; for orders to collect, any wait is as none);
 - a node may spread the capacity of all its days over all orders, those that wait once more;
-- what came back is on the shelf again as if it had never been sold, from the day on which that could be at the earliest;
+- parcels for one order that leave one node during one wait go as one, which costs no more than they could in parts;
+- what came back is on the shelf again as if it had never been sold, from the day on which that could be at the earliest, and the
+  order it was of need not be complete;
 - what a customer called off before the first wave is not asked for.
 
 Only few of those moments matter. They are found as the solver goes: where a plan takes more than was there, that moment joins the
@@ -47,6 +49,7 @@ MOMENTS_EACH = 2
 """Moments that one round adds to the limits on a stock."""
 WAITS = (0, 1, 3, 7)
 """Days from an order's first wave to that of a parcel: from each of these to the day before the next, or to its last wave."""
+GRAMS_PER_KG = 1000
 MOMENTS_MOST = 8
 """Of one stock; what would be more is left out, which only lowers the bound."""
 
@@ -120,9 +123,13 @@ def hindsight(
     Raises
     ------
     Refusal
-        The history counts stock, so that what is there depends on when it was taken.
+        The history has no orders, or it counts stock, so that what is there depends on when it was taken; or the network changes.
     """
     history, network = placed.history, columns_of(placed.network)
+    if not history.orders:
+        raise Refusal("history", "has no orders; there is nothing to bound", "empty")
+    if placed.later:
+        raise Refusal("network", "changes later; the bound in hindsight is for one that stays as it is", "changes")
     if len(history.count_at):
         raise Refusal("history", "counts its stock; the bound in hindsight is for histories that do not", "counted")
     rhythm = rhythm_of(history, network, every, wave_minute=wave_minute, until=None)
@@ -180,8 +187,12 @@ def _demand(history: History, network: NetworkColumns, rhythm: Rhythm, release_a
     line = np.flatnonzero(qty > 0)
     order = np.unique(history.line_order[line])
     asked = open_orders(history, network, order, line)
+    less = np.isin(order, history.line_order[back <= ALWAYS])
     orders = replace(
-        asked, order_promise_day=asked.order_promise_day - first[order] // MINUTES_PER_DAY, line_qty=qty[line]
+        asked,
+        order_promise_day=asked.order_promise_day - first[order] // MINUTES_PER_DAY,
+        order_ship_complete=asked.order_ship_complete & ~less,
+        line_qty=qty[line],
     )
     return _Demand(orders, first[order], last[order], back[line])
 
@@ -201,7 +212,23 @@ def _relaxed(network: NetworkColumns, stock: Stock, history: History, demand: _D
     ]
     ever = Stock(stock.node, stock.sku, units, np.zeros_like(stock.value_cents))
     problem = build_problem(network, ever, demand.orders, at=0, parcels_left=all_days[0], units_left=all_days[1])
-    return replace(problem, node_ready_days=network.empty.node_ready_days)
+    return _in_parts(replace(problem, node_ready_days=network.empty.node_ready_days))
+
+
+def _in_parts(problem: Problem) -> Problem:
+    """Let no parcel cost more than its goods could in several: two first steps at least, and the least that a gram costs."""
+    cents, over = problem.service_cents.copy(), problem.service_over_cents.copy()
+    another = int(problem.node_parcel_cents.min())
+    for service, zone in np.ndindex(over.shape):
+        steps = int(problem.service_steps[service])
+        if zone >= problem.service_zones[service]:
+            continue
+        upper, own = problem.service_steps_g[service, :steps], cents[service, zone, :steps]
+        rate = min(float((own / upper).min()), float(over[service, zone]) / GRAMS_PER_KG)
+        lower = np.concatenate([[0], upper[:-1]]) + 1
+        own[:] = np.minimum(own, np.maximum(2 * own[0] + another, np.floor(rate * lower).astype(np.int64)))
+        over[service, zone] = min(int(over[service, zone]), int(rate * GRAMS_PER_KG))
+    return replace(problem, service_cents=cents, service_over_cents=over)
 
 
 def _with_waits(problem: Problem, demand: _Demand) -> tuple[Problem, Ints]:
@@ -289,7 +316,10 @@ class Shelf:
         return cls(key, row, option_stock, over, back, came, _running(came // TIME, units))
 
     def moments(self) -> Ints:
-        """(S, `MOMENTS_MOST`) moments to begin with: that after everything, and where orders end of which something is back; else -1."""
+        """(S, `MOMENTS_MOST`) moments to begin with; -1 where there is none.
+
+        That after everything, and those at which orders are over of which something is back.
+        """
         moments = np.full((len(self.key), MOMENTS_MOST), -1, dtype=np.int64)
         moments[:, -1] = ALWAYS
         back = self.option_back <= ALWAYS
@@ -403,6 +433,10 @@ class Clairvoyant:
             then, parcels = own
             of_line = _same_lines(problem, order, whole, then)
             first_day = self.found.order_day[then]
+            # where it is collected may have been settled otherwise by what was shipped before
+            where = whole.dest_node[self.found.plan.parcel_dest[parcels[0]]]
+            dests = np.arange(problem.order_dest_start[order], problem.order_dest_start[order + 1])
+            there = dests[problem.dest_node[dests] == where]
             due = [p for p in parcels if first_day + WAITS[self.found.plan.parcel_node[p] // problem.nodes] <= day]
             if not due:
                 later.append(order)
@@ -416,16 +450,13 @@ class Clairvoyant:
             some: Bools = units.sum(axis=1) > 0
             due, units = [p for p, any_units in zip(due, some.tolist(), strict=True) if any_units], units[some]
             in_part = problem.order_ship_complete[order] and units.sum() < problem.line_qty[line].sum()
-            if due and not in_part:
-                first, dests = int(problem.order_dest_start[order]), np.diff(problem.order_dest_start)[order]
-                which = int(self.found.plan.parcel_dest[due[0]] - whole.order_dest_start[then])
-                dest = first + min(which, int(dests) - 1)
+            if due and not in_part and len(there):
                 node, service = self.found.plan.parcel_node[due] % problem.nodes, self.found.plan.parcel_service[due]
                 # what was planned for several days and is due now goes together
                 (node, service), of = np.unique(np.stack([node, service]), axis=1, return_inverse=True)
                 together = np.zeros((len(node), len(line)), dtype=np.int64)
                 np.add.at(together, of.ravel(), units)
-                ways.append((order, dest, node.astype(np.int64), service.astype(np.int64), together))
+                ways.append((order, int(there[0]), node.astype(np.int64), service.astype(np.int64), together))
         return ways, later
 
     def _units(self, parcel: int, of_line: Ints) -> list[int]:

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -18,10 +19,13 @@ from solver.check import check
 from solver.effort import Effort
 from solver.policies import make
 from solver.refusal import Refusal
+from solver.wave import Service
 
 MakeNetwork = Callable[..., Network]
 MakeHistory = Callable[..., History]
 WORK = Effort(seconds=None, work=60)
+STEEP = Service("parcel", [300.0, 20100.0], [1000, 2000], [[400, 2000], [900, 4000]], [50, 90], [1, 2])
+"""Two parcels of one step cost less than one of two."""
 
 
 def far_and_near(make_network: MakeNetwork, **changes: Any) -> Network:
@@ -69,6 +73,62 @@ def test_what_came_back_can_be_sold_again(make_network: MakeNetwork, make_histor
     placed = place(history, make_network(stock=[("W", "mug", 1, 0)], terms={"cancel_after_days": 1}))
     bound, cost, [run] = bound_and_cost(placed, "cheapest")
     assert bound == pytest.approx(cost, abs=1) == run
+
+
+def bounds_the_myopic(placed: Placed, **rhythm: Any) -> bool:
+    run = replay_placed(placed, make("cheapest", WORK), **rhythm)
+    return hindsight(placed, WORK, **rhythm).bound_cents <= run.cost_cents
+
+
+def test_what_is_called_off_after_shipping_does_not_keep_the_rest_of_a_complete_order(
+    make_network: MakeNetwork, make_history: MakeHistory
+) -> None:
+    history = make_history(
+        ("04-29T09:00", {"mug": 1, "pan": 1}, {"ship_complete": True}), cancellations=[("04-30T09:00", "O0", 1, 1)]
+    )
+    assert bounds_the_myopic(place(history, make_network(stock=[("W", "mug", 1, 0)])))
+
+
+def test_two_light_parcels_of_one_day_may_cost_less_than_one_heavy_one(
+    make_network: MakeNetwork, make_history: MakeHistory
+) -> None:
+    network = make_network(
+        stock=[("W", "mug", 1, 0)],
+        receipts=[("2024-04-29T12:00Z", "W", "mug", 1)],
+        services=[STEEP],
+        terms={"unfilled_cents": 5000, "cancel_after_days": 1},
+    )
+    assert bounds_the_myopic(place(make_history(("04-29T09:00", {"mug": 2})), network), every="arrival")
+
+
+def test_two_light_parcels_of_one_wait_may_cost_less_than_one_heavy_one(
+    make_network: MakeNetwork, make_history: MakeHistory
+) -> None:
+    network = make_network(
+        stock=[("W", "pan", 1, 0)],
+        receipts=[(f"2024-05-0{day}T07:00Z", "W", "mug", 1) for day in (6, 7)],
+        services=[STEEP],
+        terms={"unfilled_cents": 5000, "cancel_after_days": 5, "late_cents": 0},
+    )
+    assert bounds_the_myopic(place(make_history(("05-03T09:00", {"mug": 2})), network))
+
+
+def test_what_was_returned_never_made_more_than_there_was(make_network: MakeNetwork, make_history: MakeHistory) -> None:
+    # all five are asked for and sent back, but there is only one to send
+    history = make_history(("04-29T09:00", {"mug": 5}), returns=[("05-10T09:00", "O0", 0, 5)])
+    placed = place(history, make_network(stock=[("W", "mug", 1, 0)]))
+    bound, cost, [run] = bound_and_cost(placed, "cheapest")
+    assert bound <= cost == run
+
+
+def test_a_network_that_changes_and_a_history_without_orders_are_refused(
+    make_network: MakeNetwork, make_history: MakeHistory
+) -> None:
+    placed = place(make_history(("04-29T09:00", {"mug": 2})), make_network())
+    with pytest.raises(Refusal, match="network: changes later"):
+        hindsight(replace(placed, later=((0, placed.network),)), WORK)
+    with pytest.raises(Refusal, match="history: has no orders"):
+        hindsight(place(make_history(), make_network()), WORK)
 
 
 def test_a_history_that_counts_its_stock_is_refused(make_network: MakeNetwork, make_history: MakeHistory) -> None:
