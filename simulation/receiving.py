@@ -3,10 +3,13 @@
 The recipe, for a history that says nothing of stock. Weeks count from the day of the first order.
 
 1. The first `weeks` weeks are the past that the first forecast knows; they are not replayed, but kept for whoever forecasts.
-2. Before each later week the demand for each SKU is forecast from the `weeks` weeks before it: a Gamma-Poisson rate, (a + units)
-   / (b + weeks), whose prior is fitted by moments over all SKUs. Units cancelled in the week of their order are not demand.
-3. What comes in tops up what is thought to be there, to `cover` times the forecast. What is thought to be there is what came
-   in less what was asked for: it depends on no policy. Parts of a unit are rounded up or down by chance.
+2. What comes in is ordered `announced_days` before, in whole weeks, and known from then on; but for the first week it is ordered
+   at once. The demand of a week for each SKU is forecast from the `weeks` weeks before the order: a Gamma-Poisson rate,
+   (a + units) / (b + weeks), whose prior is fitted by moments over all SKUs. Units cancelled in the week of their order are not
+   demand.
+3. What is ordered tops up what is thought to be there when it comes, to `cover` times the forecast. What is thought to be there
+   is what came in less what was asked for until the order, and what is forecast from then on: it depends on no policy. Parts of
+   a unit are rounded up or down by chance.
 4. Each unit goes to a node by chance, by the population of the markets that are nearest to it.
 
 The first such week's receipts are the stock at the beginning; the others come in on the first day of their week, in the morning.
@@ -42,7 +45,7 @@ class Weekly:
     weeks
         Weeks of the past that a forecast looks at.
     announced_days
-        How many days before it comes a receipt is known: by default the one of next week, as if it were ordered a week before.
+        How many days before it comes a receipt is ordered and known: by default the one of next week.
     """
 
     cover: float = 1.2
@@ -79,13 +82,19 @@ def receive_weekly(
         raise Refusal("the history", problem, "too_short")
     columns = columns_of(network)
     share = shares(network, columns.kind_handled[columns.sku_kind])
-    there, rows = np.zeros(len(demand)), []
+    lead, came, there, rows = -(-recipe.announced_days // 7), np.zeros(demand.shape), np.zeros(demand.shape), []
     for week in range(recipe.weeks, demand.shape[1]):
-        wanted = recipe.cover * forecast(demand[:, week - recipe.weeks : week])
-        units = _rounded(np.maximum(0, wanted - there), generator)
+        ordered = max(recipe.weeks, week - lead)
+        expected = forecast(demand[:, ordered - recipe.weeks : ordered])
+        left = there[:, ordered]
+        for between in range(ordered, week):
+            left = np.maximum(0, left + came[:, between] - expected)
+        units = _rounded(np.maximum(0, recipe.cover * expected - left), generator)
         held = share.sum(axis=1) > 0
         placed = generator.multinomial(np.where(held, units, 0), np.where(held[:, None], share, 1 / share.shape[1]))
-        there = np.maximum(0, there + units - demand[:, week])
+        came[:, week] = placed.sum(axis=1)
+        if week + 1 < demand.shape[1]:
+            there[:, week + 1] = np.maximum(0, there[:, week] + came[:, week] - demand[:, week])
         sku, node = np.nonzero(placed)
         rows.append((np.full(len(sku), week), node, sku, placed[sku, node]))
     week_of, node, sku, units = (np.concatenate(column).astype(np.int64) for column in zip(*rows, strict=True))

@@ -152,6 +152,25 @@ def test_what_befell_past_orders_later_is_not_past(weeks: History) -> None:
         assert len(before(one, began + 7 * MINUTES_PER_DAY).cancel_line) == known
 
 
+def test_what_is_announced_was_ordered_by_what_was_known_then(weeks: History) -> None:
+    """Somebody buys a hundred of everything late in a week: nothing that was announced before is larger for it."""
+    begins = int(weeks.order_placed_at[0]) // MINUTES_PER_DAY
+    rush = (begins + 7 * 5 + 4) * MINUTES_PER_DAY
+    line_at = weeks.order_placed_at[weeks.line_order]
+    late = (line_at >= rush) & (line_at < rush + 2 * MINUTES_PER_DAY)
+    busier = replace(weeks, line_qty=np.where(late, 100, weeks.line_qty))
+    usual, more = (place(one, example("uk"), 1, Weekly(weeks=4)).history for one in (weeks, busier))
+
+    def announced(history: History, by: int) -> list[tuple[int, ...]]:
+        known = history.receipt_at <= by + 7 * MINUTES_PER_DAY
+        columns = (history.receipt_at, history.receipt_sku, history.receipt_node, history.receipt_units)
+        return [tuple(row) for row in np.stack(columns)[:, known].T.tolist()]
+
+    assert late.any()
+    assert announced(usual, rush - 1) == announced(more, rush - 1)
+    assert more.receipt_units.sum() > usual.receipt_units.sum()
+
+
 @pytest.mark.parametrize("name", ["cheapest", "bid_price"])
 def test_no_decision_knows_a_receipt_before_it_is_announced(weeks: History, name: str) -> None:
     """Nothing comes from the third week on: nothing else is decided until a week before, unless all is known at once."""
