@@ -120,7 +120,7 @@ def run_wave(
         return replace(_decided(snapshot, wave, policy, effort, seed, watch)[0], seconds=timer() - began)
     with database.read() as tx:
         read_catalogue(tx, at)  # refused before anything is written where there is nothing to decide with
-    until = at + LEASE_MS + int(2 * 1000 * (effort.seconds or 0.0))  # some orders may be decided a second time
+    until = at + LEASE_MS + int(3 * 1000 * (effort.seconds or 0.0))  # some orders are decided up to three times
     leased = np.array(database.write(lambda tx: _begin(tx, wave, worker, at, until, limit, seed)), dtype=np.int64)
     try:
         with database.read() as tx:
@@ -130,6 +130,9 @@ def run_wave(
         wave = replace(wave, changed=changed, policy=decided.policy, note=decided.note)
         if len(left):
             wave = _decide_again(database, wave, snapshot.order_no[left], policy, effort, seed, at)
+        late = _overdue(snapshot, decided)
+        if len(late):
+            wave = _decide_again(database, wave, late, policy, effort, seed, at, overdue=True)
         wave = replace(wave, seconds=timer() - began)
         if shadow and snapshot.order_no.size:
             beside = decide(decided.problem, shadow, effort, seed)
@@ -168,10 +171,10 @@ def _all_orders(tx: Tx, limit: int) -> Ints:
 
 
 def _decided(
-    snapshot: Snapshot, wave: WaveDone, policy: str, effort: Effort, seed: int, watch: Watch
+    snapshot: Snapshot, wave: WaveDone, policy: str, effort: Effort, seed: int, watch: Watch, *, overdue: bool = False
 ) -> tuple[WaveDone, Decided, Bools]:
     """Decide a snapshot. Where the orders as they are, with open ones served on what is left, cost no more, they stay so."""
-    problem = snapshot.problem(stock_values=False)
+    problem = snapshot.problem(stock_values=False, overdue=overdue)
     decided = decide(problem, policy, effort, seed, watch)
     before = plan_before(snapshot, problem)
     before_cents = sum(bill(problem, before).values())
@@ -184,7 +187,7 @@ def _decided(
             row_price=plan.row_price, node_price=plan.node_price,
         )  # fmt: skip
         decided = replace(decided, plan=same)
-    keep = breaks_promise(snapshot, decided)
+    keep = breaks_promise(snapshot, decided, before)
     wave = replace(
         wave,
         orders=problem.orders,
@@ -271,15 +274,36 @@ def _options(problem: Problem, line: Ints, node: Ints) -> Ints:
     return np.where(key[at] == wanted, at, -1) if len(key) else np.full(len(line), -1, dtype=np.int64)
 
 
+def _overdue(snapshot: Snapshot, decided: Decided) -> Ints:
+    """Orders with units left open though there are some, where lateness may be why: too late is better than never."""
+    problem = decided.problem
+    line = np.repeat(np.arange(problem.lines), np.diff(problem.line_option_start))
+    to_be_had = np.zeros(problem.lines, dtype=np.bool_)
+    to_be_had[line[problem.option_reason == 0]] = True
+    waits = to_be_had & (units_by_line(problem, decided.plan) < problem.line_qty)
+    late = snapshot.order_promised | (snapshot.orders.order_promise_day < snapshot.today)
+    late[np.setdiff1d(np.arange(problem.orders), problem.line_order[waits])] = False
+    return snapshot.order_no[late]
+
+
 def _decide_again(
-    database: Database, wave: WaveDone, order_no: Ints, policy: str, effort: Effort, seed: int, at: int
+    database: Database,
+    wave: WaveDone,
+    order_no: Ints,
+    policy: str,
+    effort: Effort,
+    seed: int,
+    at: int,
+    *,
+    overdue: bool = False,
 ) -> WaveDone:
-    """Decide orders for which the plan did not hold any more once again, on what there is now, and commit that."""
+    """Decide orders once again, on what there is now, and commit that: where the plan did not hold, or lateness was in the way."""
     with database.read() as tx:
         snapshot = read_snapshot(tx, read_catalogue(tx, at), order_no, at)
-    again, decided, keep = _decided(snapshot, wave, policy, effort, seed, unwatched)
+    again, decided, keep = _decided(snapshot, wave, policy, effort, seed, unwatched, overdue=overdue)
     changed, left = _commit(database, Outcome(snapshot, decided, wave.id), np.flatnonzero(~keep), at)
-    return replace(wave, changed=wave.changed + changed, conflicts=len(left), kept=wave.kept + again.kept)
+    kept = 0 if overdue else again.kept  # those were counted
+    return replace(wave, changed=wave.changed + changed, conflicts=wave.conflicts + len(left), kept=wave.kept + kept)
 
 
 def _commit(database: Database, outcome: Outcome, orders: Ints, at: int) -> tuple[int, Ints]:

@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 
 from engine.capture import capture
+from engine.consignments import pick_short, release
 from engine.database import Database
 from engine.decisions import Decided, decide
+from engine.facts import MissingUnits, OrderReleased, ShortPicked
 from engine.waves import WaveDone, run_wave
 from solver.bill import bill
 from solver.effort import Effort
@@ -17,6 +19,7 @@ from solver.refusal import Refusal
 from tests.engine.town import (
     DAY,
     HOUR,
+    MUG,
     NOON,
     ROTTERDAM,
     TEE,
@@ -262,3 +265,48 @@ def test_a_parcel_that_was_not_released_yesterday_takes_room_today(town: Databas
     wave(town, NOON + DAY)
     with town.read() as tx:
         assert dict(tx.all("SELECT day, parcels FROM node_day")) == {TODAY: 0, TODAY + 1: 1}
+
+
+def test_what_waits_of_a_promised_order_is_served_when_its_stock_comes_after_the_promised_day(town: Database) -> None:
+    """Each day after a promise that was told costs far more than leaving a unit open; too late is better than never."""
+    receive(town, 1)
+    [one] = capture(town, [order((TEE, 1), (MUG, 1))], NOON)
+    assert (one.allocated, one.open) == (1, 1)
+    receive(town, 1, sku=MUG)
+    done = wave(town, NOON + 9 * DAY)
+    assert (done.changed, done.kept) == (1, 0)
+    assert claims(town) == [(MUG, VENLO, 1), (TEE, VENLO, 1)]
+    with town.read() as tx:
+        assert tx.value("SELECT promise_day FROM orders") == one.promise_day, "what was told stays told"
+
+
+def test_units_that_a_node_did_not_find_come_from_another_one_though_it_is_too_late(town: Database) -> None:
+    receive(town, 1, node=UTRECHT)
+    [one] = capture(town, [order((TEE, 1), promise_day=TODAY + 1)], NOON)
+    town.write(lambda tx: release(tx, [OrderReleased(id="r", at=NOON, order=one.placed.id)]))
+    with town.read() as tx:
+        name = tx.value("SELECT id FROM consignment")
+    missing = (MissingUnits(line=1, sku=TEE, units=1),)
+    town.write(lambda tx: pick_short(tx, ShortPicked(id="s", at=NOON, consignment=name, missing=missing)))
+    receive(town, 1)
+    assert wave(town, NOON + DAY + HOUR).changed == 1
+    assert claims(town) == [(TEE, VENLO, 1)]
+
+
+def test_an_order_that_waited_for_stock_for_weeks_is_served_when_it_comes(town: Database) -> None:
+    """By now it is later by more than its line is worth."""
+    capture(town, [order((TEE, 1))], NOON)
+    receive(town, 1)
+    assert wave(town, NOON + 28 * DAY).changed == 1
+    assert claims(town) == [(TEE, VENLO, 1)]
+
+
+def test_units_that_wait_do_not_make_later_what_is_held_for_a_promised_order(town: Database) -> None:
+    """Lateness costs this order nothing, so that both by the slow service would be the cheapest."""
+    receive(town, 1)
+    capture(town, [order((TEE, 1), (MUG, 1), promise_day=TODAY + 1)], NOON)
+    town.write(lambda tx: tx.run("UPDATE orders SET late_cents = 0"))
+    receive(town, 1, sku=MUG, node=UTRECHT)
+    wave(town, NOON + DAY)
+    with town.read() as tx:
+        assert tx.value("SELECT service FROM claim JOIN sku ON no = sku_no WHERE id = 'TEE'") == "next"
