@@ -357,12 +357,21 @@ def _end(tx: Tx, wave: WaveDone, snapshot: Snapshot, decided: Decided, at: int) 
     sku = catalogue.sku_no[[sku_at[name] for name in problem.sku_id]] if problem.sku_id else np.zeros(0, dtype=np.int64)
     forgotten = tx.ints(2, "SELECT sku_no, node_no FROM stock WHERE value_cents > 0")
     forgotten = forgotten[:, ~np.isin(forgotten[0], sku)]
+    if forgotten.size:
+        forgotten = forgotten[:, ~np.isin(forgotten[0], tx.ints(1, _WANTED)[0])]
     _set_values(
         tx,
         np.concatenate([sku[problem.row_sku[row]], forgotten[0]]),
         np.concatenate([catalogue.node_no[problem.row_node[row]], forgotten[1]]),
         np.concatenate([worth, np.zeros(forgotten.shape[1], dtype=np.int64)]),
     )
+
+
+_WANTED = (
+    "SELECT DISTINCT COALESCE(k.part_no, l.sku_no) FROM orders o JOIN order_line l ON l.order_no = o.no "
+    "LEFT JOIN kit_part k ON k.kit_no = l.sku_no WHERE o.open + o.allocated > 0 AND l.open + l.allocated > 0"
+)
+"""SKUs of orders that are not released: where a wave did not see these, what it had of others says nothing about them."""
 
 
 def _set_values(tx: Tx, sku: Ints, node: Ints, worth: Ints) -> None:

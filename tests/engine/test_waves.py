@@ -7,9 +7,10 @@ import pytest
 
 from engine.capture import capture
 from engine.consignments import pick_short, release
-from engine.database import Database
+from engine.database import Database, Tx
 from engine.decisions import Decided, decide
-from engine.facts import MissingUnits, OrderReleased, ShortPicked
+from engine.facts import MissingUnits, OrderCancelled, OrderReleased, ShortPicked
+from engine.orders import cancel, lease_orders
 from engine.waves import WaveDone, run_wave
 from solver.bill import bill
 from solver.effort import Effort
@@ -154,8 +155,6 @@ def test_a_second_wave_with_nothing_new_changes_nothing(town: Database) -> None:
 
 
 def test_orders_of_a_wave_that_runs_are_not_taken_by_another(town: Database) -> None:
-    from engine.orders import lease_orders
-
     receive(town, 9)
     capture(town, [order((TEE, 12))], NOON)
     town.write(lambda tx: lease_orders(tx, "other", NOON, NOON + 2 * HOUR, 10))
@@ -173,6 +172,27 @@ def test_the_prices_of_a_wave_are_what_stock_is_worth_from_then_on(town: Databas
         values = dict(tx.all("SELECT n.id, value_cents FROM stock JOIN node n ON n.no = node_no"))
     assert values[UTRECHT] == 10, "what the next one pays more from afar"
     assert values[VENLO] == 0
+
+
+def test_a_wave_forgets_what_stock_was_worth_to_orders_it_saw_and_not_to_those_of_another_wave(town: Database) -> None:
+    receive(town, 1, node=UTRECHT)
+    receive(town, 5)
+    capture(town, [order((TEE, 1), name="a"), order((TEE, 1), name="b")], NOON)
+    wave(town)
+    town.write(lambda tx: lease_orders(tx, "other", NOON + HOUR, NOON + 3 * HOUR, 10))
+    assert wave(town, NOON + 2 * HOUR).orders == 0
+
+    def worth(tx: Tx) -> list[tuple[int]]:
+        return tx.all("SELECT value_cents FROM stock WHERE value_cents > 0")
+
+    with town.read() as tx:
+        assert worth(tx) == [(10,)]
+        names = [name for (name,) in tx.all("SELECT id FROM orders")]
+    for name in names:
+        town.write(lambda tx, name=name: cancel(tx, OrderCancelled(id=f"c-{name}", at=NOON, order=name)))
+    wave(town, NOON + 4 * HOUR)
+    with town.read() as tx:
+        assert worth(tx) == []
 
 
 def test_a_dry_wave_says_what_would_come_of_it_and_changes_nothing(town: Database) -> None:
