@@ -144,11 +144,13 @@ def show(value: Any, currency: str) -> Any:
 
 
 def _name(inside: str) -> str:
-    return (
-        inside.removesuffix("_cents")
-        if inside.endswith("_cents") and inside not in MONEY
-        else MONEY.get(inside, inside)
-    )
+    if inside in MONEY:
+        return MONEY[inside]
+    return "cost" if inside == "cents" else inside.removesuffix("_cents")
+
+
+def _is_money(name: str) -> bool:
+    return name == "cents" or name.endswith("_cents")
 
 
 def _shown(name: str, value: Any, currency: str) -> Any:
@@ -158,7 +160,7 @@ def _shown(name: str, value: Any, currency: str) -> Any:
         return values.moment(value)
     if name in DAYS or name.endswith("_day"):
         return values.day(value)
-    if name.endswith("_cents"):
+    if _is_money(name):
         return values.money(floor(value), currency)
     return show(value, currency)
 
@@ -263,6 +265,6 @@ class _Schemas:
             return _MOMENT
         if name in DAYS or (self._shown and name.endswith("_day")):
             return _DAY
-        if self._shown and name.endswith("_cents"):
+        if self._shown and _is_money(name):
             return _PRICE_SCHEMA
         return MONEY_SCHEMA if name in MONEY else None
