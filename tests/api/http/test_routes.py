@@ -1,14 +1,18 @@
 """The routes at work, on both databases: an order's life, stock, holds, waves, promises, what staff may do, lists."""
 
+import asyncio
+import threading
 from collections.abc import Iterator
 from typing import Any, get_args
 
+import httpx
 import pytest
 
 from api.http.pages import cursor
 from engine.books import fsck
 from engine.database import Database
 from engine.facts import Prefix, check_id, order_id, short_id
+from engine.waves import WaveDone
 from solver.refusal import Refusal
 from tests.api.http.conftest import Desk, opened
 from tests.api.http.test_conventions import problem
@@ -239,6 +243,15 @@ def test_staff_transfers_nothing_onto_the_books_of_another_node(shop: Desk) -> N
     done(shop.post("/v1/stock/transfers", moved, once="3"))
 
 
+def test_what_parcels_cost_is_money_in_orders_decisions_and_facts(shop: Desk) -> None:
+    path = done(shop.post("/v1/orders", order("1")), 201)["id"]
+    whole = done(shop.get(f"/v1/orders/{path}"))["parcels"]
+    decided = done(shop.get(f"/v1/orders/{path}/decision"))["record"]["parcels"]
+    told = done(shop.get(f"/v1/orders/{path}/timeline"))["data"][-1]["payload"]["parcels"]
+    assert whole[0]["cost"]["amount"] > 0
+    assert whole[0]["cost"] == decided[0]["cost"] == told[0]["cost"]
+
+
 def test_a_wave_tells_its_gap_and_a_dry_one_changes_nothing(shop: Desk) -> None:
     for n in range(4):
         done(shop.post("/v1/orders", order(str(n))), 201)
@@ -251,6 +264,35 @@ def test_a_wave_tells_its_gap_and_a_dry_one_changes_nothing(shop: Desk) -> None:
     assert [one["id"] for one in done(shop.get("/v1/waves"))["data"]] == [wave["id"]]
     assert done(shop.get(f"/v1/shadow?ref={wave['id']}"))["data"][0]["live_policy"] == "cheapest"
     problem(shop.post("/v1/waves", {"policy": "best"}), 422, "invalid")
+
+
+def test_waves_that_are_being_decided_leave_threads_to_everybody_else(
+    shop: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.app.state.service.settings = shop.app.state.service.settings.model_copy(update={"threads": 2})
+    begun, over = threading.Event(), threading.Event()
+
+    def think(*_: object, **__: object) -> WaveDone:
+        begun.set()
+        assert over.wait(20)
+        return WaveDone("wav_slow")
+
+    monkeypatch.setattr("api.http.routes.deciding.run_wave", think)
+    headers = shop.headers("admin")
+
+    async def another(client: httpx.AsyncClient) -> httpx.Response:
+        while not begun.is_set():
+            await asyncio.sleep(0.01)
+        try:
+            return await client.post("/v1/waves", headers=headers, json={})
+        finally:
+            over.set()
+
+    first, second = shop.together(lambda client: client.post("/v1/waves", headers=headers, json={}), another)
+    assert first.status_code == 200
+    problem(second, 503, "overloaded")
+    assert second.headers["retry-after"] == "5"
+    assert shop.post("/v1/waves", {}).status_code == 200, "there is room again"
 
 
 def test_a_promise_offers_services_and_stores_without_any_effect(shop: Desk) -> None:
