@@ -240,10 +240,7 @@ def completed(problem: Problem, plan: Plan, meter: Meter) -> Plan:
 
 def _draft_of(problem: Problem, plan: Plan) -> Draft:
     """A plan, its parcels in the sequence of their orders, as a draft to go on from."""
-    node, empty = plan.parcel_node[plan.entry_parcel], new_draft(problem)
-    option = problem.find_options(plan.entry_line, node)
-    row, drawn = problem.option_row[option], problem.option_use[option] * plan.entry_units[:, None]
-    left = problem.row_limit - np.bincount(row[row >= 0], drawn[row >= 0], minlength=problem.rows).astype(np.int64)
+    empty, left = new_draft(problem), _left_by(problem, plan)
     made = np.bincount(plan.parcel_node, minlength=problem.nodes)
     dest = problem.order_dest_start[:-1].copy()
     dest[plan.parcel_order] = plan.parcel_dest
@@ -266,6 +263,16 @@ def _draft_of(problem: Problem, plan: Plan) -> Draft:
     )
 
 
+def _left_by(problem: Problem, plan: Plan) -> Ints:
+    """(R,) what a plan leaves of each row."""
+    option = problem.find_options(plan.entry_line, plan.parcel_node[plan.entry_parcel])
+    row, drawn = problem.option_row[option], problem.option_use[option] * plan.entry_units[:, None]
+    left: Ints = problem.row_limit - np.bincount(row[row >= 0], drawn[row >= 0], minlength=problem.rows).astype(
+        np.int64
+    )
+    return left
+
+
 def _options(problem: Problem, line: Ints, node: Ints) -> Ints:
     """The option of each (line, node); -1 where there is none."""
     key = np.repeat(np.arange(problem.lines), np.diff(problem.line_option_start)) * problem.nodes + problem.option_node
@@ -275,11 +282,13 @@ def _options(problem: Problem, line: Ints, node: Ints) -> Ints:
 
 
 def _overdue(snapshot: Snapshot, decided: Decided) -> Ints:
-    """Orders with units left open though there are some, where lateness may be why: too late is better than never."""
+    """Orders with units left open though some are left, where lateness may be why: too late is better than never."""
     problem = decided.problem
     line = np.repeat(np.arange(problem.lines), np.diff(problem.line_option_start))
+    row, left = problem.option_row, _left_by(problem, decided.plan)
+    fits = ((row < 0) | (left[row] >= problem.option_use)).all(axis=1)
     to_be_had = np.zeros(problem.lines, dtype=np.bool_)
-    to_be_had[line[problem.option_reason == 0]] = True
+    to_be_had[line[fits & (problem.option_reason == 0)]] = True
     waits = to_be_had & (units_by_line(problem, decided.plan) < problem.line_qty)
     late = snapshot.order_promised | (snapshot.orders.order_promise_day < snapshot.today)
     late[np.setdiff1d(np.arange(problem.orders), problem.line_order[waits])] = False

@@ -321,6 +321,23 @@ def test_an_order_that_waited_for_stock_for_weeks_is_served_when_it_comes(town: 
     assert claims(town) == [(TEE, VENLO, 1)]
 
 
+def test_overdue_orders_are_decided_again_only_where_units_are_left_for_them(
+    town: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    capture(town, [order((TEE, 1)), order((TEE, 1))], NOON)
+    receive(town, 1)
+    asked = []
+
+    def counted(*given: Any) -> Decided:
+        asked.append(given[0].orders)
+        return decide(*given)
+
+    monkeypatch.setattr("engine.waves.decide", counted)
+    assert wave(town, NOON + 28 * DAY).changed == 1
+    wave(town, NOON + 29 * DAY)
+    assert asked == [2, 2, 2]
+
+
 def test_units_that_wait_do_not_make_later_what_is_held_for_a_promised_order(town: Database) -> None:
     """Lateness costs this order nothing, so that both by the slow service would be the cheapest."""
     receive(town, 1)
