@@ -64,10 +64,24 @@ def read(kind: type[S], body: Mapping[str, Any], currency: str, usual: Mapping[s
     try:
         return msgspec.convert(inside, kind)
     except (msgspec.ValidationError, ValueError) as error:
-        raise _refusal(str(error)) from None
+        raise _refusal(str(error), _outside) from None
 
 
-def _refusal(said: str) -> Refusal:
+def read_entry(kind: type[S], body: Mapping[str, Any]) -> S:
+    """Read an entry of the catalogue or a setting, which is the same outside as inside.
+
+    Raises
+    ------
+    Refusal
+        Naming the field and what is allowed.
+    """
+    try:
+        return msgspec.convert(body, kind)
+    except (msgspec.ValidationError, ValueError) as error:
+        raise _refusal(str(error), str) from None
+
+
+def _refusal(said: str, outside: Callable[[str], str]) -> Refusal:
     """What msgspec says, at the field that it means."""
     problem, _, path = said.partition(" - at `$")
     place = path.rstrip("`").removeprefix(".")
@@ -77,10 +91,10 @@ def _refusal(said: str) -> Refusal:
     ):
         if problem.startswith(beginning):
             name = problem.removeprefix(beginning).rstrip("`")
-            return Refusal(_outside(f"{place}.{name}" if place else name), told, code)
+            return Refusal(outside(f"{place}.{name}" if place else name), told, code)
     if " matching regex " in problem:
         problem = "has characters that are not allowed here, or none"
-    return Refusal(_outside(place), problem.replace("`", ""), "bad_input")
+    return Refusal(outside(place), problem.replace("`", ""), "bad_input")
 
 
 def _inside(value: Any, place: str, currency: str) -> Any:

@@ -97,11 +97,8 @@ def test_an_edit_and_a_cancellation_give_stock_back_and_heed_the_version(shop: D
     placed = done(shop.post("/v1/orders", order("1", qty=5)), 201)
     path = f"/v1/orders/{placed['id']}"
     version = shop.get(path).headers["etag"]
-    problem(
-        shop.post(f"{path}/edit", {"lines": [{"line": 1, "qty": 2}]}, headers={"If-Match": '"99"'}),
-        412,
-        "version_conflict",
-    )
+    stale = shop.post(f"{path}/edit", {"lines": [{"line": 1, "qty": 2}]}, headers={"If-Match": '"99"'})
+    assert problem(stale, 412, "version_conflict")["errors"][0]["pointer"] == "If-Match"
     done(shop.post(f"{path}/edit", {"lines": [{"line": 1, "qty": 2}]}, headers={"If-Match": version}))
     assert stock(shop)["reserved"] == 2
     problem(shop.post(f"{path}/cancel", {}, headers={"If-Match": version}), 412, "version_conflict")
@@ -380,6 +377,22 @@ def test_a_path_cannot_say_what_the_body_says(shop: Desk) -> None:
     wrong = shop.post("/v1/orders/ord_x/cancel", {"order": "ord_y"})
     assert problem(wrong, 422, "unknown_field")["errors"][0]["pointer"] == "/order"
     problem(shop.get("/v1/orders/%00"), 422, "invalid")
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "pointer", "code"),
+    [
+        ("/v1/terms", {"promise_days": 5}, "/late_cents", "missing"),
+        ("/v1/skus/mug", {}, "/weight_g", "missing"),
+        ("/v1/skus/mug", {"weight_g": 1, "unfilled_cents": -1}, "/unfilled_cents", "bad_input"),
+        ("/v1/skus/mug", {"weight_g": 1, "colour": "red"}, "/colour", "unknown_field"),
+    ],
+)
+def test_an_entry_that_is_not_allowed_says_which_field_by_its_own_name(
+    shop: Desk, path: str, body: dict[str, Any], pointer: str, code: str
+) -> None:
+    refused = problem(shop.ask("PUT", path, json=body), 422, code)
+    assert [(fault["pointer"], fault["code"]) for fault in refused["errors"]] == [(pointer, code)]
 
 
 def test_orders_follow_the_terms_that_are_said_from_then_on(shop: Desk) -> None:
