@@ -16,6 +16,7 @@ from sqlalchemy import make_url
 from sqlmodel import SQLModel
 
 import engine.tables  # noqa: F401 -- declares the tables
+from api.outputs import check_file
 from api.settings import Settings
 from engine.database import engine_of
 from engine.migrations import newest
@@ -110,6 +111,7 @@ def _counts(file: Path) -> dict[str, int]:
 
 def _restore_sqlite(settings: Settings, file: Path) -> dict[str, int]:
     target = _path_of(settings)
+    check_file(target)
     if target.exists() and target.stat().st_size and any(_counts_if_ours(target).values()):
         raise Refusal(str(target), "is not empty; name another database", "not_empty")
     try:

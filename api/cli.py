@@ -69,13 +69,17 @@ def _told(error: Exception, ctx: Any) -> int:
         return 2
     if _is_usage(error):
         where = getattr(getattr(error, "ctx", None), "command_path", "allot")
-        _say(f"{error.format_message().rstrip('.')}; see {where} --help")  # type: ignore[attr-defined]
+        if said := error.format_message().rstrip("."):  # type: ignore[attr-defined]
+            _say(f"{said}; see {where} --help")
         return 2
     if _debugging(ctx):
         raise error
     if _is_of_a_policy(error):
         _say(f"{error} (set {DEBUG}=1 to see where)")
         return 1
+    if (why := _of_the_database(error)) is not None:
+        _say(f"the database cannot be used: {why}")
+        return 2
     if isinstance(error, OSError):
         _forget_stdout()
         _say(f"{error.filename or 'standard output'}: cannot be written: {error.strerror or error}")
@@ -519,6 +523,18 @@ def _is_refusal(error: Exception) -> bool:
     from solver.refusal import Refusal
 
     return isinstance(error, Refusal)
+
+
+def _of_the_database(error: Exception) -> str | None:
+    """Why a database could not do what was asked: it is away, locked, read-only, full, or no database; `None` for all else."""
+    import sqlite3
+
+    database = sys.modules.get("engine.database")
+    if database is None:
+        return None
+    cause = getattr(error, "orig", None) or error  # what the driver said
+    used = isinstance(cause, database.Unavailable) or type(cause) in (sqlite3.OperationalError, sqlite3.DatabaseError)
+    return str(cause).partition("\n")[0] if used else None
 
 
 def _is_of_a_policy(error: Exception) -> bool:

@@ -30,11 +30,11 @@ def prepare(settings: Settings) -> None:
     Raises
     ------
     Refusal
-        It is not there.
+        It is not there, or cannot be made.
     """
     if settings.embedded:
-        if not is_current(settings.database_url):
-            upgrade(settings.database_url)
+        if not reached(lambda: is_current(settings.database_url), settings):
+            reached(lambda: upgrade(settings.database_url), settings)
         return
     check_current(settings)
 
@@ -148,6 +148,9 @@ def serve(settings: Settings, listening: Callable[[str], None]) -> None:
         working.start(settings.workers)
         try:
             server.run()
+        except SystemExit:  # where there is nothing to listen on, once it is logged
+            if server.started:
+                raise
         finally:
             working.stop()
         if not server.started:

@@ -13,6 +13,7 @@ from solver.refusal import Refusal
 
 PREFIX = "ALLOT_"
 EMBEDDED = "sqlite:///allot.db"
+LEVELS = ("debug", "info", "warning", "error", "critical")
 SECRETS = ("database_url",)
 """Settings that may come from a file, named by the same variable with `_FILE` behind it."""
 
@@ -20,7 +21,7 @@ SECRETS = ("database_url",)
 class Settings(BaseSettings):
     """One deployment's settings. Sizes are bytes, times seconds."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True, allow_inf_nan=False)
 
     database_url: str = EMBEDDED
     host: str = "127.0.0.1"
@@ -89,7 +90,7 @@ def read_settings(**given: object) -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
-        raise Refusal(f"{PREFIX}{name.upper()}", first["msg"], "bad_setting") from error
+        raise Refusal(f"{PREFIX}{name.upper()}", f"{first['input']!r}: {first['msg']}", "bad_setting") from error
     _check(settings)
     return settings
 
@@ -105,13 +106,19 @@ def _check(settings: Settings) -> None:
     from limits import parse
 
     try:
-        backend = make_url(settings.database_url).get_backend_name()
+        url = make_url(settings.database_url)
     except ArgumentError as error:
         raise Refusal("ALLOT_DATABASE_URL", "is no database URL", "bad_setting") from error
+    backend = url.get_backend_name()
     if backend not in ("sqlite", "postgresql"):
         raise Refusal("ALLOT_DATABASE_URL", f"{backend!r} is no database of ours: sqlite or postgresql", "bad_setting")
+    if backend == "sqlite" and url.database in (None, "", ":memory:"):
+        raise Refusal("ALLOT_DATABASE_URL", "names no file, as sqlite:///allot.db does", "bad_setting")
+    if settings.log_level not in LEVELS:
+        raise Refusal("ALLOT_LOG_LEVEL", f"{settings.log_level!r} is none of {', '.join(LEVELS)}", "bad_setting")
     for name in ("rate", "failed_rate"):
+        said = getattr(settings, name)
         try:
-            parse(getattr(settings, name))
+            parse(said)
         except ValueError as error:
-            raise Refusal(f"{PREFIX}{name.upper()}", "is no rate, as 600/minute is", "bad_setting") from error
+            raise Refusal(f"{PREFIX}{name.upper()}", f"{said!r} is no rate, as 600/minute is", "bad_setting") from error

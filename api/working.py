@@ -125,7 +125,11 @@ class Working:
 
     def _expire(self, at: int) -> None:
         """End holds and orders whose time is up."""
-        Store(self._database).expire(at)
+        store = Store(self._database)
+        while not self._over.is_set():
+            ended = store.expire(at)
+            if not ended.holds and not ended.orders:
+                return
 
     def _wave(self, at: int) -> None:
         """Decide all that is not released anew."""

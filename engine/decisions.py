@@ -4,7 +4,7 @@ The record holds the parcels, the bill by term, and for each line where else it 
 cheapest for that line by itself, and how many nodes are ruled out by what.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -68,16 +68,22 @@ def own_bounds(problem: Problem) -> Ints:
     return np.ceil(value - 1e-6).astype(np.int64)
 
 
-def breaks_promise(snapshot: Snapshot, decided: Decided) -> Bools:
-    """(O,) whether an order that was promised would get less of what it holds, or get it later than was promised."""
-    plan = decided.plan
-    less = units_by_line(decided.problem, plan) < snapshot.line_allocated
-    broken = np.zeros(len(snapshot.order_no), dtype=np.bool_)
-    np.logical_or.at(broken, decided.problem.line_order, less)
-    arrives = np.full(len(snapshot.order_no), -1, dtype=np.int64)
-    np.maximum.at(arrives, plan.parcel_order, arrival_days(snapshot, decided))
+def breaks_promise(snapshot: Snapshot, decided: Decided, before: Plan) -> Bools:
+    """(O,) whether an order that was promised would get less of what it holds, or get that later than was promised.
+
+    Parameters
+    ----------
+    before
+        The orders as they are: what cannot come on the day that was promised any more may come as late as it does so.
+    """
+    plan, problem = decided.plan, decided.problem
     latest = np.maximum(snapshot.orders.order_promise_day, snapshot.arrives_day)
-    return snapshot.order_promised & (snapshot.arrives_day >= 0) & (broken | (arrives > latest))
+    np.maximum.at(latest, before.parcel_order, arrival_days(snapshot, replace(decided, plan=before)))
+    in_time = arrival_days(snapshot, decided) <= latest[plan.parcel_order]
+    units = np.bincount(plan.entry_line, plan.entry_units * in_time[plan.entry_parcel], minlength=problem.lines)
+    broken = np.zeros(len(snapshot.order_no), dtype=np.bool_)
+    np.logical_or.at(broken, problem.line_order, units < snapshot.line_allocated)
+    return snapshot.order_promised & (snapshot.arrives_day >= 0) & broken
 
 
 def arrival_days(snapshot: Snapshot, decided: Decided) -> Ints:

@@ -106,7 +106,7 @@ def promise(tx: Tx, catalogue: Catalogue, wanted: Wanted, at: int) -> list[Offer
     Raises
     ------
     Refusal
-        An unknown SKU, store or channel, or neither a place nor a store.
+        An unknown SKU, store or channel, a store where nobody collects, or neither a place nor a store.
     """
     (found,) = promise_all(tx, catalogue, [wanted], at)
     if isinstance(found, Refusal):
@@ -178,6 +178,8 @@ def _stores(catalogue: Catalogue, place: Place | None, pickup: Sequence[str]) ->
     for i, name in enumerate(pickup):
         if name not in catalogue.node_at:
             raise Refusal(f"pickup[{i}]", f"{name!r} is not a node", "unknown_node")
+        if not catalogue.collects[catalogue.node_at[name]]:
+            raise Refusal(f"pickup[{i}]", f"customers may not collect at {name!r}", "node_does_not_collect")
     if pickup:
         return [catalogue.node_at[name] for name in pickup]
     if place is None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.calendar import MS_PER_MINUTE
+from engine.calendar import MS_PER_DAY, MS_PER_MINUTE
 from engine.catalogue import Catalogue
 from engine.database import Ask, Rows, Tx, decoded, ints_of
 from engine.groups import groups_of
@@ -77,19 +77,33 @@ class Snapshot:
     def minute(self) -> int:
         return self.at // MS_PER_MINUTE
 
-    def problem(self, *, stock_values: bool) -> Problem:
+    @property
+    def today(self) -> int:
+        return self.at // MS_PER_DAY
+
+    def problem(self, *, stock_values: bool, overdue: bool = False) -> Problem:
         """Ask how to serve these orders.
 
         Parameters
         ----------
         stock_values
             Whether a unit of stock counts what it was worth to other orders in the last wave.
+        overdue
+            Whether lateness that cannot be helped any more counts for nothing: days before today are over, and a further
+            one costs what the order says, promised or not. Else a day after the promise costs at least
+            `PROMISED_LATE_CENTS` once it was told.
         """
-        stock = self.stock
+        stock, orders = self.stock, self.orders
         if not stock_values:
             stock = Stock(stock.node, stock.sku, stock.units, np.zeros_like(stock.value_cents))
+        if overdue:
+            orders = replace(orders, order_promise_day=np.maximum(orders.order_promise_day, self.today))
+        else:
+            late = orders.order_late_cents
+            told = np.where(self.order_promised, np.maximum(late, PROMISED_LATE_CENTS), late)
+            orders = replace(orders, order_late_cents=told)
         problem = build_problem(
-            self.catalogue.columns, stock, self.orders, at=self.minute,
+            self.catalogue.columns, stock, orders, at=self.minute,
             parcels_left=self.left[0], units_left=self.left[1], kits=self.catalogue.kits,
         )  # fmt: skip
         return restrict(problem, self.catalogue, self.order_channel, self.order_region, self.rejections)
@@ -181,14 +195,13 @@ def _orders(
     dest = np.array([one for place in places for one in place], dtype=np.float64).reshape(-1, 3).T
     most = np.array([NO_LIMIT if row[9] is None else row[9] for row in rows], dtype=np.int64)
     promised = np.array([row[6] for row in rows], dtype=np.bool_)
-    late = np.array([row[8] for row in rows], dtype=np.int64)
     held_whole = (lines[3] == 0) & (lines[4] > 0)
     return OpenOrders(
         order_id=tuple(row[2] for row in rows),
         order_line_start=np.searchsorted(line_order, np.arange(len(rows) + 1)).astype(np.int64),
         order_dest_start=dest_start,
         order_promise_day=np.array([row[7] for row in rows], dtype=np.int64),
-        order_late_cents=np.where(promised, np.maximum(late, PROMISED_LATE_CENTS), late),
+        order_late_cents=np.array([row[8] for row in rows], dtype=np.int64),
         order_max_parcels=np.maximum(1, most - np.where(most < NO_LIMIT, made, 0)),
         order_ship_complete=np.array([row[10] for row in rows], dtype=np.bool_),
         dest_node=dest[2].astype(np.int64),

@@ -120,7 +120,7 @@ def run_wave(
         return replace(_decided(snapshot, wave, policy, effort, seed, watch)[0], seconds=timer() - began)
     with database.read() as tx:
         read_catalogue(tx, at)  # refused before anything is written where there is nothing to decide with
-    until = at + LEASE_MS + int(2 * 1000 * (effort.seconds or 0.0))  # some orders may be decided a second time
+    until = at + LEASE_MS + int(3 * 1000 * (effort.seconds or 0.0))  # some orders are decided up to three times
     leased = np.array(database.write(lambda tx: _begin(tx, wave, worker, at, until, limit, seed)), dtype=np.int64)
     try:
         with database.read() as tx:
@@ -130,6 +130,9 @@ def run_wave(
         wave = replace(wave, changed=changed, policy=decided.policy, note=decided.note)
         if len(left):
             wave = _decide_again(database, wave, snapshot.order_no[left], policy, effort, seed, at)
+        late = _overdue(snapshot, decided)
+        if len(late):
+            wave = _decide_again(database, wave, late, policy, effort, seed, at, overdue=True)
         wave = replace(wave, seconds=timer() - began)
         if shadow and snapshot.order_no.size:
             beside = decide(decided.problem, shadow, effort, seed)
@@ -168,10 +171,10 @@ def _all_orders(tx: Tx, limit: int) -> Ints:
 
 
 def _decided(
-    snapshot: Snapshot, wave: WaveDone, policy: str, effort: Effort, seed: int, watch: Watch
+    snapshot: Snapshot, wave: WaveDone, policy: str, effort: Effort, seed: int, watch: Watch, *, overdue: bool = False
 ) -> tuple[WaveDone, Decided, Bools]:
     """Decide a snapshot. Where the orders as they are, with open ones served on what is left, cost no more, they stay so."""
-    problem = snapshot.problem(stock_values=False)
+    problem = snapshot.problem(stock_values=False, overdue=overdue)
     decided = decide(problem, policy, effort, seed, watch)
     before = plan_before(snapshot, problem)
     before_cents = sum(bill(problem, before).values())
@@ -184,7 +187,7 @@ def _decided(
             row_price=plan.row_price, node_price=plan.node_price,
         )  # fmt: skip
         decided = replace(decided, plan=same)
-    keep = breaks_promise(snapshot, decided)
+    keep = breaks_promise(snapshot, decided, before)
     wave = replace(
         wave,
         orders=problem.orders,
@@ -237,10 +240,7 @@ def completed(problem: Problem, plan: Plan, meter: Meter) -> Plan:
 
 def _draft_of(problem: Problem, plan: Plan) -> Draft:
     """A plan, its parcels in the sequence of their orders, as a draft to go on from."""
-    node, empty = plan.parcel_node[plan.entry_parcel], new_draft(problem)
-    option = problem.find_options(plan.entry_line, node)
-    row, drawn = problem.option_row[option], problem.option_use[option] * plan.entry_units[:, None]
-    left = problem.row_limit - np.bincount(row[row >= 0], drawn[row >= 0], minlength=problem.rows).astype(np.int64)
+    empty, left = new_draft(problem), _left_by(problem, plan)
     made = np.bincount(plan.parcel_node, minlength=problem.nodes)
     dest = problem.order_dest_start[:-1].copy()
     dest[plan.parcel_order] = plan.parcel_dest
@@ -263,6 +263,16 @@ def _draft_of(problem: Problem, plan: Plan) -> Draft:
     )
 
 
+def _left_by(problem: Problem, plan: Plan) -> Ints:
+    """(R,) what a plan leaves of each row."""
+    option = problem.find_options(plan.entry_line, plan.parcel_node[plan.entry_parcel])
+    row, drawn = problem.option_row[option], problem.option_use[option] * plan.entry_units[:, None]
+    left: Ints = problem.row_limit - np.bincount(row[row >= 0], drawn[row >= 0], minlength=problem.rows).astype(
+        np.int64
+    )
+    return left
+
+
 def _options(problem: Problem, line: Ints, node: Ints) -> Ints:
     """The option of each (line, node); -1 where there is none."""
     key = np.repeat(np.arange(problem.lines), np.diff(problem.line_option_start)) * problem.nodes + problem.option_node
@@ -271,15 +281,38 @@ def _options(problem: Problem, line: Ints, node: Ints) -> Ints:
     return np.where(key[at] == wanted, at, -1) if len(key) else np.full(len(line), -1, dtype=np.int64)
 
 
+def _overdue(snapshot: Snapshot, decided: Decided) -> Ints:
+    """Orders with units left open though some are left, where lateness may be why: too late is better than never."""
+    problem = decided.problem
+    line = np.repeat(np.arange(problem.lines), np.diff(problem.line_option_start))
+    row, left = problem.option_row, _left_by(problem, decided.plan)
+    fits = ((row < 0) | (left[row] >= problem.option_use)).all(axis=1)
+    to_be_had = np.zeros(problem.lines, dtype=np.bool_)
+    to_be_had[line[fits & (problem.option_reason == 0)]] = True
+    waits = to_be_had & (units_by_line(problem, decided.plan) < problem.line_qty)
+    late = snapshot.order_promised | (snapshot.orders.order_promise_day < snapshot.today)
+    late[np.setdiff1d(np.arange(problem.orders), problem.line_order[waits])] = False
+    return snapshot.order_no[late]
+
+
 def _decide_again(
-    database: Database, wave: WaveDone, order_no: Ints, policy: str, effort: Effort, seed: int, at: int
+    database: Database,
+    wave: WaveDone,
+    order_no: Ints,
+    policy: str,
+    effort: Effort,
+    seed: int,
+    at: int,
+    *,
+    overdue: bool = False,
 ) -> WaveDone:
-    """Decide orders for which the plan did not hold any more once again, on what there is now, and commit that."""
+    """Decide orders once again, on what there is now, and commit that: where the plan did not hold, or lateness was in the way."""
     with database.read() as tx:
         snapshot = read_snapshot(tx, read_catalogue(tx, at), order_no, at)
-    again, decided, keep = _decided(snapshot, wave, policy, effort, seed, unwatched)
+    again, decided, keep = _decided(snapshot, wave, policy, effort, seed, unwatched, overdue=overdue)
     changed, left = _commit(database, Outcome(snapshot, decided, wave.id), np.flatnonzero(~keep), at)
-    return replace(wave, changed=wave.changed + changed, conflicts=len(left), kept=wave.kept + again.kept)
+    kept = 0 if overdue else again.kept  # those were counted
+    return replace(wave, changed=wave.changed + changed, conflicts=wave.conflicts + len(left), kept=wave.kept + kept)
 
 
 def _commit(database: Database, outcome: Outcome, orders: Ints, at: int) -> tuple[int, Ints]:
@@ -333,12 +366,21 @@ def _end(tx: Tx, wave: WaveDone, snapshot: Snapshot, decided: Decided, at: int) 
     sku = catalogue.sku_no[[sku_at[name] for name in problem.sku_id]] if problem.sku_id else np.zeros(0, dtype=np.int64)
     forgotten = tx.ints(2, "SELECT sku_no, node_no FROM stock WHERE value_cents > 0")
     forgotten = forgotten[:, ~np.isin(forgotten[0], sku)]
+    if forgotten.size:
+        forgotten = forgotten[:, ~np.isin(forgotten[0], tx.ints(1, _WANTED)[0])]
     _set_values(
         tx,
         np.concatenate([sku[problem.row_sku[row]], forgotten[0]]),
         np.concatenate([catalogue.node_no[problem.row_node[row]], forgotten[1]]),
         np.concatenate([worth, np.zeros(forgotten.shape[1], dtype=np.int64)]),
     )
+
+
+_WANTED = (
+    "SELECT DISTINCT COALESCE(k.part_no, l.sku_no) FROM orders o JOIN order_line l ON l.order_no = o.no "
+    "LEFT JOIN kit_part k ON k.kit_no = l.sku_no WHERE o.open + o.allocated > 0 AND l.open + l.allocated > 0"
+)
+"""SKUs of orders that are not released: where a wave did not see these, what it had of others says nothing about them."""
 
 
 def _set_values(tx: Tx, sku: Ints, node: Ints, worth: Ints) -> None:

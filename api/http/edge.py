@@ -64,10 +64,24 @@ def read(kind: type[S], body: Mapping[str, Any], currency: str, usual: Mapping[s
     try:
         return msgspec.convert(inside, kind)
     except (msgspec.ValidationError, ValueError) as error:
-        raise _refusal(str(error)) from None
+        raise _refusal(str(error), _outside) from None
 
 
-def _refusal(said: str) -> Refusal:
+def read_entry(kind: type[S], body: Mapping[str, Any]) -> S:
+    """Read an entry of the catalogue or a setting, which is the same outside as inside.
+
+    Raises
+    ------
+    Refusal
+        Naming the field and what is allowed.
+    """
+    try:
+        return msgspec.convert(body, kind)
+    except (msgspec.ValidationError, ValueError) as error:
+        raise _refusal(str(error), str) from None
+
+
+def _refusal(said: str, outside: Callable[[str], str]) -> Refusal:
     """What msgspec says, at the field that it means."""
     problem, _, path = said.partition(" - at `$")
     place = path.rstrip("`").removeprefix(".")
@@ -77,10 +91,10 @@ def _refusal(said: str) -> Refusal:
     ):
         if problem.startswith(beginning):
             name = problem.removeprefix(beginning).rstrip("`")
-            return Refusal(_outside(f"{place}.{name}" if place else name), told, code)
+            return Refusal(outside(f"{place}.{name}" if place else name), told, code)
     if " matching regex " in problem:
         problem = "has characters that are not allowed here, or none"
-    return Refusal(_outside(place), problem.replace("`", ""), "bad_input")
+    return Refusal(outside(place), problem.replace("`", ""), "bad_input")
 
 
 def _inside(value: Any, place: str, currency: str) -> Any:
@@ -144,11 +158,13 @@ def show(value: Any, currency: str) -> Any:
 
 
 def _name(inside: str) -> str:
-    return (
-        inside.removesuffix("_cents")
-        if inside.endswith("_cents") and inside not in MONEY
-        else MONEY.get(inside, inside)
-    )
+    if inside in MONEY:
+        return MONEY[inside]
+    return "cost" if inside == "cents" else inside.removesuffix("_cents")
+
+
+def _is_money(name: str) -> bool:
+    return name == "cents" or name.endswith("_cents")
 
 
 def _shown(name: str, value: Any, currency: str) -> Any:
@@ -158,7 +174,7 @@ def _shown(name: str, value: Any, currency: str) -> Any:
         return values.moment(value)
     if name in DAYS or name.endswith("_day"):
         return values.day(value)
-    if name.endswith("_cents"):
+    if _is_money(name):
         return values.money(floor(value), currency)
     return show(value, currency)
 
@@ -263,6 +279,6 @@ class _Schemas:
             return _MOMENT
         if name in DAYS or (self._shown and name.endswith("_day")):
             return _DAY
-        if self._shown and name.endswith("_cents"):
+        if self._shown and _is_money(name):
             return _PRICE_SCHEMA
         return MONEY_SCHEMA if name in MONEY else None

@@ -144,8 +144,10 @@ def told(error: Exception, request_id: str | None, named: Container[str] = ()) -
 def refused(error: Refusal, request_id: str | None, named: Container[str] = ()) -> Response:
     """The answer to what was refused."""
     missing = error.place in named and error.code.startswith("unknown_") and error.code != "unknown_field"
-    status = 404 if missing else status_of(error.code)
-    return problem(status, error.code, str(error), request_id, [refusal(error)])
+    if missing:
+        fault = _fault(error.place, error.code, error.problem)  # a part of the path is named, as a parameter is
+        return problem(404, error.code, str(error), request_id, [fault])
+    return problem(status_of(error.code), error.code, str(error), request_id, [refusal(error)])
 
 
 def refusal(error: Refusal, under: str = "") -> dict[str, str]:

@@ -17,6 +17,7 @@ from api.http.values import PLAIN, Json, moment
 from api.keys import Scope
 from engine.database import Tx
 from engine.facts import AboutConsignment, Delivered, Fact, ReadyForPickup, ReturnReceived
+from solver.refusal import Refusal
 
 
 class Recorded(msgspec.Struct, kw_only=True):
@@ -79,7 +80,12 @@ def _add(router: APIRouter, one: Recording) -> None:
             permit(tx, call, fact)
             return one.act(tx, fact, call.key.id)
 
-        new = await call.service.write(act)
+        try:
+            new = await call.service.write(act)
+        except Refusal as refusal:
+            if refusal.code == "version_conflict" and call.version is not None:
+                raise Refused(refusal.code, refusal.problem, pointer="If-Match") from None
+            raise
         return Json({"fact": fact.id, "at": moment(fact.at), "seen": not new})
 
     endpoint.__doc__ = one.kind.__doc__

@@ -69,6 +69,7 @@ class Service:
         self.threads = ThreadPoolExecutor(settings.threads, thread_name_prefix="work")
         self.draining = False
         self.busy = 0
+        self._thinking = 0
         waiting = 2 * settings.most_requests
         self._takes: Batcher[Asked, Taken] = Batcher(
             "take", lambda asked: idempotency.take_all(database, asked), TOGETHER, waiting
@@ -99,6 +100,24 @@ class Service:
     async def run(self, work: Callable[..., T], *arguments: Any) -> T:
         """Do blocking work in a thread."""
         return await asyncio.get_running_loop().run_in_executor(self.threads, work, *arguments)
+
+    async def think(self, work: Callable[..., T], *arguments: Any) -> T:
+        """Decide something that may take long: in half of the threads at most, so that everybody else is answered meanwhile.
+
+        Raises
+        ------
+        Refused
+            As much is being decided already.
+        """
+        most = max(1, self.settings.threads // 2)
+        if self._thinking >= most:
+            detail = f"{most} waves are being decided, as many as may be at once; ask again"
+            raise Refused("overloaded", detail, {"Retry-After": "5"})
+        self._thinking += 1
+        try:
+            return await self.run(work, *arguments)
+        finally:
+            self._thinking -= 1
 
     async def write(self, act: Callable[[Tx], T]) -> T:
         """One transaction, in a thread."""

@@ -127,6 +127,13 @@ def killed_at(module: str, signal: str) -> str:
     )
 
 
+@pytest.mark.parametrize("group", ["export", "keys"])
+def test_a_group_of_commands_alone_shows_its_help_and_says_nothing_more(run: Run, group: str) -> None:
+    result = run(group)
+    assert (result.exit_code, result.stderr) == (2, "")
+    assert "Usage: allot" in result.stdout
+
+
 def test_an_interruption_before_the_command_line_is_loaded_is_quiet() -> None:
     done = allot("doctor", first=killed_at("typer", "SIGINT"))
     assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")

@@ -3,6 +3,8 @@
 import os
 import re
 import signal
+import socket
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -179,6 +181,9 @@ def test_a_postgresql_database_is_migrated_by_its_own_command_alone(postgres_ser
         (["keys", "list", "--database", "sqlite:///nowhere.db"], "is not there"),
         (["serve", "--port", "99999"], "65535"),
         (["worker", "--database", "sqlite:///x.db"], "one writer"),
+        (["serve", "--database", "sqlite:///no/such/folder/x.db"], "unable to open"),
+        (["migrate", "--database", "sqlite://"], "names no file"),
+        (["restore", __file__, "--database", "sqlite:///no/such/folder/x.db"], "there is no folder"),
     ],
 )
 def test_what_cannot_be_served_is_said_in_one_line(
@@ -200,9 +205,47 @@ def test_secrets_come_from_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("ALLOT_DATABASE_URL_FILE", str(tmp_path / "none"))
     assert "cannot be read" in run("migrate").stderr
     monkeypatch.delenv("ALLOT_DATABASE_URL_FILE")
-    monkeypatch.setenv("ALLOT_THREADS", "many")
-    refused = run("migrate", "--database", f"sqlite:///{tmp_path}/named.db")
-    assert (refused.exit_code, refused.stderr.startswith("allot: ALLOT_THREADS: ")) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "allowed"),
+    [
+        ("ALLOT_THREADS", "many", "integer"),
+        ("ALLOT_PORT", "-1", "greater than or equal to 0"),
+        ("ALLOT_WAVE_EVERY", "inf", "finite"),
+        ("ALLOT_RATE", "fast", "600/minute"),
+        ("ALLOT_LOG_LEVEL", "loud", "debug, info, warning"),
+    ],
+)
+def test_a_setting_that_is_not_allowed_is_named_with_its_value_and_what_is(
+    name: str, value: str, allowed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    refused = run("migrate", "--database", f"sqlite:///{tmp_path}/x.db")
+    assert refused.exit_code == 2
+    assert refused.stderr.startswith(f"allot: {name}: '{value}'")
+    assert allowed in refused.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_port_that_is_taken_is_said_in_one_line(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        refused = subprocess.run(
+            [sys.executable, "-m", "api", "serve", "--port", port], cwd=tmp_path, text=True, capture_output=True,
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}, timeout=300, check=False,
+        )  # fmt: skip
+    assert refused.returncode == 2
+    assert refused.stderr.splitlines()[-1] == f"allot: 127.0.0.1:{port}: cannot be listened on: see the log"
+
+
+def test_a_database_that_cannot_be_written_is_no_bug(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/x.db"
+    assert run("migrate", "--database", url).exit_code == 0
+    with sqlite3.connect(tmp_path / "x.db") as other:
+        other.execute("DROP TABLE api_key")
+    refused = run("keys", "list", "--database", url)
+    assert (refused.exit_code, refused.stderr) == (2, "allot: the database cannot be used: no such table: api_key\n")
 
 
 def test_keys_are_made_listed_and_revoked(database_url: str) -> None:

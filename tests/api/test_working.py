@@ -8,7 +8,9 @@ import pytest
 from api import working
 from api.settings import Settings
 from api.working import Task, Working
+from engine.capture import capture
 from engine.database import Database
+from tests.engine.town import HOUR, NOON, TEE, found_town, order
 
 
 def test_all_that_goes_on_has_one_time_together_to_end(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -32,3 +34,12 @@ def test_all_that_goes_on_has_one_time_together_to_end(database: Database, monke
     took = time.monotonic() - started
     over.set()
     assert 0.9 < took < 2.0
+
+
+def test_all_orders_whose_time_is_up_end_in_one_look_however_many(database: Database) -> None:
+    found_town(database)
+    capture(database, [order((TEE, 1), cancel_at=NOON + HOUR) for _ in range(150)], NOON)
+    url = database.engine.url.render_as_string(hide_password=False)
+    {task.name: task for task in Working(Settings(database_url=url), database).tasks()}["expire"].act(NOON + HOUR)
+    with database.read() as tx:
+        assert tx.all("SELECT state, COUNT(*) FROM orders GROUP BY state") == [("cancelled", 150)]

@@ -104,6 +104,15 @@ def test_one_that_cannot_be_answered_holds_up_no_other(town: Database) -> None:
     assert answers[1] == ask(town, wanted((TEE, 1)))
 
 
+def test_a_node_where_nobody_collects_is_refused_as_it_is_for_an_order(town: Database) -> None:
+    asked = {"place": None, "pickup": (DELFT, VENLO)}
+    with pytest.raises(Refusal) as refusal:
+        ask(town, wanted((TEE, 1), **asked))
+    [captured] = capture(town, [order((TEE, 1), **asked)], NOON)
+    assert (refusal.value.code, refusal.value.place) == (captured.placed.code, captured.placed.place)
+    assert refusal.value.code == "node_does_not_collect"
+
+
 def test_what_is_there_too_late_is_not_offered(town: Database) -> None:
     assert {one.day for one in ask(town, wanted((TEE, 1), day=TODAY + 1))} <= {TODAY, TODAY + 1}
     assert ask(town, wanted((TEE, 1), day=TODAY - 1)) == []

@@ -6,8 +6,11 @@ from typing import Any
 import pytest
 
 from engine.capture import capture
-from engine.database import Database
+from engine.consignments import pick_short, release
+from engine.database import Database, Tx
 from engine.decisions import Decided, decide
+from engine.facts import MissingUnits, OrderCancelled, OrderReleased, ShortPicked
+from engine.orders import cancel, lease_orders
 from engine.waves import WaveDone, run_wave
 from solver.bill import bill
 from solver.effort import Effort
@@ -17,6 +20,7 @@ from solver.refusal import Refusal
 from tests.engine.town import (
     DAY,
     HOUR,
+    MUG,
     NOON,
     ROTTERDAM,
     TEE,
@@ -151,8 +155,6 @@ def test_a_second_wave_with_nothing_new_changes_nothing(town: Database) -> None:
 
 
 def test_orders_of_a_wave_that_runs_are_not_taken_by_another(town: Database) -> None:
-    from engine.orders import lease_orders
-
     receive(town, 9)
     capture(town, [order((TEE, 12))], NOON)
     town.write(lambda tx: lease_orders(tx, "other", NOON, NOON + 2 * HOUR, 10))
@@ -170,6 +172,27 @@ def test_the_prices_of_a_wave_are_what_stock_is_worth_from_then_on(town: Databas
         values = dict(tx.all("SELECT n.id, value_cents FROM stock JOIN node n ON n.no = node_no"))
     assert values[UTRECHT] == 10, "what the next one pays more from afar"
     assert values[VENLO] == 0
+
+
+def test_a_wave_forgets_what_stock_was_worth_to_orders_it_saw_and_not_to_those_of_another_wave(town: Database) -> None:
+    receive(town, 1, node=UTRECHT)
+    receive(town, 5)
+    capture(town, [order((TEE, 1), name="a"), order((TEE, 1), name="b")], NOON)
+    wave(town)
+    town.write(lambda tx: lease_orders(tx, "other", NOON + HOUR, NOON + 3 * HOUR, 10))
+    assert wave(town, NOON + 2 * HOUR).orders == 0
+
+    def worth(tx: Tx) -> list[tuple[int]]:
+        return tx.all("SELECT value_cents FROM stock WHERE value_cents > 0")
+
+    with town.read() as tx:
+        assert worth(tx) == [(10,)]
+        names = [name for (name,) in tx.all("SELECT id FROM orders")]
+    for name in names:
+        town.write(lambda tx, name=name: cancel(tx, OrderCancelled(id=f"c-{name}", at=NOON, order=name)))
+    wave(town, NOON + 4 * HOUR)
+    with town.read() as tx:
+        assert worth(tx) == []
 
 
 def test_a_dry_wave_says_what_would_come_of_it_and_changes_nothing(town: Database) -> None:
@@ -262,3 +285,65 @@ def test_a_parcel_that_was_not_released_yesterday_takes_room_today(town: Databas
     wave(town, NOON + DAY)
     with town.read() as tx:
         assert dict(tx.all("SELECT day, parcels FROM node_day")) == {TODAY: 0, TODAY + 1: 1}
+
+
+def test_what_waits_of_a_promised_order_is_served_when_its_stock_comes_after_the_promised_day(town: Database) -> None:
+    """Each day after a promise that was told costs far more than leaving a unit open; too late is better than never."""
+    receive(town, 1)
+    [one] = capture(town, [order((TEE, 1), (MUG, 1))], NOON)
+    assert (one.allocated, one.open) == (1, 1)
+    receive(town, 1, sku=MUG)
+    done = wave(town, NOON + 9 * DAY)
+    assert (done.changed, done.kept) == (1, 0)
+    assert claims(town) == [(MUG, VENLO, 1), (TEE, VENLO, 1)]
+    with town.read() as tx:
+        assert tx.value("SELECT promise_day FROM orders") == one.promise_day, "what was told stays told"
+
+
+def test_units_that_a_node_did_not_find_come_from_another_one_though_it_is_too_late(town: Database) -> None:
+    receive(town, 1, node=UTRECHT)
+    [one] = capture(town, [order((TEE, 1), promise_day=TODAY + 1)], NOON)
+    town.write(lambda tx: release(tx, [OrderReleased(id="r", at=NOON, order=one.placed.id)]))
+    with town.read() as tx:
+        name = tx.value("SELECT id FROM consignment")
+    missing = (MissingUnits(line=1, sku=TEE, units=1),)
+    town.write(lambda tx: pick_short(tx, ShortPicked(id="s", at=NOON, consignment=name, missing=missing)))
+    receive(town, 1)
+    assert wave(town, NOON + DAY + HOUR).changed == 1
+    assert claims(town) == [(TEE, VENLO, 1)]
+
+
+def test_an_order_that_waited_for_stock_for_weeks_is_served_when_it_comes(town: Database) -> None:
+    """By now it is later by more than its line is worth."""
+    capture(town, [order((TEE, 1))], NOON)
+    receive(town, 1)
+    assert wave(town, NOON + 28 * DAY).changed == 1
+    assert claims(town) == [(TEE, VENLO, 1)]
+
+
+def test_overdue_orders_are_decided_again_only_where_units_are_left_for_them(
+    town: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    capture(town, [order((TEE, 1)), order((TEE, 1))], NOON)
+    receive(town, 1)
+    asked = []
+
+    def counted(*given: Any) -> Decided:
+        asked.append(given[0].orders)
+        return decide(*given)
+
+    monkeypatch.setattr("engine.waves.decide", counted)
+    assert wave(town, NOON + 28 * DAY).changed == 1
+    wave(town, NOON + 29 * DAY)
+    assert asked == [2, 2, 2]
+
+
+def test_units_that_wait_do_not_make_later_what_is_held_for_a_promised_order(town: Database) -> None:
+    """Lateness costs this order nothing, so that both by the slow service would be the cheapest."""
+    receive(town, 1)
+    capture(town, [order((TEE, 1), (MUG, 1), promise_day=TODAY + 1)], NOON)
+    town.write(lambda tx: tx.run("UPDATE orders SET late_cents = 0"))
+    receive(town, 1, sku=MUG, node=UTRECHT)
+    wave(town, NOON + DAY)
+    with town.read() as tx:
+        assert tx.value("SELECT service FROM claim JOIN sku ON no = sku_no WHERE id = 'TEE'") == "next"

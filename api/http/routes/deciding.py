@@ -143,7 +143,7 @@ async def start_wave(call: Called, body: Annotated[WaveAsked, Body()] = WaveAske
             seed=body.seed, limit=body.limit, dry=body.dry, timer=time.perf_counter,
         )  # fmt: skip
 
-    done = await call.service.run(act)
+    done = await call.service.think(act)
     return Json(edge.show(_ran(done, body.dry), await call.service.currency()))
 
 
@@ -239,5 +239,5 @@ async def solve(
     if len(wave.orders) > call.service.settings.solve_at_once:
         return await make_job(call, "solve", given, {"policy": policy, "seconds": seconds, "seed": seed})
     effort: Effort = call.service.effort(seconds)
-    plan = await call.service.run(solve_wave, wave, policy, effort, seed)
+    plan = await call.service.think(solve_wave, wave, policy, effort, seed)
     return Response(plan, media_type="application/json")

@@ -134,7 +134,7 @@ def _add(kind: _Kind) -> None:
         id = path[one]
         if "id" in body:
             raise Refusal("id", "is said by the address already", "unknown_field")
-        entry = entries.read_entry({**body, "id": id}, kind.entry)
+        entry = edge.read_entry(kind.entry, {**body, "id": id})
 
         def write(tx: Tx) -> dict[str, Any]:
             there = tx.first(f"SELECT version FROM {one} WHERE id = :id{tx.locking}", id=id)  # noqa: S608

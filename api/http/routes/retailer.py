@@ -18,7 +18,7 @@ from api.http.service import Called, etag, expect
 from api.http.values import Json
 from api.keys import ADMIN, ENGINEER, NODE, OPERATOR, PLANNER, Scope
 from engine.database import Tx, decoded
-from engine.entries import CURRENCY, put_currency, put_terms, read_entry
+from engine.entries import CURRENCY, put_currency, put_terms
 from engine.network import Currency
 from engine.placing import TERMS
 from engine.rejections import REJECTIONS, put_rejections
@@ -85,7 +85,7 @@ def _add(setting: _Setting) -> None:
 
     @access(setting.who, once="may", match="may")
     async def put(call: Called, body: dict[str, Any]) -> Response:
-        value = read_entry(body, kind)
+        value = edge.read_entry(kind, body)
 
         def write(tx: Tx) -> dict[str, Any]:
             expect(_seen(tx, setting, tx.locking)["version"], call.version)

@@ -123,7 +123,11 @@ def test_a_body_must_say_that_it_is_json(desk: Desk) -> None:
 
 def test_what_is_not_there_and_what_cannot_be_done_there_are_problems_too(desk: Desk) -> None:
     problem(desk.get("/v1/nothing"), 404, "not_found")
-    problem(desk.get("/v1/jobs/none"), 404, "unknown_job")
+    answer = desk.get("/v1/jobs/none")
+    problem(answer, 404, "unknown_job")
+    assert [fault["pointer"] for fault in answer.json()["errors"]] == ["job"], (
+        "what the path names is no part of a body"
+    )
     problem(desk.ask("PUT", "/v1/keys"), 405, "method_not_allowed")
 
 

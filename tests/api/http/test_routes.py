@@ -1,14 +1,18 @@
 """The routes at work, on both databases: an order's life, stock, holds, waves, promises, what staff may do, lists."""
 
+import asyncio
+import threading
 from collections.abc import Iterator
 from typing import Any, get_args
 
+import httpx
 import pytest
 
 from api.http.pages import cursor
 from engine.books import fsck
 from engine.database import Database
 from engine.facts import Prefix, check_id, order_id, short_id
+from engine.waves import WaveDone
 from solver.refusal import Refusal
 from tests.api.http.conftest import Desk, opened
 from tests.api.http.test_conventions import problem
@@ -93,11 +97,8 @@ def test_an_edit_and_a_cancellation_give_stock_back_and_heed_the_version(shop: D
     placed = done(shop.post("/v1/orders", order("1", qty=5)), 201)
     path = f"/v1/orders/{placed['id']}"
     version = shop.get(path).headers["etag"]
-    problem(
-        shop.post(f"{path}/edit", {"lines": [{"line": 1, "qty": 2}]}, headers={"If-Match": '"99"'}),
-        412,
-        "version_conflict",
-    )
+    stale = shop.post(f"{path}/edit", {"lines": [{"line": 1, "qty": 2}]}, headers={"If-Match": '"99"'})
+    assert problem(stale, 412, "version_conflict")["errors"][0]["pointer"] == "If-Match"
     done(shop.post(f"{path}/edit", {"lines": [{"line": 1, "qty": 2}]}, headers={"If-Match": version}))
     assert stock(shop)["reserved"] == 2
     problem(shop.post(f"{path}/cancel", {}, headers={"If-Match": version}), 412, "version_conflict")
@@ -239,6 +240,15 @@ def test_staff_transfers_nothing_onto_the_books_of_another_node(shop: Desk) -> N
     done(shop.post("/v1/stock/transfers", moved, once="3"))
 
 
+def test_what_parcels_cost_is_money_in_orders_decisions_and_facts(shop: Desk) -> None:
+    path = done(shop.post("/v1/orders", order("1")), 201)["id"]
+    whole = done(shop.get(f"/v1/orders/{path}"))["parcels"]
+    decided = done(shop.get(f"/v1/orders/{path}/decision"))["record"]["parcels"]
+    told = done(shop.get(f"/v1/orders/{path}/timeline"))["data"][-1]["payload"]["parcels"]
+    assert whole[0]["cost"]["amount"] > 0
+    assert whole[0]["cost"] == decided[0]["cost"] == told[0]["cost"]
+
+
 def test_a_wave_tells_its_gap_and_a_dry_one_changes_nothing(shop: Desk) -> None:
     for n in range(4):
         done(shop.post("/v1/orders", order(str(n))), 201)
@@ -251,6 +261,35 @@ def test_a_wave_tells_its_gap_and_a_dry_one_changes_nothing(shop: Desk) -> None:
     assert [one["id"] for one in done(shop.get("/v1/waves"))["data"]] == [wave["id"]]
     assert done(shop.get(f"/v1/shadow?ref={wave['id']}"))["data"][0]["live_policy"] == "cheapest"
     problem(shop.post("/v1/waves", {"policy": "best"}), 422, "invalid")
+
+
+def test_waves_that_are_being_decided_leave_threads_to_everybody_else(
+    shop: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.app.state.service.settings = shop.app.state.service.settings.model_copy(update={"threads": 2})
+    begun, over = threading.Event(), threading.Event()
+
+    def think(*_: object, **__: object) -> WaveDone:
+        begun.set()
+        assert over.wait(20)
+        return WaveDone("wav_slow")
+
+    monkeypatch.setattr("api.http.routes.deciding.run_wave", think)
+    headers = shop.headers("admin")
+
+    async def another(client: httpx.AsyncClient) -> httpx.Response:
+        while not begun.is_set():
+            await asyncio.sleep(0.01)
+        try:
+            return await client.post("/v1/waves", headers=headers, json={})
+        finally:
+            over.set()
+
+    first, second = shop.together(lambda client: client.post("/v1/waves", headers=headers, json={}), another)
+    assert first.status_code == 200
+    problem(second, 503, "overloaded")
+    assert second.headers["retry-after"] == "5"
+    assert shop.post("/v1/waves", {}).status_code == 200, "there is room again"
 
 
 def test_a_promise_offers_services_and_stores_without_any_effect(shop: Desk) -> None:
@@ -338,6 +377,22 @@ def test_a_path_cannot_say_what_the_body_says(shop: Desk) -> None:
     wrong = shop.post("/v1/orders/ord_x/cancel", {"order": "ord_y"})
     assert problem(wrong, 422, "unknown_field")["errors"][0]["pointer"] == "/order"
     problem(shop.get("/v1/orders/%00"), 422, "invalid")
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "pointer", "code"),
+    [
+        ("/v1/terms", {"promise_days": 5}, "/late_cents", "missing"),
+        ("/v1/skus/mug", {}, "/weight_g", "missing"),
+        ("/v1/skus/mug", {"weight_g": 1, "unfilled_cents": -1}, "/unfilled_cents", "bad_input"),
+        ("/v1/skus/mug", {"weight_g": 1, "colour": "red"}, "/colour", "unknown_field"),
+    ],
+)
+def test_an_entry_that_is_not_allowed_says_which_field_by_its_own_name(
+    shop: Desk, path: str, body: dict[str, Any], pointer: str, code: str
+) -> None:
+    refused = problem(shop.ask("PUT", path, json=body), 422, code)
+    assert [(fault["pointer"], fault["code"]) for fault in refused["errors"]] == [(pointer, code)]
 
 
 def test_orders_follow_the_terms_that_are_said_from_then_on(shop: Desk) -> None:
