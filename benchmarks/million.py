@@ -36,7 +36,7 @@ from solver.problem import Floats, Ints, Problem
 
 STORE_CENTS = 200
 """What a unit in a store is worth to later orders under `cheapest, stock values`."""
-BID_PRICE = bid_price.Settings(days=5, every=None, samples=1, orders=4_000, passes=6)
+BID_PRICE = bid_price.Settings(days=5, every=None, samples=1, lines=8_000, passes=6)
 """`bid_price` where ten thousand orders come in a day: a sample of bounded size, priced again when its five days are over."""
 POLICIES = ("cheapest", "cheapest, stock values", "bid_price")
 
@@ -164,12 +164,10 @@ class Watched:
     outlook: Outlook
     spent: Spent
 
-    def future(
-        self, problem: Problem, present: Present, *, days: float, samples: int, orders: int, seed: int
-    ) -> Future:
+    def future(self, problem: Problem, present: Present, *, days: float, samples: int, lines: int, seed: int) -> Future:
         """Draw futures."""
         began = process_time()
-        drawn = self.outlook.future(problem, present, days=days, samples=samples, orders=orders, seed=seed)
+        drawn = self.outlook.future(problem, present, days=days, samples=samples, lines=lines, seed=seed)
         self.spent.sample_cpu_seconds += process_time() - began
         return drawn
 

@@ -1,7 +1,8 @@
 """Policies over time: histories with weekly receipts, replayed under each policy, beside what a clairvoyant would have paid."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
+from functools import partial
 from statistics import mean, median
 from time import perf_counter
 from typing import Any
@@ -14,6 +15,7 @@ from benchmarks.results import Say, table
 from benchmarks.waves import Piece
 from engine.calendar import MINUTES_PER_DAY
 from engine.network import Network
+from engine.outlook import DemandOutlook
 from scenarios.comparison import Difference, paired
 from simulation.hindsight import Clairvoyant, hindsight
 from simulation.history import History
@@ -22,6 +24,7 @@ from simulation.networks import example
 from simulation.outlook import outlook_of
 from simulation.placing import Placed, place
 from simulation.receiving import Weekly, before, enlarged
+from simulation.regret import Causes, Regret
 from simulation.replay import replay_placed
 from simulation.synthetic import make_history
 from solver import policies
@@ -29,8 +32,11 @@ from solver.effort import Effort
 
 MYOPIC = "cheapest"
 RULES = ("nearest", MYOPIC, "joint")
-AHEAD = ("primal_dual", "bid_price", "bid_price:days=7", "sampled_futures")
+FUTURES = "sampled_futures:samples=8,by=joint"
+AHEAD = ("primal_dual", "bid_price", "bid_price:by=joint", FUTURES)
 CLAIRVOYANT = "clairvoyant"
+SPLIT = (*RULES, "bid_price", FUTURES)
+"""Policies whose regret is split by cause."""
 NODES = 20
 CANCEL_AFTER_DAYS = 1
 """A customer waits for one more day: what cannot be served from the week's stock is lost, as in the literature."""
@@ -48,6 +54,8 @@ class Settings:
         Limit of a policy for each wave.
     hindsight_seconds
         For the bound.
+    split_seeds
+        For how many seeds regret is split by cause, which takes a few more runs.
     made_up_weeks, made_up_orders
         Weeks of the made-up history, the eight of the past included, and its orders a day.
     uci_days, superstore_days
@@ -57,13 +65,14 @@ class Settings:
     seeds: int = 10
     seconds: float = 5.0
     hindsight_seconds: float = 30.0
+    split_seeds: int = 2
     made_up_weeks: int = 14
     made_up_orders: int = 40
     uci_days: int = 77
     superstore_days: int = 800
 
 
-QUICK = Settings(1, 1.0, 4.0, 10, 6, 63, 120)
+QUICK = Settings(1, 1.0, 4.0, 1, 10, 6, 63, 120)
 
 
 def skipped() -> str:
@@ -91,12 +100,10 @@ def _measured(piece: str, placed: Placed, settings: Settings, seed: int, say: Sa
     began = perf_counter()
     found = hindsight(placed, Effort(seconds=settings.hindsight_seconds), seed=seed)
     say(f"{piece}: bound {found.bound_cents:,.0f}, plan {found.cost_cents:,} in {perf_counter() - began:.0f} s")
-    outlook, effort = outlook_of(placed), Effort(seconds=settings.seconds)
-    chosen: dict[str, policies.Policy] = {}
-    for text in (*RULES, *AHEAD):
-        name, told = policies.told(text)
-        chosen[text] = policies.make(name, effort, seed, settings=told, outlook=outlook if text in AHEAD else None)
-    chosen[CLAIRVOYANT] = Clairvoyant(found)
+    makers = {text: partial(_policy, text, Effort(seconds=settings.seconds), seed) for text in (*RULES, *AHEAD)}
+    chosen = {text: make(outlook_of(placed)) for text, make in makers.items()} | {CLAIRVOYANT: Clairvoyant(found)}
+    half = Effort(seconds=settings.hindsight_seconds / 2)
+    causes = Causes(placed, found, half, seed) if seed < settings.split_seeds else None
     runs: dict[str, Any] = {}
     for name, policy in chosen.items():
         run = replay_placed(placed, policy, name=name, timer=perf_counter)
@@ -108,9 +115,17 @@ def _measured(piece: str, placed: Placed, settings: Settings, seed: int, say: Sa
             "seconds": run.seconds,
             "decisions": run.decisions,
         }
+        if causes is not None and name in SPLIT:
+            runs[name]["regret"] = asdict(causes.split(name, makers[name], run.cost_cents))
         say(f"{piece}: {name} {run.cost_cents:,} in {run.seconds:.0f} s")
     orders, lines = placed.history.orders, placed.history.lines
     return {"bound_cents": found.bound_cents, "orders": orders, "lines": lines, "runs": runs}
+
+
+def _policy(text: str, effort: Effort, seed: int, outlook: DemandOutlook) -> policies.Policy:
+    """Make a policy as people write it; only those that look ahead take the outlook."""
+    name, told = policies.told(text)
+    return policies.make(name, effort, seed, settings=told, outlook=outlook)
 
 
 Found = tuple[History, Network]
@@ -212,8 +227,23 @@ def _table(history: str, ones: list[dict[str, Any]]) -> str:
     bound = figures.money(round(mean(one["bound_cents"] for one in ones)))
     return (
         f"### {history.capitalize()}\n\n{ones[0]['orders']:,} orders, {ones[0]['lines']:,} lines (first seed), {NODES} nodes, "
-        f"{len(ones)} seeds. Nobody could have paid less than {bound} (mean).\n\n{table(heading, rows)}"
+        f"{len(ones)} seeds. Nobody could have paid less than {bound} (mean).\n\n{table(heading, rows)}{_causes(ones)}"
     )
+
+
+def _causes(ones: list[dict[str, Any]]) -> str:
+    """Regret by cause, for each policy for which it was split."""
+    split = {name: [one["runs"][name]["regret"] for one in ones if "regret" in one["runs"][name]] for name in SPLIT}
+    split = {name: parts for name, parts in split.items() if parts}
+    if not split:
+        return ""
+    causes = [part.name for part in fields(Regret)]
+    rows = [
+        [f"`{name}`", *(figures.money(round(mean(part[cause] for part in parts))) for cause in causes)]
+        for name, parts in split.items()
+    ]
+    seeds = len(next(iter(split.values())))
+    return f"\nRegret by cause (mean of {seeds} seeds):\n\n{table(['policy', *causes], rows)}"
 
 
 def _share(share: Difference) -> str:

@@ -79,7 +79,7 @@ class DemandOutlook:
         Whole baskets, so that what goes together stays together; recent ones more often, and those of SKUs whose expected
         units differ from what they sold as much more or less often.
         """
-        forecast, first, running = self._fitted(at // MINUTES_PER_DAY)
+        forecast, first, running, _ = self._fitted(at // MINUTES_PER_DAY)
         if not len(running) or until <= at:
             none = np.zeros(0, dtype=np.int64)
             return none, none
@@ -95,15 +95,14 @@ class DemandOutlook:
         minute = begin[part] + (generator.random(drawn) * length).astype(np.int64)
         return minute, np.minimum(basket, first + len(running) - 1)
 
-    def future(
-        self, problem: Problem, present: Present, *, days: float, samples: int, orders: int, seed: int
-    ) -> Future:
+    def future(self, problem: Problem, present: Present, *, days: float, samples: int, lines: int, seed: int) -> Future:
         """Draw futures of so many days after the present, with the open orders of the present in each."""
         at, until = present.at, present.at + int(days * MINUTES_PER_DAY)
         shape, rate = self.today(at)
         forecast = self.forecast(at)
-        each = problem.orders + forecast.orders * forecast.days(at, until, shape / rate)
-        count = min(float(samples), max(1.0, orders) / max(1.0, each))
+        coming = forecast.orders * forecast.days(at, until, shape / rate)
+        each = problem.lines + self._fitted(at // MINUTES_PER_DAY)[3] * coming
+        count = min(float(samples), max(1.0, lines) / max(1.0, each))
         count = float(int(count)) if count >= 1 else count
         minute, basket = self.sample(at, until, count, seed)
         generator = np.random.default_rng([seed, at, 1])
@@ -145,8 +144,11 @@ class DemandOutlook:
         taken = _taken(self.orders, basket)
         return replace(taken, order_promise_day=minute // MINUTES_PER_DAY + self.promise_days[basket])
 
-    def _fit(self, day: int) -> tuple[Forecast, int, Floats]:
-        """Fit the forecast of a day, and how likely each basket is: the first that counts, and running totals from there on."""
+    def _fit(self, day: int) -> tuple[Forecast, int, Floats, float]:
+        """Fit the forecast of a day, and how likely each basket is.
+
+        The first basket that counts, running totals from there on, and the mean lines of one.
+        """
         start = self.orders.order_line_start
         first = int(np.searchsorted(self.placed_at, (day - WINDOW_DAYS) * MINUTES_PER_DAY))
         end = int(np.searchsorted(self.placed_at, day * MINUTES_PER_DAY))
@@ -159,13 +161,13 @@ class DemandOutlook:
             self.network.nodes,
         )  # fmt: skip
         if first == end:
-            return forecast, first, np.zeros(0)
+            return forecast, first, np.zeros(0), 0.0
         aged = 0.5 ** ((day - order_day) / HALF_LIFE_DAYS)
         sold = np.bincount(sku, np.repeat(aged, self.lines[first:end]) * units, minlength=self.network.skus)
         sold *= forecast.units.sum() / sold.sum()
         wanted = np.divide(forecast.units, sold, out=np.ones_like(sold), where=sold > 0)
         likely = aged * np.add.reduceat(wanted[sku], start[first:end] - start[first]) / self.lines[first:end]
-        return forecast, first, np.cumsum(likely)
+        return forecast, first, np.cumsum(likely), float(np.average(self.lines[first:end], weights=likely))
 
 
 def open_orders_of(problem: Problem, present: Present) -> OpenOrders:

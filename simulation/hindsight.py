@@ -108,6 +108,7 @@ def hindsight(
     every: Every = "day",
     wave_minute: int = WAVE_MINUTE,
     release_after: int = 0,
+    patient: bool = True,
     seed: int = 0,
     watch: Watch = unwatched,
 ) -> Hindsight:
@@ -119,6 +120,8 @@ def hindsight(
         For all rounds together.
     every, wave_minute, release_after
         As of the runs that it is to be compared with; they must be without `chance`.
+    patient
+        Whether orders may wait for a later wave than their first; if not, runs that let them wait may cost less.
 
     Raises
     ------
@@ -134,7 +137,8 @@ def hindsight(
         raise Refusal("history", "counts its stock; the bound in hindsight is for histories that do not", "counted")
     rhythm = rhythm_of(history, network, every, wave_minute=wave_minute, until=None)
     demand = _demand(history, network, rhythm, release_after)
-    problem, over = _with_waits(_relaxed(network, all_stock(history, network), history, demand, rhythm), demand)
+    relaxed = _relaxed(network, all_stock(history, network), history, demand, rhythm)
+    problem, over = _with_waits(relaxed, demand, patient)
     shelf = Shelf.of(history, network, problem, over, demand.line_back[problem.option_line])
     moments = shelf.moments()
     bound, limited, plan, overdrawn = 0.0, problem, None, 0
@@ -231,15 +235,16 @@ def _in_parts(problem: Problem) -> Problem:
     return replace(problem, service_cents=cents, service_over_cents=over)
 
 
-def _with_waits(problem: Problem, demand: _Demand) -> tuple[Problem, Ints]:
+def _with_waits(problem: Problem, demand: _Demand, patient: bool) -> tuple[Problem, Ints]:
     """The problem with each node once for every wait, ready so much later, and by which moment each option is taken."""
-    waits, nodes, options = len(WAITS), problem.nodes, np.diff(problem.line_option_start)
+    begins, endless = (WAITS, TIME // MINUTES_PER_DAY // 2) if patient else (WAITS[:1], 1)
+    waits, nodes, options = len(begins), problem.nodes, np.diff(problem.line_option_start)
     day = demand.order_first // MINUTES_PER_DAY
-    ends = np.array([*WAITS[1:], TIME // MINUTES_PER_DAY // 2])
+    ends = np.array([*begins[1:], endless])
     over = np.minimum((day[:, None] + ends) * MINUTES_PER_DAY - 1, demand.order_last[:, None])
-    possible = day[:, None] + np.array(WAITS) <= demand.order_last[:, None] // MINUTES_PER_DAY
+    possible = day[:, None] + np.array(begins) <= demand.order_last[:, None] // MINUTES_PER_DAY
     collects = problem.dest_node[problem.order_dest_start[:-1]] != DELIVERED
-    over[collects], possible[collects, 1:] = demand.order_last[collects, None], False
+    over[collects], possible[collects, 1:] = over[collects, -1:], False
     line = np.repeat(np.arange(problem.lines), options * waits)
     option = ranges(np.repeat(problem.line_option_start[:-1], waits), np.repeat(options, waits))
     wait = np.repeat(np.tile(np.arange(waits), problem.lines), np.repeat(options, waits))
@@ -261,8 +266,8 @@ def _with_waits(problem: Problem, demand: _Demand) -> tuple[Problem, Ints]:
         problem,
         **tiled,
         **of_option,
-        node_id=tuple(f"{name} +{days}d" if days else name for days in WAITS for name in problem.node_id),
-        node_ready_days=np.concatenate([problem.node_ready_days + days for days in WAITS]),
+        node_id=tuple(f"{name} +{days}d" if days else name for days in begins for name in problem.node_id),
+        node_ready_days=np.concatenate([problem.node_ready_days + days for days in begins]),
         lane_zone=np.tile(problem.lane_zone, (1, waits, 1)),
         line_option_start=np.searchsorted(line, np.arange(problem.lines + 1)),
         option_node=(wait * nodes + problem.option_node[option]).astype(np.int32),

@@ -106,16 +106,14 @@ class Future:
 class Outlook(Protocol):
     """What the future may ask for, as known at the minute of the decision and not a minute later."""
 
-    def future(
-        self, problem: Problem, present: Present, *, days: float, samples: int, orders: int, seed: int
-    ) -> Future:
+    def future(self, problem: Problem, present: Present, *, days: float, samples: int, lines: int, seed: int) -> Future:
         """Draw futures of so many days, all in one problem.
 
         Parameters
         ----------
         samples
-            How many, each with the orders of the problem as they stand. Fewer where they are more than `orders` together,
-            and only a part of one where that is more by itself.
+            How many, each with the orders of the problem as they stand. Fewer where they are more than about `lines`
+            lines together, and only a part of one where that is more by itself.
         """
         ...
 

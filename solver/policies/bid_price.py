@@ -27,24 +27,28 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Attributes
     ----------
     days
-        How far to look ahead; on made-up histories with receipts all week three days cost less than a week.
+        How far to look ahead: on made-up histories with weekly receipts, a week.
     every
         Minutes from one solve to the next, which a receipt brings forward; `None`: static, so again only when `days` are over.
     samples
         Futures that are drawn.
-    orders
-        Orders in the program at most: fewer samples, or a part of one, where there would be more.
+    lines
+        Lines of orders in the program, about, at most: fewer samples, or a part of one, where there would be more.
     passes
         Pricings of all these orders, at most.
+    share
+        Of the prices, what is charged. Each future is priced as by somebody who knows it; what a unit is worth to those who
+        will decide without knowing is less.
     by
         The policy that decides at the prices.
     """
 
-    days: Annotated[float, Meta(gt=0, le=365)] = 3.0
+    days: Annotated[float, Meta(gt=0, le=365)] = 7.0
     every: Annotated[int, Meta(ge=0)] | None = MINUTES_PER_DAY
     samples: Annotated[int, Meta(ge=1, le=1000)] = 16
-    orders: Annotated[int, Meta(ge=1)] = 8_000
+    lines: Annotated[int, Meta(ge=1)] = 16_000
     passes: Annotated[int, Meta(ge=1)] = 12
+    share: Annotated[float, Meta(gt=0, le=2)] = 0.7
     by: str = "cheapest"
 
 
@@ -78,7 +82,7 @@ class BidPrice:
         if memory is None or present.at >= memory.until:
             prices = self.solve(problem, present, None if memory is None else memory.prices)
             memory = Remembered(prices, self._old(present), 1 if memory is None else memory.solves + 1)
-        row_price = memory.prices.of(present.keys(problem))
+        row_price = self.settings.share * memory.prices.of(present.keys(problem))
         decide = decider(self.settings.by, self.effort, self.seed, self.watch)
         plan = decide(charged(problem, row_price))
         return billed(problem, plan, row_price, self.name, self.seed, meter), memory
@@ -87,7 +91,7 @@ class BidPrice:
         """Find prices of a future of pooled samples."""
         told = self.settings
         future = self.outlook.future(
-            problem, present, days=told.days, samples=told.samples, orders=told.orders, seed=self.seed
+            problem, present, days=told.days, samples=told.samples, lines=told.lines, seed=self.seed
         )
         return stock_prices(future, present, told.passes, start)
 

@@ -23,12 +23,12 @@ class SampledFutures(BidPrice):
     name: str = "sampled_futures"
 
     def solve(self, problem: Problem, present: Present, start: StockPrices | None) -> StockPrices:
-        """Find prices in each future; `orders` are shared out among them."""
+        """Find prices in each future; `lines` are shared out among them."""
         told, found = self.settings, []
-        each = max(1, told.orders // told.samples)
+        each = max(1, told.lines // told.samples)
         for sample in range(told.samples):
             seed = self.seed * STREAMS + sample
-            future = self.outlook.future(problem, present, days=told.days, samples=1, orders=each, seed=seed)
+            future = self.outlook.future(problem, present, days=told.days, samples=1, lines=each, seed=seed)
             start = stock_prices(future, present, told.passes, start)
             found.append(start)
         return mean_prices(found)

@@ -12,7 +12,9 @@ from engine.network import Network
 from simulation.hindsight import Clairvoyant, hindsight
 from simulation.history import History
 from simulation.networks import example
+from simulation.outlook import outlook_of
 from simulation.placing import Placed, Supply, place
+from simulation.regret import Causes, Regret
 from simulation.replay import replay_placed
 from simulation.synthetic import make_history as make_up
 from solver.check import check
@@ -187,3 +189,81 @@ def test_a_clairvoyant_costs_no_less_than_the_bound_and_less_than_the_myopic() -
     told = replay_placed(placed, Clairvoyant(found), name="clairvoyant")
     myopic = replay_placed(placed, make("cheapest", WORK), name="cheapest")
     assert found.bound_cents <= told.cost_cents < myopic.cost_cents
+
+
+def regret_of(name: str, placed: Placed, **told: Any) -> tuple[Regret, float]:
+    """The regret by cause, and what the run costs above the bound."""
+    found = hindsight(placed, WORK)
+    policy = make(name, WORK, settings=told, outlook=outlook_of(placed))
+    cost = replay_placed(placed, policy).cost_cents
+    causes = Causes(placed, found, WORK)
+    return causes.split(name, lambda outlook: make(name, WORK, settings=told, outlook=outlook), cost), (
+        cost - found.bound_cents
+    )
+
+
+def test_who_takes_what_another_needs_more_regrets_myopia(make_network: MakeNetwork, make_history: MakeHistory) -> None:
+    network = far_and_near(make_network, stock=[("NEAR", "mug", 1, 0), ("FAR", "mug", 1, 0), ("NEAR", "pan", 1, 0)])
+    history = make_history(("04-29T09:00", {"mug": 1}, {"lat": 52.9}), ("04-30T09:00", {"mug": 1, "pan": 1}))
+    regret, all_of_it = regret_of("cheapest", place(history, network))
+    assert regret.cents == pytest.approx(all_of_it)
+    assert regret.myopia > 0
+    assert (regret.delay, regret.capacity, regret.rules, regret.forecast) == (0, 0, 0, 0)
+
+
+def test_what_a_limit_of_the_day_made_dearer_is_regret_of_capacity(
+    make_network: MakeNetwork, make_history: MakeHistory
+) -> None:
+    # the first order fills the near node for the day, and the second one, of the same day, could go from nowhere else
+    network = far_and_near(make_network, stock=[("NEAR", "mug", 1, 0), ("FAR", "mug", 1, 0), ("NEAR", "pan", 1, 0)])
+    near = msgspec.structs.replace(network.nodes[0], capacity_parcels=1)
+    network = msgspec.structs.replace(
+        network, nodes=(near, network.nodes[1]), terms=msgspec.structs.replace(network.terms, cancel_after_days=0)
+    )
+    history = make_history(("04-29T09:00", {"mug": 1}), ("04-29T09:05", {"pan": 1}))
+    regret, all_of_it = regret_of("cheapest", place(history, network))
+    assert regret.cents == pytest.approx(all_of_it)
+    assert regret.capacity > 0
+    assert regret.capacity == pytest.approx(all_of_it, abs=1)
+
+
+def test_what_waiting_for_a_receipt_would_have_saved_is_regret_of_delay(
+    make_network: MakeNetwork, make_history: MakeHistory
+) -> None:
+    # tomorrow the mug comes in where the pan is; nobody has announced it
+    network = far_and_near(
+        make_network,
+        stock=[("FAR", "mug", 1, 0), ("NEAR", "pan", 1, 0)],
+        receipts=[("2024-04-30T07:00Z", "NEAR", "mug", 1)],
+        terms={"unfilled_cents": 2000},
+    )
+    history = make_history(("04-29T09:00", {"mug": 1, "pan": 1}))
+    regret, all_of_it = regret_of("cheapest", replace(place(history, network), announced_days=0))
+    assert regret.cents == pytest.approx(all_of_it)
+    assert regret.delay == pytest.approx(all_of_it, abs=1)
+    assert regret.delay > 0
+
+
+def test_a_rule_that_does_not_weigh_costs_regrets_itself(make_network: MakeNetwork, make_history: MakeHistory) -> None:
+    # two parcels from nearby, where all of it lies together farther away
+    stock = [("NEAR", "mug", 1, 0), ("MID", "pan", 1, 0), ("FAR", "mug", 1, 0), ("FAR", "pan", 1, 0)]
+    network = far_and_near(make_network, stock=[])
+    middle = msgspec.structs.replace(network.nodes[0], id="MID", lat=52.3)
+    far = msgspec.structs.replace(network.nodes[1], lat=52.6)
+    network = msgspec.structs.replace(network, nodes=(network.nodes[0], middle, far), stock=stock)
+    placed = place(make_history(("04-29T09:00", {"mug": 1, "pan": 1})), network)
+    regret, all_of_it = regret_of("nearest", placed)
+    assert regret.cents == pytest.approx(all_of_it)
+    assert regret.rules == pytest.approx(all_of_it, abs=1)
+    assert regret.rules > 0
+
+
+def test_who_looks_ahead_without_a_past_regrets_the_forecast(
+    make_network: MakeNetwork, make_history: MakeHistory
+) -> None:
+    network = far_and_near(make_network, stock=[("NEAR", "mug", 1, 0), ("FAR", "mug", 1, 0), ("NEAR", "pan", 1, 0)])
+    history = make_history(("04-29T09:00", {"mug": 1}, {"lat": 52.9}), ("04-30T09:00", {"mug": 1, "pan": 1}))
+    regret, all_of_it = regret_of("bid_price", place(history, network), samples=1)
+    assert regret.cents == pytest.approx(all_of_it)
+    assert regret.forecast == pytest.approx(all_of_it, abs=1)
+    assert regret.forecast > 0

@@ -51,7 +51,7 @@ def moment(placed: Placed, day: int) -> tuple[Problem, Present]:
 
 
 def drawn(outlook: DemandOutlook, placed: Placed, **named: Any) -> Future:
-    return outlook.future(*moment(placed, 20), **{"days": 5.0, "samples": 2, "orders": 10_000, "seed": 0} | named)
+    return outlook.future(*moment(placed, 20), **{"days": 5.0, "samples": 2, "lines": 20_000, "seed": 0} | named)
 
 
 def test_futures_hold_the_orders_of_now_and_as_many_more_as_are_expected(
@@ -73,13 +73,13 @@ def test_futures_hold_the_orders_of_now_and_as_many_more_as_are_expected(
 def test_futures_share_so_many_times_the_stock(outlook: DemandOutlook, placed: Placed) -> None:
     _, present = moment(placed, 20)
     stock = dict(zip((present.stock_sku * 16 + present.stock_node).tolist(), present.stock_units.tolist(), strict=True))
-    for samples, orders in [(1, 10_000), (4, 10_000), (4, 100)]:
-        future = drawn(outlook, placed, samples=samples, orders=orders)
+    for samples, lines in [(1, 20_000), (4, 20_000), (4, 200)]:
+        future = drawn(outlook, placed, samples=samples, lines=lines)
         limit = future.problem.row_limit
         share = float((future.supply / np.maximum(1, limit))[limit.argmax()])
         assert np.allclose(future.supply, np.maximum(share * limit, np.minimum(1, limit)))
-        assert share == samples if orders == 10_000 else 0 < share < 1
-        assert future.problem.orders <= 1.3 * orders
+        assert share == samples if lines == 20_000 else 0 < share < 1
+        assert future.problem.lines <= 1.3 * lines
         early = future.problem.row_limit[len(np.unique(future.key)) :]
         assert early.tolist() == [stock.get(k, 0) for k in future.key[len(np.unique(future.key)) :].tolist()]
 
@@ -130,7 +130,7 @@ def other_end(placed: Placed, at: int) -> History:
 def test_nothing_of_the_future_is_known(outlook: DemandOutlook, placed: Placed) -> None:
     problem, present = moment(placed, 20)
     changed = outlook_of(replace(placed, history=other_end(placed, present.at)))
-    one, other = (each.future(problem, present, days=5, samples=2, orders=900, seed=0) for each in (outlook, changed))
+    one, other = (each.future(problem, present, days=5, samples=2, lines=900, seed=0) for each in (outlook, changed))
     for column in ("line_sku", "line_qty", "dest_lat", "option_row", "row_limit", "order_promise_days"):
         assert np.array_equal(getattr(one.problem, column), getattr(other.problem, column))
     sku = np.arange(len(placed.network.skus))
@@ -178,7 +178,7 @@ def test_every_policy_that_looks_ahead_replays_and_decides_the_same_again(
 ) -> None:
     named: dict[str, Any] = {"by": "cheapest"} if name == "window" else {}
     if name in ("bid_price", "sampled_futures"):
-        named = {"samples": 2, "orders": 300, "passes": 4}
+        named = {"samples": 2, "lines": 600, "passes": 4}
     end = int(placed.history.order_placed_at[0]) // MINUTES_PER_DAY + 9
     once, twice = (
         replay_placed(placed, make(name, EFFORT, 1, settings=named, outlook=outlook), name=name, until=end)

@@ -184,7 +184,7 @@ def test_no_decision_knows_a_receipt_before_it_is_announced(weeks: History, name
 
     def decided(history: History, announced_days: int | None) -> list[list[float]]:
         known = replace(placed, history=history, announced_days=announced_days)
-        named = {"samples": 1, "orders": 300, "passes": 3} if name == "bid_price" else {}
+        named = {"samples": 1, "lines": 600, "passes": 3} if name == "bid_price" else {}
         policy = make(name, EFFORT, settings=named, outlook=outlook_of(known))
         waves = replay_placed(known, policy, until=third // MINUTES_PER_DAY).waves
         early = waves.at < third - 7 * MINUTES_PER_DAY
