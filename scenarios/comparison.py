@@ -209,4 +209,4 @@ def _dominates(one: Sequence[Outcome], other: Sequence[Outcome]) -> bool:
 
 def _days(grid: Grid) -> int:
     first, last = (int(at) // MINUTES_PER_DAY for at in grid.history.order_placed_at[[0, -1]])
-    return (last if grid.until is None else min(last, grid.until)) - first + 1
+    return (last if grid.manner.until is None else min(last, grid.manner.until)) - first + 1

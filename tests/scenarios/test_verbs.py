@@ -63,7 +63,7 @@ def test_a_node_is_closed_on_its_days_only() -> None:
 
 
 def held_overnight(*changes: str, **more: Any) -> Run:
-    """Nine orders of 1 May, which hold a mug each at W1 until the work of the 2nd, and one after midnight, when something changes."""
+    """Nine orders of 1 May, each of which holds a mug at W1 for the work of the 2nd, when something changes; and one of the 2nd."""
     past = history(10, seed=2, lines=1)
     nothing = {f.name: getattr(past, f.name)[:0] for f in fields(past) if f.name.startswith(("cancel_", "return_"))}
     evening = parse_day("2024-05-01") * 1440 + 20 * 60
