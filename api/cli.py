@@ -461,7 +461,7 @@ def demo(
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
 def bench(context: typer.Context) -> None:
-    """Measure policies against each other: waves, sliced, yardsticks, replay, million or all; --help tells more."""
+    """Measure policies against each other: policies, waves, papers, replay, million or all; --help tells more."""
     from importlib.metadata import entry_points
 
     from solver.refusal import Refusal

@@ -24,8 +24,8 @@ from simulation.placing import Placed, place
 from simulation.receiving import Weekly, before, enlarged
 from simulation.replay import replay_placed
 from simulation.synthetic import make_history
-from solver import policies
-from solver.effort import Effort
+from solver.effort import Effort, Policy
+from solver.policies.named import make_named
 
 MYOPIC = "cheapest"
 RULES = ("nearest", MYOPIC, "joint")
@@ -52,6 +52,8 @@ class Settings:
         Weeks of the made-up history, the eight of the past included, and its orders a day.
     uci_days, superstore_days
         Days of the data sets that are replayed, the past included.
+    others
+        Policies beside ours, as `solver.policies.named` has them.
     """
 
     seeds: int = 10
@@ -61,6 +63,7 @@ class Settings:
     made_up_orders: int = 40
     uci_days: int = 77
     superstore_days: int = 800
+    others: tuple[str, ...] = ()
 
 
 QUICK = Settings(1, 1.0, 4.0, 10, 6, 63, 120)
@@ -92,10 +95,9 @@ def _measured(piece: str, placed: Placed, settings: Settings, seed: int, say: Sa
     found = hindsight(placed, Effort(seconds=settings.hindsight_seconds), seed=seed)
     say(f"{piece}: bound {found.bound_cents:,.0f}, plan {found.cost_cents:,} in {perf_counter() - began:.0f} s")
     outlook, effort = outlook_of(placed), Effort(seconds=settings.seconds)
-    chosen: dict[str, policies.Policy] = {}
-    for text in (*RULES, *AHEAD):
-        name, told = policies.told(text)
-        chosen[text] = policies.make(name, effort, seed, settings=told, outlook=outlook if text in AHEAD else None)
+    chosen: dict[str, Policy] = {}
+    for text in (*RULES, *AHEAD, *settings.others):
+        chosen[text] = make_named(text, effort, seed, outlook=outlook)
     chosen[CLAIRVOYANT] = Clairvoyant(found)
     runs: dict[str, Any] = {}
     for name, policy in chosen.items():
