@@ -173,7 +173,7 @@ def tell(grid: Any, found: Any) -> None:
     for row in found.scenarios:
         show.line(decisions.decision(found, row))
     show.line(decisions.pareto(found))
-    for note in notes(grid, found):
+    for note in (*notes(grid, found), f"Amounts are in {grid.network.currency}."):
         show.line(note)
     for what in found.simulated:
         show.line(f"Simulated: {what}")
@@ -197,7 +197,7 @@ def tables(found: Any) -> Tables:
             *lead(row),
             figures.money(row.values["cost"]),
             *difference(row),
-            f"{row.values['days']:.2f}",
+            f"{row.values['days']:.2f}" if row.values["fill"] else "",
             figures.percent(row.values["on_time"]),
             figures.percent(row.values["split"]),
             figures.percent(row.values["fill"]),

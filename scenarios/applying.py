@@ -9,7 +9,7 @@ from engine.calendar import MINUTES_PER_DAY
 from engine.network import Network, columns_of
 from scenarios.naming import must_be
 from scenarios.scenario import Change, Scenario
-from scenarios.spans import span
+from scenarios.spans import on_dates, span
 from simulation.manner import Manner
 from simulation.placing import Placed
 from solver.policies import AHEAD, NAMES
@@ -38,7 +38,7 @@ def apply(scenario: Scenario, placed: Placed) -> Placed:
             days = span(history, change.settings.days)
             if change.does.placed:
                 chance = np.random.default_rng([placed.seed, DRAWS, crc32(change.verb.encode())])
-                placed = change.does.placed(placed, change.settings, chance)
+                placed = change.does.placed(placed, on_dates(history, change.settings), chance)
         except Refusal as refusal:
             raise change.refused(refusal) from None
         if change.does.network:

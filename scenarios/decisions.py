@@ -9,7 +9,7 @@ def decision(found: Comparison, row: Row) -> str:
     text = f"{_named(found, row.scenario, row.policy)} {told(cost)}"
     if row.extra_cents is not None and cost.shown:
         cents = row.extra_cents.mean
-        text += f", {abs(cents) / 100:,.2f} {_direction(cents)} over {found.days:,} days"
+        text += f", {abs(cents) / 100:,.2f} {_direction(cents)} over {found.days:,} day{'' if found.days == 1 else 's'}"
     if abs(cost.mean - unit.mean) > 1e-9:
         text += f"; each unit ordered {told(unit)}"
     return text + "."

@@ -200,6 +200,15 @@ def test_doubled_demand_is_every_order_twice_with_what_befell_it() -> None:
         assert len(set(owner)) == len(owner)
 
 
+def test_days_are_counted_from_the_first_of_the_history_whatever_was_changed_before() -> None:
+    changes = "scale_demand percent=0 until=3", "faster_promise days_less=2 from=5"
+    changed = apply(scenario(*changes), WORLD).history
+    early = changed.order_placed_at // 1440 < parse_day("2024-05-05")
+    assert (changed.order_promise_days[early] == 3).all()
+    assert (changed.order_promise_days[~early] == 1).all()
+    assert early.any()
+
+
 def test_demand_as_it_is_is_the_history_as_it_is() -> None:
     assert same_history(apply(scenario("scale_demand percent=100"), WORLD), WORLD)
 
