@@ -143,7 +143,7 @@ def as_json(grid: Any, found: Any) -> dict[str, Any]:
         "every": grid.manner.every,
         "wave_minute": grid.manner.wave_minute,
         "release_after": grid.manner.release_after,
-        "chance": None if grid.manner.chance is None else asdict(grid.manner.chance) | {"seed": None},
+        "chance": None if grid.manner.chance is None else chances(grid.manner.chance),
         "seeds": list(found.seeds),
         "seeds_matter": found.seeds_matter,
         "interval": "Student's t over paired differences, 95 %",
@@ -157,6 +157,11 @@ def as_json(grid: Any, found: Any) -> dict[str, Any]:
             for row in found.rows
         ],
     }
+
+
+def chances(chance: Any) -> dict[str, Any]:
+    """What is drawn how often; its seed is that of each replay."""
+    return {name: value for name, value in asdict(chance).items() if name != "seed"}
 
 
 def tell(grid: Any, found: Any) -> None:

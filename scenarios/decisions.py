@@ -33,8 +33,10 @@ def summary(found: Comparison) -> str:
     saving = sorted((row for row in rows if _cost(row).shown and _cost(row).mean < 0), key=lambda row: _cost(row).mean)
     dearer = [row for row in rows if _cost(row).shown and _cost(row).mean > 0]
     if not saving and len(rows) > 1:
+        if not dearer:
+            return "No scenario is shown to save anything, and none to cost more."
         unknown = len(rows) - len(dearer)
-        rest = f", and of {unknown} the seeds cannot tell" if unknown and dearer else ""
+        rest = f", and of {unknown} the seeds cannot tell" if unknown else ""
         return f"No scenario is shown to save anything: {len(dearer)} of {len(rows)} cost more{rest}."
     best = saving[0] if saving else rows[0]
     return decision(found, best)

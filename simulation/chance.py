@@ -154,7 +154,7 @@ def chance_of(text: str) -> Chance:
     for part in text.split(","):
         name, _, value = part.partition("=")
         if name not in known:
-            raise Refusal(name or text, f"is no chance; there are {', '.join(known)}", "bad_chance")
+            raise Refusal(name or "''", f"is no chance; there are {', '.join(known)}", "bad_chance")
         try:
             said[name] = float(value) if known[name] is float else int(value)
         except ValueError:
