@@ -175,7 +175,6 @@ class World:
             units_left=units_left,
         )
         if not len(problem.option_node):
-            self.line_held[line] = 0  # what was held has gone with its node
             return None
         if self.collect_only.any():
             closed_lane = self.collect_only[:, None]
