@@ -12,15 +12,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from api import figures, operating, scenarios
-
-if TYPE_CHECKING:
-    from solver.effort import Effort
+from api import figures, operating, options, scenarios
 
 DEBUG = "ALLOT_DEBUG"
 NAMES = ", ".join(figures.POLICY_NAMES)
@@ -219,7 +216,7 @@ def solve(
     if warm is not None:
         problem = problem.priced(*read_prices(warm, problem))
     reading = monotonic() - started
-    effort = _effort(time_limit, work, reading)
+    effort = options.effort_of(time_limit, work, reading)
     title = f"{name}: {problem.orders:,} orders, {problem.nodes:,} nodes"
     with following(title) as watch, stopped_by_signals(effort.stop):
         plan = compare.solve(problem, name, effort, seed, watch)
@@ -347,7 +344,7 @@ def compare(
         outputs.check_folder(out)
     problem = load(wave)
     with following(f"{problem.orders:,} orders, {problem.nodes:,} nodes") as watch:
-        result = comparing.compare(problem, names, _effort(time_limit, work), seed, watch)
+        result = comparing.compare(problem, names, options.effort_of(time_limit, work), seed, watch)
     if out is not None:
         from api.comparison_page import write_comparison
 
@@ -410,16 +407,10 @@ def replay(
         Path | None,
         typer.Option(metavar="DIR", help="Leave report.html, replay.json and cost.svg here.", show_default=False),
     ] = None,
-    until: Annotated[
-        str | None, typer.Option(metavar="DAY", help="Last day, as 2011-01-31.", show_default=False)
-    ] = None,
-    every: Annotated[
-        str, typer.Option(metavar="WHEN", help="When to decide: once a day, on arrival, or every so many minutes.")
-    ] = "day",
-    release_after: Annotated[
-        int,
-        typer.Option(min=0, metavar="MINUTES", help="For so long each wave may change what is decided."),
-    ] = 0,
+    until: options.Until = None,
+    every: options.When = "day",
+    release_after: options.ReleaseAfter = 0,
+    chance: options.Chances = None,
     time_limit: Annotated[
         float | None,
         typer.Option(min=0, metavar="SECONDS", help="For each wave; 10 unless --work is given."),
@@ -434,13 +425,12 @@ def replay(
     from simulation.history import read_history
 
     names = compare.known(policy or compare.USUAL, ahead=True)
-    last, when = replays.day_of(until), replays.when_of(every)
-    effort = _effort(time_limit, work, usual=10.0)
+    manner = replays.manner_of(options.effort_of(time_limit, work, usual=10.0), until, every, release_after, chance)
     if out is not None:
         outputs.check_folder(out)
     past, net = read_history(history), replays.network_of(network)
     with counting("replaying") as progress:
-        run = replays.replay(past, net, names, effort, seed, last, progress, every=when, release_after=release_after)
+        run = replays.replay(past, net, names, manner, seed, progress)
     if out is not None:
         from api.replay_page import write_replays
 
@@ -466,12 +456,12 @@ def demo(
     from api.demonstration import demonstrate
 
     outputs.check_folder(out)
-    demonstrate(out, orders, nodes, seed, _effort(time_limit, None), _say)
+    demonstrate(out, orders, nodes, seed, options.effort_of(time_limit, None), _say)
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
 def bench(context: typer.Context) -> None:
-    """Measure policies against each other: waves, sliced, yardsticks, replay, million or all; --help tells more."""
+    """Measure policies against each other: policies, waves, papers, replay, million or all; --help tells more."""
     from importlib.metadata import entry_points
 
     from solver.refusal import Refusal
@@ -500,18 +490,6 @@ def doctor(json: Json = False) -> None:
         show.findings(findings)
     if not ok:
         raise typer.Exit(1)
-
-
-def _effort(seconds: float | None, work: int | None, spent: float = 0.0, usual: float = 60.0) -> "Effort":
-    """What a policy may still spend, reading included."""
-    from solver.effort import Effort
-    from solver.refusal import Refusal
-
-    if seconds is not None and seconds != seconds:
-        raise Refusal("--time-limit", "is not a number of seconds")
-    if seconds is None:
-        seconds = usual if work is None else None
-    return Effort(None if seconds is None else max(0.0, seconds - spent), work)
 
 
 def _say(message: str) -> None:

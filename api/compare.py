@@ -11,8 +11,8 @@ from solver.bill import measure
 from solver.check import check
 from solver.effort import Effort, Watch, unwatched
 from solver.kernels import warm_up
-from solver.outlook import Outlook
 from solver.plan import Plan
+from solver.policies.named import make_named
 from solver.policies.own import Own, find, is_own, make_own
 from solver.problem import Problem
 from solver.refusal import Refusal
@@ -110,30 +110,10 @@ def _found(text: str, chosen: Mapping[str, str], *, ahead: bool) -> Own:
     return own
 
 
-def needs_outlook(name: str) -> bool:
-    """Whether a policy is to be told what the future may ask for."""
-    return name.looks_ahead if isinstance(name, Own) else name.partition(":")[0] in policies.AHEAD
-
-
-def made(
-    text: str, effort: Effort, seed: int, watch: Watch = unwatched, outlook: Outlook | None = None
-) -> policies.Policy:
-    """Make a policy as it is named on the command line, settings included."""
-    if isinstance(text, Own):
-        return make_own(text, effort, seed, watch, outlook)
-    try:
-        name, said = policies.told(text)
-        if not said and outlook is None:
-            return policies.make(name, effort, seed, watch)
-        return policies.make(name, effort, seed, watch, said, outlook)
-    except ValueError as error:
-        raise Refusal("--policy", str(error), "bad_settings") from None
-
-
 def solve(problem: Problem, name: str, effort: Effort, seed: int, watch: Watch = unwatched) -> Plan:
     """Decide a problem by a policy, and have the checker read the plan: a violation is a bug and stops the work."""
     warm_up()
-    policy = made(name, effort, seed, watch)
+    policy = make_named(name, effort, seed, watch)
     started = monotonic()
     plan = policy(problem)
     plan = replace(plan, policy=str(name), seed=seed, seconds=monotonic() - started)

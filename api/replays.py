@@ -8,18 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from api.compare import JOINT, made, needs_outlook
+from api.compare import JOINT
 from engine.calendar import MINUTES_PER_DAY, format_day, parse_day
 from engine.network import Network, read_network
+from simulation.chance import chance_of
 from simulation.history import History
+from simulation.manner import Manner
 from simulation.networks import NAMES, example
-from simulation.outlook import outlook_of
 from simulation.placing import Placed, place
-from simulation.replay import replay_placed
-from simulation.rhythm import Every, every_of
+from simulation.rhythm import every_of
 from simulation.run import Run
-from solver import policies
-from solver.effort import Effort
+from solver.effort import Effort, Policy
 from solver.kernels import warm_up
 from solver.refusal import Refusal
 
@@ -111,38 +110,34 @@ def day_of(text: str | None) -> int | None:
         raise Refusal("--until", str(error), "bad_option") from None
 
 
-def when_of(text: str) -> Every:
-    """Read when a replay decides."""
+def manner_of(effort: Effort, until: str | None, every: str, release_after: int, chance: str | None) -> Manner:
+    """Read how a history is to be replayed."""
     try:
-        return every_of(text)
+        when = every_of(every)
     except Refusal as refusal:
         raise Refusal("--every", refusal.problem, refusal.code) from None
+    try:
+        drawn = None if chance is None else chance_of(chance)
+    except Refusal as refusal:
+        raise Refusal(f"--chance: {refusal.place}", refusal.problem, refusal.code) from None
+    return Manner(effort.seconds, effort.work, day_of(until), every=when, release_after=release_after, chance=drawn)
 
 
 def replay(
     history: History,
     network: Network,
     names: Sequence[str],
-    effort: Effort,
+    manner: Manner,
     seed: int,
-    until: int | None,
     progress: Progress,
-    *,
-    every: Every = "day",
-    release_after: int = 0,
 ) -> Replays:
     """Replay a history under each policy. What history and network leave open is drawn once, for all of them."""
-    if not history.orders:
-        raise Refusal(history.source, "has no orders, so there is nothing to replay", "empty_run")
+    manner.check(history, network)
     placed = place(history, network, seed)
-    outlook = outlook_of(placed) if any(map(needs_outlook, names)) else None
-    chosen = [(name, made(name, effort, seed, outlook=outlook)) for name in names]
-    runs = [_run(placed, name, policy, until, progress, every, release_after) for name, policy in chosen]
+    chosen = zip(names, manner.policies(names, placed), strict=True)
+    runs = [_run(placed, name, policy, manner, progress) for name, policy in chosen]
     joint = next((run for run in runs if run.policy == JOINT), None)
     first, last = runs[0].start // MINUTES_PER_DAY, runs[0].end // MINUTES_PER_DAY
-    if until is not None and not runs[0].orders:
-        message = f"{format_day(until)} is before the first wave; the first order came on {format_day(first)}"
-        raise Refusal("--until", message, "empty_run")
     return Replays(
         source=runs[0].source,
         currency=runs[0].currency,
@@ -151,28 +146,17 @@ def replay(
         first_day=format_day(first),
         last_day=format_day(last),
         seed=seed,
-        simulated=list(placed.simulated),
+        simulated=list(runs[0].simulated),
         rows=[row_of(run, joint) for run in runs],
     )
 
 
-def _run(
-    placed: Placed,
-    name: str,
-    policy: policies.Policy,
-    until: int | None,
-    progress: Progress,
-    every: Every,
-    release_after: int,
-) -> Run:
+def _run(placed: Placed, name: str, policy: Policy, manner: Manner, progress: Progress) -> Run:
     warm_up()
-    return replay_placed(
+    return manner.replay(
         placed,
         policy,
-        name=str(name),
-        every=every,
-        release_after=release_after,
-        until=until,
+        str(name),
         timer=perf_counter,
         progress=lambda done, waves, day: progress(f"{name} {day}", done, waves),
     )

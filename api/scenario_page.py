@@ -70,7 +70,7 @@ def said(grid: Grid, found: Comparison) -> dict[str, Any]:
         "intervals_chart": drawing(scenario_charts.intervals(found, labels)),
         "pareto_chart": drawing(scenario_charts.pareto(found, labels)),
         "pareto": unbroken(decisions.pareto(found)),
-        "notes": [unbroken(note) for note in scenarios.notes(found)],
+        "notes": [unbroken(note) for note in scenarios.notes(grid, found)],
         "tables": scenarios.tables(found),
         "maps": [map_of(grid, found, row) for row in found.scenarios],
         "hash": found.hash,

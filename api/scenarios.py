@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from api import figures
+from api import figures, options
 
 scenario_app = typer.Typer(help="What-ifs: changes to a network or its history, replayed beside the baseline.")
 
@@ -63,9 +63,10 @@ def run_scenarios(
         int, typer.Option(min=1, max=1000, metavar="K", help="Draws of what history and network leave open.")
     ] = 5,
     seed: Annotated[int, typer.Option(min=0, max=2**31, metavar="NUMBER", help="The first of them.")] = 1,
-    until: Annotated[
-        str | None, typer.Option(metavar="DAY", help="Last day, as 2011-01-31.", show_default=False)
-    ] = None,
+    until: options.Until = None,
+    every: options.When = "day",
+    release_after: options.ReleaseAfter = 0,
+    chance: options.Chances = None,
     time_limit: Annotated[
         float | None, typer.Option(min=0, metavar="SECONDS", help="For each wave; 10 unless --work is given.")
     ] = None,
@@ -94,18 +95,15 @@ def run_scenarios(
     from scenarios.grids import Grid, sweep
     from scenarios.scenario import scenarios_of
     from simulation.history import read_history
-    from solver.refusal import Refusal
 
-    asked, names = scenarios_of(scenarios), compare.known(policy or ["cheapest"])
-    last = replays.day_of(until)
-    if time_limit is None and work is None:
-        time_limit = 10.0
+    asked, names = scenarios_of(scenarios), compare.known(policy or ["cheapest"], ahead=True)
+    effort = options.effort_of(time_limit, work, usual=10.0)
+    manner = replays.manner_of(effort, until, every, release_after, chance)
     if out is not None:
         outputs.check_folder(out)
     past, net = read_history(history), replays.network_of(network)
-    if not past.orders:
-        raise Refusal(past.source, "has no orders, so there is nothing to replay", "empty_run")
-    grid = Grid(past, net, tuple(asked), names, tuple(range(seed, seed + seeds)), time_limit, work, last)
+    manner.check(past, net)
+    grid = Grid(past, net, tuple(asked), names, tuple(range(seed, seed + seeds)), manner)
     with counting("replaying") as progress:
         progress("placing the history", 0, len(grid.cells))
         done = sweep(grid, jobs=jobs or os.cpu_count() or 1, cluster=cluster, progress=progress)
@@ -142,6 +140,10 @@ def as_json(grid: Any, found: Any) -> dict[str, Any]:
         "currency": grid.network.currency,
         "start": format_minute(found.start),
         "end": format_minute(found.end),
+        "every": grid.manner.every,
+        "wave_minute": grid.manner.wave_minute,
+        "release_after": grid.manner.release_after,
+        "chance": None if grid.manner.chance is None else chances(grid.manner.chance),
         "seeds": list(found.seeds),
         "seeds_matter": found.seeds_matter,
         "interval": "Student's t over paired differences, 95 %",
@@ -155,6 +157,11 @@ def as_json(grid: Any, found: Any) -> dict[str, Any]:
             for row in found.rows
         ],
     }
+
+
+def chances(chance: Any) -> dict[str, Any]:
+    """What is drawn how often; its seed is that of each replay."""
+    return {name: value for name, value in asdict(chance).items() if name != "seed"}
 
 
 def tell(grid: Any, found: Any) -> None:
@@ -171,7 +178,7 @@ def tell(grid: Any, found: Any) -> None:
     for row in found.scenarios:
         show.line(decisions.decision(found, row))
     show.line(decisions.pareto(found))
-    for note in notes(found):
+    for note in (*notes(grid, found), f"Amounts are in {grid.network.currency}."):
         show.line(note)
     for what in found.simulated:
         show.line(f"Simulated: {what}")
@@ -195,7 +202,7 @@ def tables(found: Any) -> Tables:
             *lead(row),
             figures.money(row.values["cost"]),
             *difference(row),
-            f"{row.values['days']:.2f}",
+            f"{row.values['days']:.2f}" if row.values["fill"] else "",
             figures.percent(row.values["on_time"]),
             figures.percent(row.values["split"]),
             figures.percent(row.values["fill"]),
@@ -218,11 +225,19 @@ def difference(row: Any) -> list[str]:
     return [figures.more(cost.mean), figures.more(cost.low), figures.more(cost.high)]
 
 
-def notes(found: Any) -> list[str]:
-    """What has to be known to read the intervals."""
+def notes(grid: Any, found: Any) -> list[str]:
+    """What has to be known to read the intervals, and when orders are decided."""
+    when = decided(grid.manner)
     if len(found.seeds) == 1:
-        return ["One seed: no intervals. --seeds 5 draws five times what history and network leave open."]
+        return ["One seed: no intervals. --seeds 5 draws five times what history and network leave open.", when]
     text = f"{len(found.seeds)} seeds, the same for all: intervals are Student's t over paired differences, 95 %, each by itself."
     if found.seeds_matter:
-        return [text]
-    return [text, "The seeds draw nothing in the baseline: intervals tell only what scenarios draw."]
+        return [text, when]
+    return [text, "The seeds draw nothing in the baseline: intervals tell only what scenarios draw.", when]
+
+
+def decided(manner: Any) -> str:
+    """When orders are decided, in a sentence."""
+    usual = {"day": "once a day", "arrival": "as they arrive"}
+    text = f"Orders are decided {usual.get(manner.every, f'every {manner.every} minutes')}"
+    return text + (f", and anew by each wave for {manner.release_after} minutes." if manner.release_after else ".")

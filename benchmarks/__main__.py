@@ -1,4 +1,4 @@
-"""The benchmarks: `python -m benchmarks [waves|papers|over_time|replay|service|...|all]`, or `allot bench`."""
+"""The benchmarks: `python -m benchmarks [policies|waves|papers|replay|service|...|all]`, or `allot bench`."""
 
 import argparse
 import sys
@@ -9,6 +9,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+from api import compare
 from api.outputs import write_text
 from benchmarks import (
     growth,
@@ -26,6 +27,8 @@ from benchmarks import (
 )
 from benchmarks.machine import this_machine
 from benchmarks.results import Render, Say, Section, keep, kept_in, pieces_of, write_page
+from solver.policies.own import PolicyFault
+from solver.refusal import Refusal
 
 HERE = Path(__file__).parent
 RENDERS: dict[str, Render] = {
@@ -38,6 +41,8 @@ RENDERS: dict[str, Render] = {
     "million": million.render,
     "service": service.render,
 }
+SECTIONS = {"policies": "over_time"}
+"""What a section is called, too."""
 SKIPPED: dict[str, Callable[[], str]] = {
     "waves": waves.skipped,
     "sliced": sliced.skipped,
@@ -52,8 +57,8 @@ SKIPPED: dict[str, Callable[[], str]] = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure what is asked for, and write the results piece by piece."""
-    asked = parser().parse_args(arguments)
-    folder = asked.out or (Path("out") / "benchmarks" if asked.quick else HERE)
+    asked = read_arguments(arguments)
+    folder = asked.out or (Path("out") / "benchmarks" if asked.quick or asked.policy else HERE)
     began = perf_counter()
 
     def say(message: str) -> None:
@@ -70,6 +75,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 2
         page = write_page(folder, RENDERS, targets.render)
         say(f"{name} written to {page}")
+        if asked.policy:
+            one = kept_in(folder)[name]
+            sys.stdout.write(f"{RENDERS[name](one['measured'], one['settings'])}\n")
     if not measured:
         say("nothing was measured; benchmarks/README.md says what each benchmark needs")
         return 2
@@ -144,7 +152,8 @@ def settings_of(name: str, asked: argparse.Namespace) -> Any:
     }
     module: Any = modules[name]
     settings = module.QUICK if asked.quick else module.Settings()
-    given = {"seconds": asked.seconds, "seeds": asked.seeds, "until": asked.until}
+    others = compare.known(asked.policy, ahead=True) if asked.policy else None
+    given = {"seconds": asked.seconds, "seeds": asked.seeds, "until": asked.until, "others": others}
     known = {key: value for key, value in given.items() if value is not None and hasattr(settings, key)}
     return replace(settings, **known)
 
@@ -156,19 +165,40 @@ def _draw(name: str, folder: Path, found: dict[str, Any]) -> None:
         write_text(folder / "growth.svg", drawing)
 
 
+def read_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """What is asked for, by the name of its section."""
+    made = parser()
+    asked = made.parse_args(arguments)
+    asked.what = SECTIONS.get(asked.what, asked.what)
+    if asked.policy and asked.what != "over_time":
+        made.error("argument --policy: is for `policies`; the other benchmarks have those that they name")
+    return asked
+
+
 def parser() -> argparse.ArgumentParser:
     """The arguments."""
     made = argparse.ArgumentParser("python -m benchmarks", description="Measure policies against each other.")
-    made.add_argument("what", nargs="?", default="all", choices=[*RENDERS, "all"], help="what to measure (all)")
+    made.add_argument(
+        "what", nargs="?", default="all", choices=[*RENDERS, *SECTIONS, "all"], help="what to measure (all)"
+    )
     made.add_argument("--quick", action="store_true", help="tiny: shows that it works; results go to out/benchmarks")
     made.add_argument("--only", metavar="WORDS", help="pieces whose names have all these words, as retail,100k,peak")
     made.add_argument("--resume", action="store_true", help="leave out the pieces that are already in the results")
     made.add_argument("--seconds", type=float, metavar="SECONDS", help="limit of each run, instead of the usual")
     made.add_argument("--seeds", type=int, metavar="NUMBER", help="waves of each kind, instead of the usual")
     made.add_argument("--until", metavar="DAY", help="last day of the replay, as 2011-01-31 (the whole history)")
+    made.add_argument(
+        "--policy",
+        action="append",
+        metavar="NAME",
+        help="with policies: another beside them, as mine.py:spare:cents=100; may be repeated; results go to out/benchmarks",
+    )
     made.add_argument("--out", type=Path, metavar="DIR", help="where results.md and results.json go (benchmarks)")
     return made
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except (Refusal, PolicyFault) as fault:
+        sys.exit(f"benchmarks: {fault}")

@@ -24,11 +24,11 @@ from simulation.networks import example
 from simulation.outlook import outlook_of
 from simulation.placing import Placed, place
 from simulation.receiving import Weekly, before, enlarged
-from simulation.regret import Causes, Regret
+from simulation.regret import Causes, Make, Regret
 from simulation.replay import replay_placed
 from simulation.synthetic import make_history
-from solver import policies
-from solver.effort import Effort
+from solver.effort import Effort, Policy
+from solver.policies.named import make_named
 
 MYOPIC = "cheapest"
 RULES = ("nearest", MYOPIC, "joint")
@@ -60,6 +60,8 @@ class Settings:
         Weeks of the made-up history, the eight of the past included, and its orders a day.
     uci_days, superstore_days
         Days of the data sets that are replayed, the past included.
+    others
+        Policies beside ours, as `solver.policies.named` has them.
     """
 
     seeds: int = 10
@@ -70,6 +72,7 @@ class Settings:
     made_up_orders: int = 40
     uci_days: int = 77
     superstore_days: int = 800
+    others: tuple[str, ...] = ()
 
 
 QUICK = Settings(1, 1.0, 4.0, 1, 10, 6, 63, 120)
@@ -100,8 +103,10 @@ def _measured(piece: str, placed: Placed, settings: Settings, seed: int, say: Sa
     began = perf_counter()
     found = hindsight(placed, Effort(seconds=settings.hindsight_seconds), seed=seed)
     say(f"{piece}: bound {found.bound_cents:,.0f}, plan {found.cost_cents:,} in {perf_counter() - began:.0f} s")
-    makers = {text: partial(_policy, text, Effort(seconds=settings.seconds), seed) for text in (*RULES, *AHEAD)}
-    chosen = {text: make(outlook_of(placed)) for text, make in makers.items()} | {CLAIRVOYANT: Clairvoyant(found)}
+    effort, names = Effort(seconds=settings.seconds), (*RULES, *AHEAD, *settings.others)
+    makers: dict[str, Make] = {text: partial(_policy, text, effort, seed) for text in names}
+    outlook = outlook_of(placed)
+    chosen = {text: make(outlook) for text, make in makers.items()} | {CLAIRVOYANT: Clairvoyant(found)}
     half = Effort(seconds=settings.hindsight_seconds / 2)
     causes = Causes(placed, found, half, seed) if seed < settings.split_seeds else None
     runs: dict[str, Any] = {}
@@ -115,17 +120,16 @@ def _measured(piece: str, placed: Placed, settings: Settings, seed: int, say: Sa
             "seconds": run.seconds,
             "decisions": run.decisions,
         }
-        if causes is not None and name in SPLIT:
+        if causes is not None and name in (*SPLIT, *settings.others):
             runs[name]["regret"] = asdict(causes.split(name, makers[name], run.cost_cents))
         say(f"{piece}: {name} {run.cost_cents:,} in {run.seconds:.0f} s")
     orders, lines = placed.history.orders, placed.history.lines
     return {"bound_cents": found.bound_cents, "orders": orders, "lines": lines, "runs": runs}
 
 
-def _policy(text: str, effort: Effort, seed: int, outlook: DemandOutlook) -> policies.Policy:
-    """Make a policy as people write it; only those that look ahead take the outlook."""
-    name, told = policies.told(text)
-    return policies.make(name, effort, seed, settings=told, outlook=outlook)
+def _policy(text: str, effort: Effort, seed: int, outlook: DemandOutlook) -> Policy:
+    """Make a policy as people write it."""
+    return make_named(text, effort, seed, outlook=outlook)
 
 
 Found = tuple[History, Network]
@@ -233,8 +237,11 @@ def _table(history: str, ones: list[dict[str, Any]]) -> str:
 
 def _causes(ones: list[dict[str, Any]]) -> str:
     """Regret by cause, for each policy for which it was split."""
-    split = {name: [one["runs"][name]["regret"] for one in ones if "regret" in one["runs"][name]] for name in SPLIT}
-    split = {name: parts for name, parts in split.items() if parts}
+    split: dict[str, list[dict[str, float]]] = {}
+    for one in ones:
+        for name, run in one["runs"].items():
+            if "regret" in run:
+                split.setdefault(name, []).append(run["regret"])
     if not split:
         return ""
     causes = [part.name for part in fields(Regret)]

@@ -78,7 +78,7 @@ def page_of(
         if name in sections:
             one = sections[name]
             settings = ", ".join(
-                f"{key} {_plain(value)}" for key, value in one["settings"].items() if value not in (None, "")
+                f"{key} {_plain(value)}" for key, value in one["settings"].items() if value not in (None, "", [])
             )
             opening = (
                 f"## {name.capitalize()}\n\nMeasured on {one['day']} with {settings}, on: {described(one['machine'])}\n"

@@ -7,11 +7,12 @@ import numpy as np
 
 from engine.calendar import MINUTES_PER_DAY
 from engine.network import Network, columns_of
+from scenarios.naming import must_be
 from scenarios.scenario import Change, Scenario
-from scenarios.spans import span
+from scenarios.spans import on_dates, span
+from simulation.manner import Manner
 from simulation.placing import Placed
-from solver import policies
-from solver.effort import Effort
+from solver.policies import AHEAD, NAMES
 from solver.refusal import Refusal
 
 DRAWS = 100
@@ -30,14 +31,14 @@ def apply(scenario: Scenario, placed: Placed) -> Placed:
         A node, service, SKU or region that is not there, or what the history and the network do not allow.
     """
     assert not placed.later, "a placed history is changed once"
-    _check_policy(scenario)
+    _check_policy(scenario, placed)
     history, dated = placed.history, []
     for change in scenario.changes:
         try:
             days = span(history, change.settings.days)
             if change.does.placed:
                 chance = np.random.default_rng([placed.seed, DRAWS, crc32(change.verb.encode())])
-                placed = change.does.placed(placed, change.settings, chance)
+                placed = change.does.placed(placed, on_dates(history, change.settings), chance)
         except Refusal as refusal:
             raise change.refused(refusal) from None
         if change.does.network:
@@ -62,11 +63,11 @@ def _as_of(network: Network, dated: list[tuple[Change, tuple[int, int]]], minute
     return network
 
 
-def _check_policy(scenario: Scenario) -> None:
+def _check_policy(scenario: Scenario, placed: Placed) -> None:
     for change in scenario.changes:
         if change.verb == "policy" and scenario.policy:
-            told = scenario.policy
+            must_be(f"{change.place}.name", scenario.policy.name, (*NAMES, *AHEAD), "a policy")
             try:
-                policies.make(told.name, Effort(0.0), settings=told.settings)
-            except ValueError as error:
-                raise Refusal(f"{change.place}.name", str(error), "bad_value") from None
+                Manner(0.0).policies([scenario.policy.text], placed)
+            except Refusal as refusal:
+                raise Refusal(f"{change.place}.name", refusal.problem, "bad_value") from None

@@ -199,7 +199,12 @@ def _node_units(outcomes: Sequence[Outcome]) -> dict[str, float]:
 
 
 def _dominates(one: Sequence[Outcome], other: Sequence[Outcome]) -> bool:
-    """Whether one is as good in all of `PARETO`, and shown to be better in one: with one seed, by any difference."""
+    """Whether one is as good in all of `PARETO`, and shown to be better in one: with one seed, by any difference.
+
+    What ships nothing on a seed has no days to compare, and dominates nothing.
+    """
+    if not all(outcome.units_shipped for outcome in one):
+        return False
     differences = []
     for name in PARETO:
         before, after = ([MEASURES[name](outcome) for outcome in of] for of in (other, one))
@@ -209,4 +214,4 @@ def _dominates(one: Sequence[Outcome], other: Sequence[Outcome]) -> bool:
 
 def _days(grid: Grid) -> int:
     first, last = (int(at) // MINUTES_PER_DAY for at in grid.history.order_placed_at[[0, -1]])
-    return (last if grid.until is None else min(last, grid.until)) - first + 1
+    return (last if grid.manner.until is None else min(last, grid.manner.until)) - first + 1

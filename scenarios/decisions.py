@@ -9,7 +9,7 @@ def decision(found: Comparison, row: Row) -> str:
     text = f"{_named(found, row.scenario, row.policy)} {told(cost)}"
     if row.extra_cents is not None and cost.shown:
         cents = row.extra_cents.mean
-        text += f", {abs(cents) / 100:,.2f} {_direction(cents)} over {found.days:,} days"
+        text += f", {abs(cents) / 100:,.2f} {_direction(cents)} over {found.days:,} day{'' if found.days == 1 else 's'}"
     if abs(cost.mean - unit.mean) > 1e-9:
         text += f"; each unit ordered {told(unit)}"
     return text + "."
@@ -33,8 +33,10 @@ def summary(found: Comparison) -> str:
     saving = sorted((row for row in rows if _cost(row).shown and _cost(row).mean < 0), key=lambda row: _cost(row).mean)
     dearer = [row for row in rows if _cost(row).shown and _cost(row).mean > 0]
     if not saving and len(rows) > 1:
+        if not dearer:
+            return "No scenario is shown to save anything, and none to cost more."
         unknown = len(rows) - len(dearer)
-        rest = f", and of {unknown} the seeds cannot tell" if unknown and dearer else ""
+        rest = f", and of {unknown} the seeds cannot tell" if unknown else ""
         return f"No scenario is shown to save anything: {len(dearer)} of {len(rows)} cost more{rest}."
     best = saving[0] if saving else rows[0]
     return decision(found, best)

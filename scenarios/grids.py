@@ -17,12 +17,9 @@ from engine.network import Network
 from scenarios.applying import apply
 from scenarios.scenario import BASELINE, Scenario
 from simulation.history import History
+from simulation.manner import USUAL, Manner
 from simulation.placing import Placed, place
-from simulation.replay import replay_placed
 from simulation.run import Run
-from solver import policies
-from solver.effort import Effort
-from solver.policies.own import Own, make_own
 from solver.refusal import Refusal
 
 COUNTS = ("count_at", "count_node", "count_sku", "count_units")
@@ -37,9 +34,9 @@ class Grid:
     Attributes
     ----------
     policies
-        Names, or those found in files (`solver.policies.own`); a scenario that names a policy is decided by that one alone.
-    until
-        The last day of the replays, counted from 1970-01-01.
+        Names, or those found in files (`solver.policies.named`); a scenario that names a policy is decided by that one alone.
+    manner
+        How each of them is replayed.
     """
 
     history: History
@@ -47,9 +44,7 @@ class Grid:
     scenarios: tuple[Scenario, ...]
     policies: tuple[str, ...]
     seeds: tuple[int, ...]
-    seconds: float | None = 10.0
-    work: int | None = None
-    until: int | None = None
+    manner: Manner = USUAL
 
     def placed(self, seed: int) -> Placed:
         """The history on the network, before anything is changed.
@@ -141,8 +136,10 @@ def sweep(grid: Grid, *, jobs: int = 1, cluster: str | None = None, progress: Pr
         A change that the network or the history does not allow, or a cluster without what it takes (`allot[cluster]`).
     """
     cells = grid.cells
+    grid.manner.check(grid.history, grid.network)  # what is refused, is refused before anything is computed
     placed = grid.placed(grid.seeds[0])
-    for scenario in grid.scenarios:  # what is refused, is refused before anything is computed
+    grid.manner.policies(grid.policies, placed)
+    for scenario in grid.scenarios:
         apply(scenario, placed)
     done: dict[int, Outcome] = {}
     for number, outcome in _computed(grid, cells, jobs, cluster):
@@ -156,16 +153,9 @@ def compute(grid: Grid, number: int) -> tuple[int, Outcome]:
     """Replay one cell of a grid."""
     cell = grid.cells[number]
     placed = apply(cell.scenario, grid.placed(cell.seed))
-    run = replay_placed(placed, _policy(cell, Effort(grid.seconds, grid.work)), name=str(cell.policy), until=grid.until)
-    return number, outcome_of(cell, placed, run)
-
-
-def _policy(cell: Cell, effort: Effort) -> policies.Policy:
-    """Make the policy of a cell here, in the process that computes it."""
-    if isinstance(cell.policy, Own):
-        return make_own(cell.policy, effort, cell.seed)
-    told = cell.scenario.policy.settings if cell.scenario.policy else None
-    return policies.make(cell.policy, effort, cell.seed, settings=told)
+    told = cell.scenario.policy.text if cell.scenario.policy else cell.policy
+    (policy,) = grid.manner.policies([told], placed)
+    return number, outcome_of(cell, placed, grid.manner.replay(placed, policy, str(cell.policy)))
 
 
 def outcome_of(cell: Cell, placed: Placed, run: Run) -> Outcome:
@@ -189,7 +179,7 @@ def outcome_of(cell: Cell, placed: Placed, run: Run) -> Outcome:
         split_rate=run.split_rate,
         fill_rate=run.fill_rate,
         node_units={node.id: n for node, n in zip(placed.network.nodes, units, strict=True) if n},
-        simulated=placed.simulated,
+        simulated=run.simulated,
         start=run.start,
         end=run.end,
         decisions=run.decisions,

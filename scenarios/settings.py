@@ -223,3 +223,8 @@ class UsePolicy(Settings, frozen=True, kw_only=True):
 
     name: Id
     settings: dict[str, Any] = {}
+
+    @property
+    def text(self) -> str:
+        """The policy as it is named elsewhere, settings included."""
+        return f"{self.name}:{msgspec.json.encode(self.settings).decode()}" if self.settings else self.name

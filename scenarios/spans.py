@@ -3,9 +3,10 @@
 from datetime import date
 
 import numpy as np
+from msgspec.structs import replace
 
 from engine.calendar import EPOCH, MINUTES_PER_DAY, format_day
-from scenarios.settings import Day
+from scenarios.settings import Dated, Day, Settings
 from simulation.history import History
 from solver.problem import Bools, Ints
 from solver.refusal import Refusal
@@ -43,6 +44,14 @@ def during(history: History, at: Ints, days: Days) -> Bools:
     """Which minutes are of these days."""
     begin, end = span(history, days)
     return np.asarray((at >= begin) & (at < end))
+
+
+def on_dates(history: History, said: Settings) -> Settings:
+    """The same settings with dates for the numbers of days, so that they hold where an earlier change moves the first day."""
+    if not isinstance(said, Dated):
+        return said
+    first, last = (None if day is None else date.fromordinal(_day(history, day) + EPOCH) for day in said.days)
+    return replace(said, since=first, until=last)
 
 
 def _day(history: History, day: Day) -> int:

@@ -4,6 +4,7 @@ from simulation.chance import Chance
 from simulation.export import export_history, network_in
 from simulation.hindsight import Clairvoyant, Hindsight, hindsight
 from simulation.history import History, read_history, write_history
+from simulation.manner import Manner
 from simulation.networks import example
 from simulation.placing import Placed, Supply, place
 from simulation.receiving import Weekly, enlarged
@@ -18,6 +19,7 @@ __all__ = [
     "Demand",
     "Hindsight",
     "History",
+    "Manner",
     "Placed",
     "Run",
     "Supply",

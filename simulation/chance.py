@@ -139,3 +139,25 @@ class Chance:
         """(R,) minutes by which receipts come later than they were said to."""
         days = 1 + (uniform(self.seed, LATE_DAYS, at, node, sku) * self.late_days).astype(np.int64)
         return np.where(uniform(self.seed, LATE, at, node, sku) < self.late, days * MINUTES_PER_DAY, 0)
+
+
+def chance_of(text: str) -> Chance:
+    """Read chances as people write them: `short_pick=0.02,refuse=0.05`; names are those of `Chance`.
+
+    Raises
+    ------
+    Refusal
+        A name that is not there, or a value that is not allowed.
+    """
+    known = {field.name: field.type for field in fields(Chance) if field.name != "seed"}
+    said: dict[str, float | int] = {}
+    for part in text.split(","):
+        name, _, value = part.partition("=")
+        if name not in known:
+            raise Refusal(name or "''", f"is no chance; there are {', '.join(known)}", "bad_chance")
+        try:
+            said[name] = float(value) if known[name] is float else int(value)
+        except ValueError:
+            kind = "number" if known[name] is float else "whole number"
+            raise Refusal(name, f"{value!r} is not a {kind}", "bad_chance") from None
+    return Chance(**said)  # type: ignore[arg-type]

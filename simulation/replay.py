@@ -170,25 +170,19 @@ def _decide(world: World, policy: Decider, at: int, timer: Timer, whole: bool) -
     plan = policy(world, asked.problem, at)
     seconds = timer() - built, built - began
     verdict = _judged(asked, plan)
-    if verdict.bill["broken_promise"] and _keep(world, policy, held, at, timer):
-        return
-    _carry_out(world, asked, plan, verdict, at, seconds)
+    if verdict.bill["broken_promise"]:
+        _keep(world, policy, held, at, timer)
+    else:
+        _carry_out(world, asked, plan, verdict, at, seconds)
 
 
-def _keep(world: World, policy: Decider, held: Claims, at: int, timer: Timer) -> bool:
-    """A plan broke a promise: whoever held something keeps it, and the policy decides the others once more.
-
-    Not where the network has changed, so that what is held can no longer be shipped as it was to be.
-    """
+def _keep(world: World, policy: Decider, held: Claims, at: int, timer: Timer) -> None:
+    """A plan broke a promise: whoever held something keeps it, and the policy decides the others once more."""
     kept = world.ask_for(np.unique(held.order), at)
-    if kept is None:
-        return False
+    assert kept is not None, "what is held is there"
     plan = plan_of(held, kept.problem, kept.order, kept.line)
     plan = replace(plan, cost_cents=sum(bill(kept.problem, plan).values()))
-    verdict = check(kept.problem, plan)
-    if verdict.violations:
-        return False
-    _carry_out(world, kept, plan, verdict, at, (0.0, 0.0))
+    _carry_out(world, kept, plan, _judged(kept, plan), at, (0.0, 0.0))
     began = timer()
     others = world.ask_for(np.setdiff1d(world.open, kept.order), at)
     if others is not None:
@@ -196,7 +190,6 @@ def _keep(world: World, policy: Decider, held: Claims, at: int, timer: Timer) ->
         plan = policy(world, others.problem, at)
         seconds = timer() - built, built - began
         _carry_out(world, others, plan, _judged(others, plan), at, seconds)
-    return True
 
 
 def _judged(asked: Asked, plan: Plan) -> Verdict:
@@ -209,7 +202,6 @@ def _carry_out(world: World, asked: Asked, plan: Plan, verdict: Verdict, at: int
     """Carry out a plan, and write down what was decided and what was shipped."""
     done = world.carry_out(asked, plan, at)
     paid = verdict.bill if done is plan else bill(asked.problem, done)
-    cost = sum(cents for term, cents in verdict.bill.items() if term != "broken_promise")
     world.log.waves.append(
         (
             at,
@@ -218,8 +210,8 @@ def _carry_out(world: World, asked: Asked, plan: Plan, verdict: Verdict, at: int
             int(asked.problem.line_qty.sum()),
             done.parcels,
             int(done.entry_units.sum()),
-            cost,
-            min(plan.bound_cents, cost),
+            sum(verdict.bill.values()),
+            plan.bound_cents,
             *(paid.get(term, 0) for term in ("carriage", "handling", "late", "overtime", "stock_value")),
             verdict.bill["unfilled"],
             *seconds,

@@ -25,7 +25,7 @@ from simulation.receiving import LATEST
 from simulation.rhythm import Rhythm
 from solver.outlook import Present
 from solver.plan import Plan, part_of
-from solver.problem import DELIVERED, NO_LIMIT, NO_SERVICE, Bools, Ints, Problem
+from solver.problem import DELIVERED, HARD, NO_LIMIT, NO_SERVICE, Bools, Ints, Problem
 
 CLOSED, COLLECT_ONLY = "closed", "collect_only"
 """Tags of a node: nothing leaves it; only what customers collect there leaves it."""
@@ -105,11 +105,29 @@ class World:
         return np.where(self.closed[self.stock.node], 0, self.stock.units)
 
     def enter(self, network: Network) -> None:
-        """Go on with another network of the same nodes, SKUs and services; stock stays where it is."""
+        """Go on with another network of the same nodes, SKUs and services; stock stays where it is.
+
+        Orders that hold what may not leave as it was to are let go, each as a whole: a later decision serves them anew.
+        """
         self.network = columns_of(network)
         self.closed, self.collect_only = (
             np.array([tag in node.tags for node in network.nodes], dtype=np.bool_) for tag in (CLOSED, COLLECT_ONLY)
         )
+        claims = self.claims
+        self._let_go(np.isin(claims.order, claims.order[self._barred(claims)]))
+
+    def _barred(self, claims: Claims) -> Bools:
+        """(P,) which held parcels may not leave: by their node, by who was to carry them, or as more than is made in a day."""
+        empty, parcel = self.network.empty, claims.entry_parcel
+        sent = claims.service != NO_SERVICE
+        hard = empty.node_overtime_cents == HARD
+        full = hard & (self.node_parcels > empty.node_capacity_parcels)
+        full |= self.node_units > self.network.node_capacity_units
+        barred: Bools = (self.closed | full)[claims.node] | (self.collect_only[claims.node] & sent)
+        by = np.flatnonzero(sent[parcel])
+        carried = empty.sku_carried[self.history.line_sku[claims.entry_line[by]], claims.service[parcel[by]]]
+        barred[parcel[by[~carried]]] = True
+        return barred
 
     def let_happen(self, until: int) -> None:
         """Take everything that happens up to and at this minute."""
@@ -157,7 +175,6 @@ class World:
             units_left=units_left,
         )
         if not len(problem.option_node):
-            self.line_held[line] = 0  # what was held has gone with its node
             return None
         if self.collect_only.any():
             closed_lane = self.collect_only[:, None]
@@ -400,12 +417,14 @@ class World:
         return np.searchsorted(self.row_key, sku * self.network.nodes + node)
 
     def _left_today(self, at: int) -> tuple[Ints, Ints]:
-        """What each node can still make on the working day that it is at; a new day begins with nothing made."""
+        """What each node can still make on the working day that it is at; a new day begins with what is held for it."""
         working = working_days(self.network, at)
         new = working != self.node_day
         self.node_day = working
-        self.node_parcels[new] = 0
-        self.node_units[new] = 0
+        if new.any():
+            node, units = self.claims.node, self.claims.entry_units
+            self.node_parcels[new] = np.bincount(node, minlength=len(new))[new]
+            self.node_units[new] = np.bincount(node[self.claims.entry_parcel], units, len(new))[new]
         parcels, units = self.network.empty.node_capacity_parcels, self.network.node_capacity_units
         return (
             np.where(parcels < NO_LIMIT, np.maximum(0, parcels - self.node_parcels), NO_LIMIT),

@@ -303,7 +303,7 @@ def test_a_path_in_a_request_or_a_scenario_file_is_refused_and_the_file_never_ru
         with pytest.raises(Refusal):
             solve_wave(small_wave(("Ann",), ("near", "far")), text, Effort(1.0), 0)
         grid = Grid(history(), network(), (scenario(f'policy name="{text}"'),), ("cheapest",), (1,))
-        with pytest.raises(Refusal, match="is not one of nearest"):
+        with pytest.raises(Refusal, match="is not a policy"):
             apply(grid.scenarios[0], grid.placed(1))
     assert not (tmp_path / "ran").exists()
     assert isinstance(compare.known([mine])[0], own.Own)

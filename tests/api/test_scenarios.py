@@ -99,9 +99,37 @@ def test_the_same_grid_has_the_same_hash(folder: Path) -> None:
     assert first == second
 
 
+def test_scenarios_are_told_of_time_and_chance_as_a_replay_is(folder: Path) -> None:
+    chosen = ("--policy", "bid_price:days=2", "--every", "120", "--release-after", "240", "--chance", "refuse=0.2")
+    done = run(folder, "nearest-rule", *chosen)
+    assert done.exit_code == 0, done.stderr
+    assert re.search(r"^nearest-rule ", done.stdout, re.MULTILINE)
+    assert "Orders are decided every 120 minutes, and anew by each wave for 240 minutes." in done.stdout
+    assert "Simulated: refusals by stores: drawn for each by chance, 20 %" in done.stdout
+    told = json.loads(run(folder, "nearest-rule", *chosen, "--json").stdout)
+    assert (told["every"], told["release_after"], told["chance"]["refuse"]) == (120, 240, 0.2)
+    alone = call("replay", folder / "history", "--network", "uk", "--seed", "1", *chosen, "--json")
+    costs = duckdb_costs(folder, "nearest-rule", *chosen)
+    assert json.loads(alone.stdout)["rows"][0]["cost_cents"] == costs["baseline", 1]
+
+
+def duckdb_costs(folder: Path, *arguments: str) -> dict[tuple[str, int], int]:
+    """What each replay cost, by scenario and seed."""
+    out = folder / "costs"
+    assert run(folder, *arguments, "--out", out).exit_code == 0
+    rows = duckdb.sql(f"SELECT scenario, seed, cost_cents FROM '{out / 'runs.parquet'}'").fetchall()
+    return {(name, seed): cents for name, seed, cents in rows}
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
+        (["pickup-20", "--policy", "bid_price:dayz=2"], "settings of bid_price: Object contains unknown field `dayz`"),
+        (["pickup-20", "--every", "hour"], "--every: 'hour' is not arrival, day, or minutes"),
+        (["pickup-20", "--chance", "refuses=0.2"], "--chance: refuses: is no chance; there are short_pick, refuse"),
+        (["pickup-20", "--chance", "refuse=2"], "--chance: refuse: 2.0 is not from 0 to 1"),
+        (["pickup-20", "--chance", "refuse=often"], "--chance: refuse: 'often' is not a number"),
+        (["pickup-20", "--until", "2024-04-30"], "--until: 2024-04-30 is before the first wave"),
         (["pickup-21"], "pickup-21: is neither a file nor in the library; did you mean 'pickup-20'?"),
         (["us-close-reno"], "us-close-reno.toml: changes[0].node: 'WH-RENO' is not a node of this network"),
         (["pickup-20", "pickup-20"], "'pickup-20' is the name of another scenario too"),

@@ -10,10 +10,11 @@ from typer.testing import CliRunner
 
 from api.cli import app
 from benchmarks import __main__ as command
-from benchmarks import waves
+from benchmarks import over_time, waves
 from benchmarks.apart import Request, run_apart
 from benchmarks.columns import write_columns
 from simulation.synthetic import make_retail_day
+from solver.refusal import Refusal
 from solver.wave import Wave, problem_of
 from tests.worlds import delivery, line, node, world
 
@@ -87,6 +88,46 @@ def test_unavoidable_is_the_cheapest_of_what_is_short() -> None:
     ]
     wave = world([node("A"), node("B", 1)], orders, {("A", "x"): 1, ("B", "x"): 1, ("A", "y"): 1})
     assert waves.unavoidable_cents(problem_of(wave)) == 300 + 2 * 500
+
+
+MINE = """
+from solver import Effort, Plan, Problem, make
+
+def mine(problem: Problem, effort: Effort, seed: int) -> Plan:
+    return make("cheapest", effort, seed)(problem)
+"""
+
+
+def test_a_policy_in_a_file_sits_the_exam_beside_all_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(over_time, "AHEAD", ("primal_dual",))
+    (tmp_path / "cheap.py").write_text(MINE)
+    assert command.main(["policies", "--quick", "--policy", "cheap.py", "--policy", "bid_price:days=2"]) == 0
+    told = capsys.readouterr().out
+    runs = json.loads(Path("out/benchmarks/results.json").read_text())["over_time"]["measured"]["made up 0"]["runs"]
+    assert list(runs) == [
+        *("nearest", "cheapest", "joint", "primal_dual", "cheap.mine", "bid_price:days=2", "clairvoyant")
+    ]
+    assert runs["cheap.mine"]["decisions"] == runs["cheapest"]["decisions"]
+    assert told in Path("out/benchmarks/results.md").read_text() + "\n"
+    assert "| `cheap.mine` |" in told
+
+
+@pytest.mark.parametrize("what", [["waves"], []])
+def test_a_policy_for_a_benchmark_that_takes_none_is_refused(
+    what: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        command.main([*what, "--policy", "mine.py"])
+    assert "--policy: is for `policies`" in capsys.readouterr().err
+
+
+def test_a_policy_that_is_not_there_is_refused_before_anything_is_measured(tmp_path: Path) -> None:
+    with pytest.raises(Refusal, match=r"none\.py: no such file"):
+        command.main(["policies", "--quick", "--policy", "none.py", "--out", str(tmp_path / "out")])
+    assert not (tmp_path / "out").exists()
 
 
 def test_allot_bench_reaches_the_benchmarks(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -105,6 +105,31 @@ def test_what_is_as_good_in_all_and_better_in_one_dominates() -> None:
     assert "dearer (cheapest) by baseline (cheapest)" in decisions.pareto(result)
 
 
+@pytest.mark.parametrize(
+    ("cents", "says"),
+    [
+        ((1100, 1900, 3000), "No scenario is shown to save anything, and none to cost more."),
+        (
+            (1100, 2200, 3300),
+            "No scenario is shown to save anything: 2 of 3 cost more, and of 1 the seeds cannot tell.",
+        ),
+    ],
+)
+def test_the_summary_counts_what_is_shown(cents: tuple[int, ...], says: str) -> None:
+    assert decisions.summary(found(cents, own=(1100, 1900, 3000))) == says
+
+
+def test_what_ships_nothing_is_not_the_fastest() -> None:
+    nothing: dict[str, Any] = {"units_shipped": 0, "days": 0.0, "split_rate": 0.0, "node_units": {}}
+    result = found((900, 1800, 2700), **nothing)
+    assert all(row.dominated_by is None for row in result.rows if row.is_baseline)
+
+
+def test_one_day_is_said_as_one() -> None:
+    result = replace(found((1100, 2200, 3300)), days=1)
+    assert "more over 1 day." in decisions.decision(result, result.scenarios[0])
+
+
 def test_seeds_that_draw_nothing_are_told() -> None:
     assert found((1100, 2200, 3300)).seeds_matter
     rows = [replace(outcome("baseline", "cheapest", s, 1000), decisions="same") for s in (1, 2, 3)]

@@ -4,6 +4,7 @@ import pytest
 
 from scenarios.grids import Grid, Outcome, sweep
 from scenarios.scenario import library
+from simulation.manner import Manner
 from simulation.networks import example
 from simulation.synthetic import make_history
 
@@ -23,7 +24,9 @@ def found() -> dict[str, tuple[Outcome, Outcome]]:
     for name in ("uk", "us"):
         network = example(name)
         ours = tuple(scenario for scenario in READY.values() if is_for(name, scenario.name))
-        done = sweep(Grid(make_history(6, 45, network, 3), network, ours, ("cheapest",), (1,), None, 0)).outcomes
+        done = sweep(
+            Grid(make_history(6, 45, network, 3), network, ours, ("cheapest",), (1,), Manner(None, 0))
+        ).outcomes
         outcomes |= {one.scenario: (done[0], one) for one in done[1:]}
     return outcomes
 

@@ -89,7 +89,7 @@ def test_a_wrong_file_is_refused_in_one_line(text: str, says: str) -> None:
         ('carrier_strike services=["slowly"]', "'slowly' is not a service of this network; did you mean 'slow'?"),
         ('scale_demand percent=120 regions=["norht"]', "did you mean 'north'? there are middle, north"),
         ("scale_demand percent=0", "changes[0].percent: 0 leaves no order"),
-        ('policy name="psychic"', "changes[0].name: policy 'psychic' is not one of nearest"),
+        ('policy name="psychic"', "changes[0].name: 'psychic' is not a policy; there are nearest"),
         ('policy name="magento.priority" settings={knobs=3}', "changes[0].name: settings of magento.priority"),
         (
             "surcharge cents=100 from=2025-01-01",

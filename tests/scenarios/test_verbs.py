@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace as replace_node
 
 from engine.calendar import parse_day
 from scenarios.applying import apply
@@ -59,6 +60,71 @@ def test_a_node_is_closed_on_its_days_only() -> None:
     assert days
     assert not days & shut
     assert {parse_day("2024-05-02"), parse_day("2024-05-06")} & days
+
+
+def held_overnight(*changes: str, **more: Any) -> Run:
+    """Nine orders of 1 May, each of which holds a mug at W1 for the work of the 2nd, when something changes; and one of the 2nd."""
+    past = history(10, seed=2, lines=1)
+    nothing = {f.name: getattr(past, f.name)[:0] for f in fields(past) if f.name.startswith(("cancel_", "return_"))}
+    evening = parse_day("2024-05-01") * 1440 + 20 * 60
+    placed_at = {"order_placed_at": np.array([evening] * 9 + [evening + 270]), "line_qty": np.ones(10, np.int64)}
+    here = {"order_lat": np.full(10, 52.0), "order_lon": np.full(10, 5.0)}
+    stock = [("W1", "mug", 10, 0), ("W2", "mug", 6, 0), ("S1", "mug", 6, 0)]
+    world = place(replace(past, **nothing, **placed_at, **here), network(**{"stock": stock, "receipts": []} | more), 1)
+    world = apply(scenario(*(f"{change} from=2024-05-02" for change in changes)), world)
+    return replay_placed(world, make("cheapest", Effort(None)), every=60, release_after=720)
+
+
+def test_what_is_held_at_a_node_that_closes_is_decided_anew_elsewhere() -> None:
+    as_it_is, closed = held_overnight(), held_overnight('close_node node="W1"')
+    assert set(as_it_is.shipped.node.tolist()) == {0}
+    assert (closed.units_shipped, closed.units_lapsed) == (10, 0)
+    assert set(closed.shipped.node.tolist()) == {1, 2}
+    assert closed.shipped.decided_at.min() >= parse_day("2024-05-02") * 1440
+
+
+def test_what_is_held_at_a_node_that_closes_is_given_up_where_it_lies_nowhere_else() -> None:
+    closed = held_overnight('close_node node="W1"', stock=[("W1", "mug", 10, 0), ("W2", "mug", 4, 0)])
+    assert (closed.units_shipped, closed.units_lapsed) == (4, 6)
+    assert set(closed.shipped.node.tolist()) == {1}
+    books = closed.books
+    assert (books.initial + books.received + books.returned - books.shipped - books.lost == books.final).all()
+    assert books.final[books.node == 0].sum() == 10
+
+
+@pytest.mark.parametrize(
+    ("change", "goes_there"),
+    [
+        ('ship_from_store on=false nodes=["W1"]', 0),
+        ('capacity nodes=["W1"] parcels=3', 3),
+        ('capacity nodes=["W1"] units=3', 3),
+        ("carrier_strike", 0),
+    ],
+)
+def test_what_is_held_and_may_not_go_as_it_was_to_waits_where_nothing_else_serves_it(
+    change: str, goes_there: int
+) -> None:
+    bounded = tuple(replace_node(one, overtime_cents=None) for one in network().nodes)
+    stock = [("W1", "mug", 10, 0), ("W2", "mug", 4, 0)]
+    done = held_overnight(f"{change} until=2024-05-02", nodes=bounded, stock=stock)
+    assert (done.units_shipped, done.units_lapsed) == (10, 0)
+    day = done.shipped.leaves_day[done.shipped.node == 0]
+    assert (day == parse_day("2024-05-02")).sum() == goes_there
+    assert (day > parse_day("2024-05-02")).sum() >= 10 - 4 - goes_there
+
+
+def test_what_is_held_over_an_earlier_cut_off_counts_on_the_day_on_which_it_is_made() -> None:
+    past = history(10, seed=2, lines=1)
+    nothing = {f.name: getattr(past, f.name)[:0] for f in fields(past) if f.name.startswith(("cancel_", "return_"))}
+    first = parse_day("2024-05-01") * 1440
+    placed_at = {"order_placed_at": np.array([first + 20 * 60] * 3 + [first + 1440 + 7 * 60] * 7)}
+    nodes = (replace_node(network().nodes[0], capacity_parcels=3, overtime_cents=None),)
+    world = place(
+        replace(past, **nothing, **placed_at), network(nodes=nodes, stock=[("W1", "mug", 40, 0)], receipts=[]), 1
+    )
+    world = apply(scenario('cut_off at="06:00" from=2024-05-02'), world)
+    done = replay_placed(world, make("cheapest", Effort(None)), every="arrival", release_after=1200)
+    assert np.unique_counts(done.shipped.leaves_day).counts.max() <= 3
 
 
 def test_a_new_node_ships_its_share_and_leaves_the_sum_as_it_was() -> None:
@@ -132,6 +198,15 @@ def test_doubled_demand_is_every_order_twice_with_what_befell_it() -> None:
         assert sorted(twice.line_sku[line["twice"]]) == sorted(np.tile(once.line_sku[line["once"]], 2))
         owner = np.array(twice.order_id)[twice.line_order[line["twice"]]]
         assert len(set(owner)) == len(owner)
+
+
+def test_days_are_counted_from_the_first_of_the_history_whatever_was_changed_before() -> None:
+    changes = "scale_demand percent=0 until=3", "faster_promise days_less=2 from=5"
+    changed = apply(scenario(*changes), WORLD).history
+    early = changed.order_placed_at // 1440 < parse_day("2024-05-05")
+    assert (changed.order_promise_days[early] == 3).all()
+    assert (changed.order_promise_days[~early] == 1).all()
+    assert early.any()
 
 
 def test_demand_as_it_is_is_the_history_as_it_is() -> None:

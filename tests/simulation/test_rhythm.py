@@ -164,6 +164,25 @@ def test_an_order_keeps_what_it_held_where_a_plan_would_break_its_promise(
     ]
 
 
+def test_an_order_keeps_what_it_held_where_the_node_of_another_closes(
+    make_network: MakeNetwork, make_history: MakeHistory, first_node: Policy, nothing: Policy
+) -> None:
+    network = make_network(nodes=(node_of(make_network()), node_of(make_network(), id="V")))
+    network = msgspec.structs.replace(network, stock=[("W", "mug", 1, 0), ("V", "pan", 1, 0)])
+    shut = msgspec.structs.replace(network, nodes=(node_of(network, tags=["closed"]), network.nodes[1]))
+    placed = place(make_history(("04-29T08:40", {"mug": 1}), ("04-29T08:50", {"pan": 1})), network)
+    placed = replace(placed, later=((int(placed.history.order_placed_at[0]) + 30, shut),))
+    waves = 0
+
+    def once(problem: Problem) -> Plan:
+        nonlocal waves
+        waves += 1
+        return (first_node if waves == 1 else nothing)(problem)
+
+    run = replay_placed(placed, once, every=60, release_after=60)
+    assert (run.shipped.order.tolist(), run.shipped.node.tolist(), run.units_lapsed) == ([1], [1], 1)
+
+
 @pytest.mark.parametrize("tag", ["closed", "collect_only"])
 @pytest.mark.parametrize(("elsewhere", "shipped"), [("pan", []), ("mug", ["V"])])
 def test_what_is_held_at_a_node_that_closes_is_decided_anew_and_nothing_holds_it_any_longer(
