@@ -36,9 +36,7 @@ class Foretold:
         self.wave = wave
         self.coming = [msgspec.structs.replace(order, id=f"then {order.id}") for order in coming]
 
-    def future(
-        self, problem: Problem, present: Present, *, days: float, samples: int, orders: int, seed: int
-    ) -> Future:
+    def future(self, problem: Problem, present: Present, *, days: float, samples: int, lines: int, seed: int) -> Future:
         """One wave of now and then, on the stock of now."""
         now = [order for order in self.wave.orders if order.id in problem.order_id]
         stock = [
@@ -142,7 +140,7 @@ def test_at_prices_of_the_true_future_single_lines_cost_what_hindsight_pays(seed
     wave = world(nodes, orders, stock, services=[tariff])
     hindsight = make("joint", EFFORT)(problem_of(wave))
     assert hindsight.status == "optimal"
-    assert in_turn(wave, "bid_price", passes=100) == hindsight.cost_cents
+    assert in_turn(wave, "bid_price", passes=100, share=1.0) == hindsight.cost_cents
 
 
 def price_at(wave: Wave, coming: Sequence[Order]) -> float:
