@@ -9,6 +9,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
+from solver.policies import AHEAD, NAMES
 from solver.refusal import Refusal
 
 PREFIX = "ALLOT_"
@@ -53,6 +54,8 @@ class Settings(BaseSettings):
     """Seconds between waves on the timer; 0 for waves by call only."""
     wave_seconds: Annotated[float, Field(gt=0)] = 20.0
     """What a wave may spend on deciding."""
+    wave_policy: str = "joint"
+    """Who decides the waves on the timer."""
     sweep_every: Annotated[float, Field(gt=0)] = 5.0
     """Seconds between looks for holds and orders whose time is up."""
     solve_at_once: Annotated[int, Field(ge=0)] = 500
@@ -116,6 +119,9 @@ def _check(settings: Settings) -> None:
         raise Refusal("ALLOT_DATABASE_URL", "names no file, as sqlite:///allot.db does", "bad_setting")
     if settings.log_level not in LEVELS:
         raise Refusal("ALLOT_LOG_LEVEL", f"{settings.log_level!r} is none of {', '.join(LEVELS)}", "bad_setting")
+    if settings.wave_policy not in (*NAMES, *AHEAD):
+        allowed = ", ".join((*NAMES, *AHEAD))
+        raise Refusal("ALLOT_WAVE_POLICY", f"{settings.wave_policy!r} is not one of {allowed}", "bad_setting")
     for name in ("rate", "failed_rate"):
         said = getattr(settings, name)
         try:

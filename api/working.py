@@ -16,6 +16,7 @@ from api.http.telemetry import Metrics, log
 from api.kinds import KINDS
 from api.settings import Settings
 from engine import jobs
+from engine.ahead import lookout_of
 from engine.calendar import MS_PER_DAY
 from engine.database import Database, Unavailable
 from engine.store import Store
@@ -25,17 +26,20 @@ from solver.refusal import Refusal
 
 IDLE = 0.3
 """Seconds between looks for a job where there was none."""
+LOOK_EVERY = 15.0
+"""Seconds between looks whether what policies know of the days to come is old; memory is each process's own."""
 STOP = 8.0
 """What all that goes on may still take together when the process is to end."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """Something that happens every so many seconds, in one of all processes."""
+    """Something that happens every so many seconds, in one of all processes, or in each."""
 
     name: str
     every: float
     act: Callable[[int], None]
+    in_each: bool = False
 
 
 class Working:
@@ -81,6 +85,12 @@ class Working:
         tasks = [
             Task("forget", 3600.0, self._forget),
             Task("expire", self._settings.sweep_every, self._expire),
+            Task(
+                "look ahead",
+                LOOK_EVERY,
+                lambda at: lookout_of(self._database).prepare(self._database, at),
+                in_each=True,
+            ),
         ]
         if self._settings.wave_every:
             tasks.append(Task("wave", self._settings.wave_every, self._wave))
@@ -110,11 +120,11 @@ class Working:
                 self._doing.pop(worker, None)
 
     def _keep(self, task: Task) -> None:
-        while not self._over.wait(min(task.every, 1.0)):
+        while not self._over.wait(task.every if task.in_each else min(task.every, 1.0)):
             try:
                 at = now()
                 due = partial(jobs.due, name=task.name, at=at, every=int(1000 * task.every))
-                if self._database.write(due):
+                if task.in_each or self._database.write(due):
                     task.act(at)
             except Unavailable:
                 log.warning("database away", task=task.name)
@@ -138,7 +148,10 @@ class Working:
         try:
             if self._over.is_set():
                 return
-            done = run_wave(self._database, at, worker=self._name, effort=effort, timer=time.perf_counter)
+            done = run_wave(
+                self._database, at, worker=self._name, policy=self._settings.wave_policy, effort=effort,
+                timer=time.perf_counter,
+            )  # fmt: skip
         except Refusal:
             raise
         except Exception:

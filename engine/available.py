@@ -71,7 +71,7 @@ def available_to_promise(
     """
     today = at // MS_PER_DAY
     wanted = _with_parts(catalogue.kits, sku)
-    inbound = _inbound(tx, catalogue, wanted)
+    inbound = inbound_of(tx, catalogue, wanted)
     due = np.maximum(inbound[2], today)
     chosen = np.unique(due if days is None else np.asarray(days, dtype=np.int64))
     # column 0 is now, column d + 1 is day d
@@ -167,8 +167,8 @@ def _stock(tx: Tx, catalogue: Catalogue, sku: Ints) -> Ints:
     return np.stack([catalogue.skus_of(found[0]), catalogue.nodes_of(found[1]), found[2]])
 
 
-def _inbound(tx: Tx, catalogue: Catalogue, sku: Ints) -> Ints:
-    """(4, n) SKU, node, day and units still to come."""
+def inbound_of(tx: Tx, catalogue: Catalogue, sku: Ints) -> Ints:
+    """(4, n) SKU, node, day and units of some SKUs still to come to nodes that work."""
     found = tx.ints(
         4,
         "SELECT i.sku_no, i.node_no, i.due_day, SUM(i.units - i.received) FROM {rows} "

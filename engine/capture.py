@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from engine.ahead import Lookout, lookout_of
 from engine.catalogue import Catalogue, read_catalogue
 from engine.commit import commit
 from engine.database import Database, Rows, Tx
@@ -19,7 +20,8 @@ from engine.decisions import Outcome, decide
 from engine.facts import OrderPlaced
 from engine.placing import Placed, place
 from engine.snapshot import Snapshot, read_snapshot
-from solver.effort import Effort
+from solver.effort import Effort, unwatched
+from solver.policies import AHEAD
 from solver.problem import Ints
 
 TRIES = 3
@@ -65,23 +67,42 @@ def capture(
     list of Captured
         One for each order. An order that was there already is answered as it stands.
     """
-    return database.write(lambda tx: capture_in(tx, orders, at, by=by, seconds=seconds, seed=seed))
+    lookout = lookout_of(database)
+    return database.write(
+        lambda tx: capture_in(tx, orders, at, by=by, seconds=seconds, seed=seed, lookout=lookout),
+    )
 
 
 def capture_in(
-    tx: Tx, orders: Sequence[OrderPlaced], at: int, *, by: str = "", seconds: float = SECONDS, seed: int = 0
+    tx: Tx,
+    orders: Sequence[OrderPlaced],
+    at: int,
+    *,
+    by: str = "",
+    seconds: float = SECONDS,
+    seed: int = 0,
+    lookout: Lookout | None = None,
 ) -> list[Captured]:
-    """The same within a transaction."""
+    """The same within a transaction; without a lookout, no policy can look ahead."""
     placed = place(tx, orders, by=by, now=at)
     catalogue = read_catalogue(tx, at)
     new = [(one.no, order) for one, order in zip(placed, orders, strict=True) if one.outcome == "new"]
     sku = np.array([catalogue.sku_at[line.sku] for _, order in new for line in order.lines], dtype=np.int64)
-    allocate(tx, catalogue, np.array([no for no, _ in new], dtype=np.int64), sku, at, seconds=seconds, seed=seed)
+    order_no = np.array([no for no, _ in new], dtype=np.int64)
+    allocate(tx, catalogue, order_no, sku, at, seconds=seconds, seed=seed, lookout=lookout or Lookout())
     return _answers(tx, placed)
 
 
 def allocate(
-    tx: Tx, catalogue: Catalogue, order_no: Ints, sku: Ints, at: int, *, seconds: float = SECONDS, seed: int = 0
+    tx: Tx,
+    catalogue: Catalogue,
+    order_no: Ints,
+    sku: Ints,
+    at: int,
+    *,
+    lookout: Lookout,
+    seconds: float = SECONDS,
+    seed: int = 0,
 ) -> int:
     """Decide orders that were placed in this transaction by the policies of their channels, and commit what holds.
 
@@ -104,7 +125,7 @@ def allocate(
         if attempt or len(channels) > 1:
             _lock_stock_of(tx, snapshot)
             snapshot = read_snapshot(tx, catalogue, left, at, sku)
-        again = [_allocate_by(tx, catalogue, snapshot, of, at, seconds, seed) for of in channels]
+        again = [_allocate_by(tx, catalogue, snapshot, of, at, seconds, seed, lookout) for of in channels]
         left = np.concatenate([np.zeros(0, dtype=np.int64), *again])
     return len(left)
 
@@ -119,18 +140,22 @@ def _lock_stock_of(tx: Tx, snapshot: Snapshot) -> None:
 
 
 def _allocate_by(
-    tx: Tx, catalogue: Catalogue, snapshot: Snapshot, channel: int, at: int, seconds: float, seed: int
+    tx: Tx, catalogue: Catalogue, snapshot: Snapshot, channel: int, at: int, seconds: float, seed: int, lookout: Lookout
 ) -> Ints:
-    """Decide the orders of one channel; give back the numbers of those to be decided again."""
+    """Decide the orders of one channel; give back the numbers of those to be decided again.
+
+    A policy that looks ahead knows by itself what stock is worth: what it was worth in the last wave would be charged twice.
+    """
     rules, chosen = catalogue.channels[channel], snapshot.order_channel == channel
     own = snapshot if chosen.all() else read_snapshot(tx, catalogue, snapshot.order_no[chosen], at)
-    problem = own.problem(stock_values=rules.stock_values)
-    decided = decide(problem, rules.policy, Effort(seconds=seconds), seed)
+    problem = own.problem(stock_values=rules.stock_values and rules.policy not in AHEAD)
+    ahead = lookout.at_capture(tx, own, rules.policy, rules.shadow)
+    decided = decide(problem, rules.policy, Effort(seconds=seconds), seed, unwatched, ahead.get(rules.policy))
     outcome = Outcome(own, decided, "")
     committed = commit(tx, outcome.proposal(np.arange(problem.orders)), at, new=not len(own.held.order))
     done = np.flatnonzero(committed.done)
     if rules.shadow and len(done):  # an order that is decided again is noted when that is committed
-        beside = decide(problem, rules.shadow, Effort(seconds=seconds), seed)
+        beside = decide(problem, rules.shadow, Effort(seconds=seconds), seed, unwatched, ahead.get(rules.shadow))
         cents, live = Outcome(own, beside, "").cost_cents, outcome.cost_cents
         names = [own.orders.order_id[i] for i in done.tolist()]
         note_shadow(tx, at, names, beside.policy, cents[done], decided.policy, live[done])

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from engine.ahead import Ahead
 from engine.calendar import MINUTES_PER_DAY
 from engine.commit import Proposal
 from engine.facts import Allocated, AllocatedParcel, LineUnits
@@ -24,6 +25,7 @@ from solver.plan import Plan, units_by_line
 from solver.policies import make
 from solver.prices import ROUNDS_FIRST, Pricing
 from solver.problem import NO_SERVICE, Bools, Ints, Problem
+from solver.refusal import Refusal
 
 VERSION = "1"
 """Of the rules by which we decide: a decision names it, and it changes when the same question would get another answer."""
@@ -43,16 +45,26 @@ class Decided:
     note: str = ""
 
 
-def decide(problem: Problem, policy: str, effort: Effort, seed: int, watch: Watch = unwatched) -> Decided:
-    """Let a policy decide, and the fallback where it fails or breaks the rules."""
+def decide(
+    problem: Problem, policy: str, effort: Effort, seed: int, watch: Watch = unwatched, ahead: Ahead | None = None
+) -> Decided:
+    """Let a policy decide, and the fallback where it fails or breaks the rules.
+
+    Parameters
+    ----------
+    ahead
+        What a policy that looks ahead is told.
+    """
     if not problem.orders:
         return Decided(problem, make(FALLBACK, effort, seed)(problem), policy)
     try:
-        plan = make(policy, effort, seed, watch)(problem)
+        plan = ahead.decide(problem, effort, seed, watch) if ahead else make(policy, effort, seed, watch)(problem)
         verdict = check(problem, plan)
         if verdict.ok:
             return Decided(problem, plan, policy)
         note = f"{policy} broke a rule: {verdict.violations[0]}"
+    except Refusal as refusal:
+        note = f"{policy} {refusal.problem}"
     except Exception as error:
         note = f"{policy} failed: {type(error).__name__}"
     plan = make(FALLBACK, Effort(seconds=None), seed)(problem)

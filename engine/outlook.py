@@ -36,12 +36,19 @@ class DemandOutlook:
         What was asked for, whole: O orders, baskets for futures.
     category
         (K,) SKUs that are alike, from 0; all are alike where not given.
+    until
+        The minute up to which orders are known: who asks at a later one is told what was known then.
     """
 
     def __init__(
-        self, network: NetworkColumns, placed_at: Ints, orders: OpenOrders, category: Ints | None = None
+        self,
+        network: NetworkColumns,
+        placed_at: Ints,
+        orders: OpenOrders,
+        category: Ints | None = None,
+        until: int = LAST,
     ) -> None:
-        self.network, self.placed_at, self.orders = network, placed_at, orders
+        self.network, self.placed_at, self.orders, self.until = network, placed_at, orders, until
         self.category = np.zeros(network.skus, dtype=np.int64) if category is None else category
         self.day = placed_at // MINUTES_PER_DAY
         self.hour = placed_at // MINUTES_PER_HOUR % 24
@@ -51,14 +58,15 @@ class DemandOutlook:
         self.region = closest_nodes(
             network.empty, orders.dest_node[first], orders.dest_lat[first], orders.dest_lon[first]
         )
-        self._fitted = lru_cache(maxsize=2)(self._fit)
+        self._fit_of = lru_cache(maxsize=2)(self._fit)
 
     def forecast(self, at: int) -> Forecast:
         """What is expected by what was known at the last midnight."""
-        return self._fitted(at // MINUTES_PER_DAY)[0]
+        return self._fitted(at)[0]
 
     def today(self, at: int) -> tuple[float, float]:
         """Shape and rate of the scale of today, as it goes until `at`."""
+        at = min(at, self.until)
         forecast = self.forecast(at)
         seen = np.searchsorted(self.placed_at, at) - np.searchsorted(self.placed_at, forecast.day * MINUTES_PER_DAY)
         return forecast.scale(at, int(seen))
@@ -79,7 +87,7 @@ class DemandOutlook:
         Whole baskets, so that what goes together stays together; recent ones more often, and those of SKUs whose expected
         units differ from what they sold as much more or less often.
         """
-        forecast, first, running, _ = self._fitted(at // MINUTES_PER_DAY)
+        forecast, first, running, _ = self._fitted(at)
         if not len(running) or until <= at:
             none = np.zeros(0, dtype=np.int64)
             return none, none
@@ -101,7 +109,7 @@ class DemandOutlook:
         shape, rate = self.today(at)
         forecast = self.forecast(at)
         coming = forecast.orders * forecast.days(at, until, shape / rate)
-        each = problem.lines + self._fitted(at // MINUTES_PER_DAY)[3] * coming
+        each = problem.lines + self._fitted(at)[3] * coming
         count = min(float(samples), max(1.0, lines) / max(1.0, each))
         count = float(int(count)) if count >= 1 else count
         minute, basket = self.sample(at, until, count, seed)
@@ -143,6 +151,10 @@ class DemandOutlook:
     def _baskets(self, basket: Ints, minute: Ints) -> OpenOrders:
         taken = _taken(self.orders, basket)
         return replace(taken, order_promise_day=minute // MINUTES_PER_DAY + self.promise_days[basket])
+
+    def _fitted(self, at: int) -> tuple[Forecast, int, Floats, float]:
+        """The fit of the last midnight before a minute, as far as orders are known."""
+        return self._fit_of(min(at, self.until) // MINUTES_PER_DAY)
 
     def _fit(self, day: int) -> tuple[Forecast, int, Floats, float]:
         """Fit the forecast of a day, and how likely each basket is.

@@ -190,7 +190,7 @@ def _orders(
 ) -> OpenOrders:
     """The orders as columns; parcels that have left an order count against what it may still make."""
     made = _parcels_made(tx, rows)
-    places = [_destinations(catalogue, row) for row in rows]
+    places = [destinations(catalogue, *row[11:14]) for row in rows]
     dest_start = np.concatenate([[0], np.cumsum([len(place) for place in places])]).astype(np.int64)
     dest = np.array([one for place in places for one in place], dtype=np.float64).reshape(-1, 3).T
     most = np.array([NO_LIMIT if row[9] is None else row[9] for row in rows], dtype=np.int64)
@@ -228,9 +228,8 @@ def _parcels_made(tx: Tx, rows: list[tuple[Any, ...]]) -> Ints:
     return made
 
 
-def _destinations(catalogue: Catalogue, row: tuple[Any, ...]) -> list[tuple[float, float, int]]:
+def destinations(catalogue: Catalogue, lat: float, lon: float, pickup: Any) -> list[tuple[float, float, int]]:
     """Latitude, longitude and node of every place where an order may end."""
-    lat, lon, pickup = row[11:14]
     nodes = decoded(pickup)
     if not nodes:
         return [(lat, lon, DELIVERED)]
@@ -352,6 +351,7 @@ __all__ = [
     "PROMISED_LATE_CENTS",
     "Held",
     "Snapshot",
+    "destinations",
     "free_stock",
     "read_left_today",
     "read_snapshot",

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from engine.ahead import Ahead, lookout_of
 from engine.capture import note_shadow
 from engine.catalogue import read_catalogue
 from engine.commit import Committed, Proposal, commit
@@ -26,6 +27,7 @@ from solver.bill import bill, order_bills
 from solver.draft import Draft, new_draft, plan_of, serve_in_turn
 from solver.effort import Effort, Meter, Watch, unwatched
 from solver.plan import Plan, units_by_line
+from solver.policies import AHEAD
 from solver.problem import NO_LIMIT, NO_SERVICE, Bools, Ints, Problem
 
 TOGETHER = 1_000
@@ -117,7 +119,10 @@ def run_wave(
         with database.read() as tx:
             order_no = _all_orders(tx, limit)
             snapshot = read_snapshot(tx, read_catalogue(tx, at), order_no, at)
-        return replace(_decided(snapshot, wave, policy, effort, seed, watch)[0], seconds=timer() - began)
+            ahead = lookout_of(database).in_wave(tx, snapshot, policy, forget=True)
+        return replace(
+            _decided(snapshot, wave, policy, effort, seed, watch, ahead.get(policy))[0], seconds=timer() - began
+        )
     with database.read() as tx:
         read_catalogue(tx, at)  # refused before anything is written where there is nothing to decide with
     until = at + LEASE_MS + int(3 * 1000 * (effort.seconds or 0.0))  # some orders are decided up to three times
@@ -125,7 +130,8 @@ def run_wave(
     try:
         with database.read() as tx:
             snapshot = read_snapshot(tx, read_catalogue(tx, at), leased, at)
-        wave, decided, keep = _decided(snapshot, wave, policy, effort, seed, watch)
+            ahead = lookout_of(database).in_wave(tx, snapshot, policy, shadow)
+        wave, decided, keep = _decided(snapshot, wave, policy, effort, seed, watch, ahead.get(policy))
         changed, left = _commit(database, Outcome(snapshot, decided, wave.id), np.flatnonzero(~keep), at)
         wave = replace(wave, changed=changed, policy=decided.policy, note=decided.note)
         if len(left):
@@ -135,7 +141,7 @@ def run_wave(
             wave = _decide_again(database, wave, late, policy, effort, seed, at, overdue=True)
         wave = replace(wave, seconds=timer() - began)
         if shadow and snapshot.order_no.size:
-            beside = decide(decided.problem, shadow, effort, seed)
+            beside = decide(decided.problem, shadow, effort, seed, unwatched, ahead.get(shadow))
             database.write(lambda tx: _note_shadow(tx, wave, beside, at))
         database.write(lambda tx: _end(tx, wave, snapshot, decided, at))
         return wave
@@ -171,22 +177,26 @@ def _all_orders(tx: Tx, limit: int) -> Ints:
 
 
 def _decided(
-    snapshot: Snapshot, wave: WaveDone, policy: str, effort: Effort, seed: int, watch: Watch, *, overdue: bool = False
+    snapshot: Snapshot,
+    wave: WaveDone,
+    policy: str,
+    effort: Effort,
+    seed: int,
+    watch: Watch,
+    ahead: Ahead | None,
+    *,
+    overdue: bool = False,
 ) -> tuple[WaveDone, Decided, Bools]:
-    """Decide a snapshot. Where the orders as they are, with open ones served on what is left, cost no more, they stay so."""
+    """Decide a snapshot. Where the orders as they are, with open ones served on what is left, cost no more, they stay so.
+
+    Not beside a plan that looks ahead: what it costs more now, it keeps for later.
+    """
     problem = snapshot.problem(stock_values=False, overdue=overdue)
-    decided = decide(problem, policy, effort, seed, watch)
+    decided = decide(problem, policy, effort, seed, watch, ahead)
     before = plan_before(snapshot, problem)
     before_cents = sum(bill(problem, before).values())
-    same = completed(problem, before, Meter(effort).within(COMPLETING))
-    same_cents = sum(bill(problem, same).values())
-    if same_cents <= decided.plan.cost_cents:
-        plan = decided.plan
-        same = replace(
-            same, cost_cents=same_cents, bound_cents=min(plan.bound_cents, same_cents), seed=plan.seed,
-            row_price=plan.row_price, node_price=plan.node_price,
-        )  # fmt: skip
-        decided = replace(decided, plan=same)
+    if decided.policy not in AHEAD:
+        decided = replace(decided, plan=_or_as_before(problem, decided.plan, before, effort))
     keep = breaks_promise(snapshot, decided, before)
     wave = replace(
         wave,
@@ -200,6 +210,18 @@ def _decided(
         note=decided.note,
     )
     return wave, decided, keep
+
+
+def _or_as_before(problem: Problem, plan: Plan, before: Plan, effort: Effort) -> Plan:
+    """A plan, or what the orders have, with open ones served on what is left, where that costs no more."""
+    same = completed(problem, before, Meter(effort).within(COMPLETING))
+    cents = sum(bill(problem, same).values())
+    if cents > plan.cost_cents:
+        return plan
+    return replace(
+        same, cost_cents=cents, bound_cents=min(plan.bound_cents, cents), seed=plan.seed, row_price=plan.row_price,
+        node_price=plan.node_price,
+    )  # fmt: skip
 
 
 def plan_before(snapshot: Snapshot, problem: Problem) -> Plan:
@@ -309,7 +331,10 @@ def _decide_again(
     """Decide orders once again, on what there is now, and commit that: where the plan did not hold, or lateness was in the way."""
     with database.read() as tx:
         snapshot = read_snapshot(tx, read_catalogue(tx, at), order_no, at)
-    again, decided, keep = _decided(snapshot, wave, policy, effort, seed, unwatched, overdue=overdue)
+        ahead = lookout_of(database).in_wave(tx, snapshot, policy, forget=True)
+    again, decided, keep = _decided(
+        snapshot, wave, policy, effort, seed, unwatched, ahead.get(policy), overdue=overdue
+    )
     changed, left = _commit(database, Outcome(snapshot, decided, wave.id), np.flatnonzero(~keep), at)
     kept = 0 if overdue else again.kept  # those were counted
     return replace(wave, changed=wave.changed + changed, conflicts=wave.conflicts + len(left), kept=wave.kept + kept)

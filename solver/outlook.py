@@ -33,6 +33,9 @@ class Present:
         When what stays open is decided next, -1: never again; `None` where nobody knows.
     give_up_days
         Days after the first decision on an order at which it is given up, if they are known.
+    hurry
+        Whether somebody waits: what takes long is not done, and what is remembered is made use of though it is old. Stock and
+        receipts are then told of the SKUs of the problem alone.
     """
 
     at: int
@@ -46,6 +49,7 @@ class Present:
     inbound_units: Ints
     next_at: int | None = None
     give_up_days: int | None = None
+    hurry: bool = False
 
     def __post_init__(self) -> None:
         for field in fields(self):

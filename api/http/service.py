@@ -25,6 +25,7 @@ from api.http.problems import Refused
 from api.keys import Key
 from api.settings import Settings
 from engine import reads
+from engine.ahead import lookout_of
 from engine.capture import Captured, capture_in
 from engine.catalogue import read_catalogue
 from engine.database import Database, Tx
@@ -180,11 +181,12 @@ class Service:
 
     def _capture_by(self, by: str, asked: Sequence["Capturing"]) -> list[Taken | Response]:
         """Take in the orders of one key: they, their idempotency keys and the answers are one transaction."""
-        at = self.clock()
+        at, lookout = self.clock(), lookout_of(self.database)
 
         def act(tx: Tx) -> list[Taken | Response]:
             def work(todo: list[int]) -> list[Response]:
-                captured = iter(capture_in(tx, [order for i in todo for order in asked[i].orders], at, by=by))
+                orders = [order for i in todo for order in asked[i].orders]
+                captured = iter(capture_in(tx, orders, at, by=by, lookout=lookout))
                 return [asked[i].answer([*islice(captured, len(asked[i].orders))]) for i in todo]
 
             return idempotency.once(tx, [one.once for one in asked], work)

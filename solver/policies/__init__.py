@@ -84,7 +84,7 @@ def _make_ahead(
     by = getattr(told, "by", None)
     if by is not None and by not in (*NAMES, *AHEAD):
         raise ValueError(f"settings of {name}: {by!r} is not a policy - at `$.by`")
-    if outlook is None and not _can_do_without(made):
+    if outlook is None and needs_outlook(name):
         raise ValueError(f"policy {name!r} looks ahead and needs an outlook on demand: replay a history under it")
     policy: Policy = made(told, outlook, effort, seed, watch)
     return policy
@@ -116,8 +116,10 @@ def _value(text: str) -> Any:
         return text
 
 
-def _can_do_without(made: type) -> bool:
-    return type(None) in get_args(get_type_hints(made)["outlook"])
+def needs_outlook(name: str) -> bool:
+    """Whether one of those that look ahead cannot do without an outlook."""
+    module, cls = _AHEAD[name]
+    return type(None) not in get_args(get_type_hints(getattr(import_module(module), cls))["outlook"])
 
 
 def decide(policy: Policy, problem: Problem, present: Callable[[], Present], memory: Any) -> tuple[Plan, Any]:
@@ -127,4 +129,4 @@ def decide(policy: Policy, problem: Problem, present: Callable[[], Present], mem
     return policy(problem), None
 
 
-__all__ = ["AHEAD", "NAMES", "LooksAhead", "Policy", "decide", "make", "told"]
+__all__ = ["AHEAD", "NAMES", "LooksAhead", "Policy", "decide", "make", "needs_outlook", "told"]

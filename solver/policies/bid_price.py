@@ -17,6 +17,7 @@ from solver.foresight import billed, charged, decider, stock_prices
 from solver.outlook import Outlook, Present, StockPrices, present_of
 from solver.plan import Plan
 from solver.problem import Problem
+from solver.refusal import Refusal
 
 MINUTES_PER_DAY = 1440
 
@@ -77,9 +78,17 @@ class BidPrice:
         return self.look(problem, present_of(problem), None)[0]
 
     def look(self, problem: Problem, present: Present, memory: Remembered | None) -> tuple[Plan, Remembered]:
-        """Decide at the prices remembered, or at new ones where those are old."""
+        """Decide at the prices remembered, or at new ones where those are old and nobody waits.
+
+        Raises
+        ------
+        Refusal
+            `no_prices`: none are remembered, and somebody waits.
+        """
         meter = Meter(self.effort, self.watch)
-        if memory is None or present.at >= memory.until:
+        if memory is None and present.hurry:
+            raise Refusal("policy", "has no prices yet", "no_prices")
+        if memory is None or (present.at >= memory.until and not present.hurry):
             prices = self.solve(problem, present, None if memory is None else memory.prices)
             memory = Remembered(prices, self._old(present), 1 if memory is None else memory.solves + 1)
         row_price = self.settings.share * memory.prices.of(present.keys(problem))

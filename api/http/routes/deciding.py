@@ -35,6 +35,8 @@ Policy = Literal[
     "salesforce.fewest_splits", "hotwax.brokering", "fluent.responsive_sourcing", "fft.fences_ratings", "ibm.weighted_cost",
     "d365.mip",
 ]  # fmt: skip
+WavePolicy = Literal[Policy, "bid_price", "sampled_futures", "primal_dual", "spillover", "window"]
+"""Those that look ahead decide where the present is known, not a wave file."""
 
 
 class OfferParcel(msgspec.Struct, kw_only=True):
@@ -102,8 +104,8 @@ def _offer(one: Offer) -> OfferSeen:
 class WaveAsked(Said):
     """How to decide: by which policy, for how long; `dry`: without any effect."""
 
-    policy: Policy = "joint"
-    shadow: Policy | None = None
+    policy: WavePolicy = "joint"
+    shadow: WavePolicy | None = None
     seconds: Annotated[float, Field(gt=0, le=600)] | None = None
     seed: Annotated[int, Field(ge=0, lt=1 << 63)] = 0
     limit: Annotated[int, Field(ge=1, le=200_000)] = 200_000
