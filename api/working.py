@@ -85,12 +85,7 @@ class Working:
         tasks = [
             Task("forget", 3600.0, self._forget),
             Task("expire", self._settings.sweep_every, self._expire),
-            Task(
-                "look ahead",
-                LOOK_EVERY,
-                lambda at: lookout_of(self._database).prepare(self._database, at),
-                in_each=True,
-            ),
+            Task("look ahead", LOOK_EVERY, self._look_ahead, in_each=True),
         ]
         if self._settings.wave_every:
             tasks.append(Task("wave", self._settings.wave_every, self._wave))
@@ -140,6 +135,10 @@ class Working:
             ended = store.expire(at)
             if not ended.holds and not ended.orders:
                 return
+
+    def _look_ahead(self, at: int) -> None:
+        """Make ready what policies that look ahead need at capture."""
+        lookout_of(self._database).prepare(self._database, at)
 
     def _wave(self, at: int) -> None:
         """Decide all that is not released anew."""

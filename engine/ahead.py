@@ -34,7 +34,7 @@ from solver.refusal import Refusal
 
 PRICED = ("bid_price", "sampled_futures")
 """Those that find prices, which takes long."""
-MOST = 200_000
+MOST = 100_000
 """Orders of the past that an outlook is made of, the newest."""
 MOST_OPEN = 2_000
 """Open orders that are priced together with those to come, at most."""

@@ -332,9 +332,7 @@ def _decide_again(
     with database.read() as tx:
         snapshot = read_snapshot(tx, read_catalogue(tx, at), order_no, at)
         ahead = lookout_of(database).in_wave(tx, snapshot, policy, forget=True)
-    again, decided, keep = _decided(
-        snapshot, wave, policy, effort, seed, unwatched, ahead.get(policy), overdue=overdue
-    )
+    again, decided, keep = _decided(snapshot, wave, policy, effort, seed, unwatched, ahead.get(policy), overdue=overdue)
     changed, left = _commit(database, Outcome(snapshot, decided, wave.id), np.flatnonzero(~keep), at)
     kept = 0 if overdue else again.kept  # those were counted
     return replace(wave, changed=wave.changed + changed, conflicts=wave.conflicts + len(left), kept=wave.kept + kept)

@@ -3,7 +3,10 @@
 import re
 from pathlib import Path
 
-from api.settings import PREFIX, Settings
+import pytest
+
+from api.settings import PREFIX, Settings, read_settings
+from solver.refusal import Refusal
 
 PAGE = (Path(__file__).parents[2] / "api" / "README.md").read_text()
 
@@ -18,3 +21,9 @@ def test_every_setting_is_on_the_page_with_its_default() -> None:
     assert told == {
         f"{PREFIX}{name.upper()}": re.sub(r"\.0$", "", str(field.default)) for name, field in fields.items()
     }
+
+
+def test_the_policy_of_waves_is_one_that_there_is() -> None:
+    assert read_settings(wave_policy="bid_price").wave_policy == "bid_price"
+    with pytest.raises(Refusal, match="ALLOT_WAVE_POLICY: 'best' is not one of nearest, "):
+        read_settings(wave_policy="best")

@@ -8,8 +8,10 @@ import pytest
 from api import working
 from api.settings import Settings
 from api.working import Task, Working
+from engine.ahead import lookout_of
 from engine.capture import capture
 from engine.database import Database
+from engine.waves import WaveDone
 from tests.engine.town import HOUR, NOON, TEE, found_town, order
 
 
@@ -43,3 +45,40 @@ def test_all_orders_whose_time_is_up_end_in_one_look_however_many(database: Data
     {task.name: task for task in Working(Settings(database_url=url), database).tasks()}["expire"].act(NOON + HOUR)
     with database.read() as tx:
         assert tx.all("SELECT state, COUNT(*) FROM orders GROUP BY state") == [("cancelled", 150)]
+
+
+def beside(database: Database, **settings: str) -> Working:
+    url = database.engine.url.render_as_string(hide_password=False)
+    return Working(Settings(database_url=url, **settings), database)  # type: ignore[arg-type]
+
+
+def test_what_is_kept_in_memory_is_made_ready_in_each_process(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both_are_at_it = threading.Barrier(3)
+    monkeypatch.setattr(working, "LOOK_EVERY", 0.05)
+    monkeypatch.setattr(lookout_of(database), "prepare", lambda *_: both_are_at_it.wait(20))
+    several = [beside(database) for _ in range(2)]
+    for one in several:
+        one.start(0)
+    both_are_at_it.wait(20)
+    for one in several:
+        one.end()
+    both_are_at_it.abort()
+    for one in several:
+        one.stop()
+
+
+def test_waves_on_the_timer_are_decided_by_the_policy_that_was_set(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def run(*_: object, policy: str, **__: object) -> WaveDone:
+        asked.append(policy)
+        return WaveDone("wav_1")
+
+    monkeypatch.setattr(working, "run_wave", run)
+    (wave,) = (task for task in beside(database, wave_policy="bid_price").tasks() if task.name == "wave")
+    wave.act(0)
+    assert asked == ["bid_price"]

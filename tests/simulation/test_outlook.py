@@ -9,7 +9,7 @@ import pytest
 
 from engine.calendar import MINUTES_PER_DAY
 from engine.network import columns_of
-from engine.outlook import DemandOutlook
+from engine.outlook import DemandOutlook, _taken
 from simulation.history import History
 from simulation.networks import example
 from simulation.outlook import outlook_of
@@ -82,6 +82,19 @@ def test_futures_share_so_many_times_the_stock(outlook: DemandOutlook, placed: P
         assert future.problem.lines <= 1.3 * lines
         early = future.problem.row_limit[len(np.unique(future.key)) :]
         assert early.tolist() == [stock.get(k, 0) for k in future.key[len(np.unique(future.key)) :].tolist()]
+
+
+def test_an_outlook_that_knows_orders_until_noon_does_not_take_the_rest_of_the_day_for_quiet(
+    outlook: DemandOutlook, placed: Placed
+) -> None:
+    _, present = moment(placed, 20)
+    noon = present.at // MINUTES_PER_DAY * MINUTES_PER_DAY + MINUTES_PER_DAY // 2
+    known = int(np.searchsorted(outlook.placed_at, noon))
+    orders = _taken(outlook.orders, np.arange(known))
+    morning = DemandOutlook(outlook.network, outlook.placed_at[:known], orders, until=noon)
+    for later in (noon + 600, noon + MINUTES_PER_DAY):
+        assert morning.today(later) == outlook.today(noon)
+        assert (morning.forecast(later).units == outlook.forecast(noon).units).all()
 
 
 def test_what_comes_in_later_is_not_there_earlier(outlook: DemandOutlook, placed: Placed) -> None:

@@ -292,6 +292,15 @@ def test_waves_that_are_being_decided_leave_threads_to_everybody_else(
     assert shop.post("/v1/waves", {}).status_code == 200, "there is room again"
 
 
+def test_a_wave_may_look_ahead_and_says_where_it_has_nothing_to_go_by(shop: Desk) -> None:
+    done(shop.post("/v1/orders", order("1")), 201)
+    assert done(shop.post("/v1/waves", {"policy": "primal_dual"}))["policy"] == "primal_dual"
+    blind = done(shop.post("/v1/waves", {"policy": "bid_price"}))
+    assert (blind["policy"], blind["note"]) == (
+        "nearest", "bid_price has no outlook: nothing was ordered in the 84 days before today",
+    )  # fmt: skip
+
+
 def test_a_promise_offers_services_and_stores_without_any_effect(shop: Desk) -> None:
     asked = {"channel": "web", "lines": [{"sku": "kettle", "qty": 2}], "place": {"lat": 52.1, "lon": 5.1}}
     facts = shop.rows("fact")
