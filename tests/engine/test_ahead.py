@@ -41,7 +41,7 @@ from tests.engine.town import (
 
 @pytest.fixture
 def town(database: Database) -> Database:
-    """One unit near two cities, and plenty in a warehouse that is far from both."""
+    """One unit in a store, and plenty in a warehouse that is far."""
     found_town(database, delft=1, venlo=100)
     decide_by(database, "bid_price")
     return database
@@ -66,19 +66,23 @@ def sold(town: Database, orders: list[OrderPlaced]) -> None:
     town.write(act)
 
 
-def urgent_neighbours(town: Database) -> None:
-    """Customers near the store buy three a day, for the next day: from the warehouse that costs 0.30 more."""
+def neighbours(town: Database) -> None:
+    """Three customers a day come to the store to collect; from the warehouse, theirs has to be carried there."""
     at = [NOON - day * DAY - hour * HOUR for day in range(1, 15) for hour in range(3)]
-    sold(town, [order((TEE, 1), at=one, place=ROTTERDAM, promise_day=one // DAY + 1) for one in at])
+    sold(town, [neighbour(one) for one in at])
+
+
+def neighbour(at: int) -> OrderPlaced:
+    return order((TEE, 1), at=at, place=None, pickup=(DELFT,))
 
 
 def take(town: Database, at: int = NOON) -> Captured:
-    """Somebody who can wait: from the warehouse that costs 0.10 more."""
+    """Somebody from another city: from the warehouse that costs 0.10 more."""
     [one] = capture(town, [order((TEE, 1), at=at, promise_day=at // DAY + 5)], at)
     return one
 
 
-def wave(town: Database, policy: str, at: int = NOON + HOUR, **more: str) -> WaveDone:
+def wave(town: Database, policy: str, at: int = NOON + HOUR, **more: object) -> WaveDone:
     return run_wave(town, at, worker=f"w{at}", policy=policy, effort=Effort(seconds=5), **more)  # type: ignore[arg-type]
 
 
@@ -98,12 +102,12 @@ def present(town: Database, *, hurry: bool) -> Present:
 @pytest.mark.parametrize("policy", ["bid_price", "sampled_futures"])
 def test_capture_leaves_a_unit_to_neighbours_who_will_need_it_more(town: Database, policy: str) -> None:
     decide_by(town, policy)
-    urgent_neighbours(town)
+    neighbours(town)
     lookout_of(town).prepare(town, NOON)
     take(town)
     assert claims(town) == [(TEE, VENLO, 1)]
     assert decided(town) == (policy, "")
-    capture(town, [order((TEE, 1), place=ROTTERDAM, promise_day=TODAY + 1)], NOON)
+    capture(town, [neighbour(NOON)], NOON)
     assert claims(town) == [(TEE, DELFT, 1), (TEE, VENLO, 1)]
 
 
@@ -119,7 +123,7 @@ def test_capture_takes_the_unit_where_nobody_is_expected_to_need_it(town: Databa
 def test_a_wave_leaves_the_unit_to_them_as_well(database: Database, policy: str, node: str) -> None:
     found_town(database)
     assert take(database).open == 1
-    urgent_neighbours(database)
+    neighbours(database)
     receive(database, 1, node=DELFT)
     receive(database, 100, node=VENLO)
     done = wave(database, policy)
@@ -130,7 +134,7 @@ def test_a_wave_leaves_the_unit_to_them_as_well(database: Database, policy: str,
 def test_a_wave_brings_back_the_unit_that_capture_could_not_know_to_be_needed(town: Database) -> None:
     decide_by(town, "cheapest")
     take(town)
-    urgent_neighbours(town)
+    neighbours(town)
     assert claims(town) == [(TEE, DELFT, 1)]
     wave(town, "bid_price")
     assert claims(town) == [(TEE, VENLO, 1)]
@@ -139,7 +143,7 @@ def test_a_wave_brings_back_the_unit_that_capture_could_not_know_to_be_needed(to
 @pytest.mark.parametrize("policy", AHEAD)
 def test_every_policy_that_looks_ahead_decides_at_capture_and_in_waves(town: Database, policy: str) -> None:
     decide_by(town, policy)
-    urgent_neighbours(town)
+    neighbours(town)
     lookout_of(town).prepare(town, NOON)
     take(town)
     assert decided(town) == (policy, "")
@@ -149,9 +153,11 @@ def test_every_policy_that_looks_ahead_decides_at_capture_and_in_waves(town: Dat
 
 def test_under_a_window_an_order_waits_from_wave_to_wave_as_long_as_it_may(town: Database) -> None:
     decide_by(town, "window")
-    assert [take(town).allocated, wave(town, "window").changed] == [0, 0]
-    assert wave(town, "window", NOON + 24 * HOUR).changed == 0
-    assert wave(town, "window", NOON + 25 * HOUR).changed == 1
+    assert take(town).allocated == 0
+    wave(town, "window", NOON + HOUR, dry=True)
+    assert wave(town, "window", NOON + 2 * HOUR).changed == 0
+    assert wave(town, "window", NOON + 25 * HOUR).changed == 0
+    assert wave(town, "window", NOON + 26 * HOUR).changed == 1
 
 
 def test_without_a_past_the_fallback_decides_and_the_record_says_why(town: Database) -> None:
@@ -168,7 +174,7 @@ def test_without_a_past_the_fallback_decides_and_the_record_says_why(town: Datab
 
 
 def test_capture_finds_no_prices_itself_however_old_they_are(town: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    urgent_neighbours(town)
+    neighbours(town)
     wave(town, "bid_price", NOON - HOUR)
     take(town)
     assert decided(town) == ("nearest", "bid_price has no prices yet")
@@ -195,7 +201,7 @@ def test_what_is_announced_for_tonight_leaves_enough_for_the_neighbours(
 ) -> None:
     """Three units are too few for three days, and enough for today."""
     receive(town, 2, node=DELFT)
-    urgent_neighbours(town)
+    neighbours(town)
     coming = [InboundAnnounced(id="f", at=NOON, inbound="i", sku=TEE, node=DELFT, units=announced, due_day=TODAY)]
     town.write(lambda tx: record(tx, coming if announced else []))
     lookout_of(town).prepare(town, NOON)
@@ -203,8 +209,24 @@ def test_what_is_announced_for_tonight_leaves_enough_for_the_neighbours(
     assert claims(town) == [(TEE, node, 1)]
 
 
+@pytest.mark.parametrize("policy", ["bid_price", "cheapest"])
+def test_what_a_unit_was_worth_in_the_last_wave_is_charged_only_where_nobody_looks_ahead(
+    town: Database, policy: str
+) -> None:
+    neighbours(town)
+    lookout_of(town).prepare(town, NOON)
+    take(town)
+    wave(town, "bid_price")
+    decide_by(town, policy)
+    capture(town, [neighbour(NOON)], NOON)
+    with town.read() as tx:
+        body = json.loads(tx.value("SELECT body FROM decision ORDER BY no DESC LIMIT 1"))
+    assert claims(town) == [(TEE, DELFT, 1), (TEE, VENLO, 1)]  # twice its price would be too much for a neighbour
+    assert (body["bill"].get("stock_value_cents", 0) > 0) == (policy == "cheapest")
+
+
 def test_a_sku_more_is_known_when_the_outlook_is_made_again(town: Database) -> None:
-    urgent_neighbours(town)
+    neighbours(town)
     lookout_of(town).prepare(town, NOON)
     town.write(lambda tx: put_skus(tx, [SkuEntry(id="HAT", weight_g=100)], NOON))
     take(town)
@@ -216,7 +238,7 @@ def test_a_sku_more_is_known_when_the_outlook_is_made_again(town: Database) -> N
 
 def test_a_shadow_looks_ahead_beside_the_live_policy(town: Database) -> None:
     decide_by(town, "cheapest", shadow="bid_price")
-    urgent_neighbours(town)
+    neighbours(town)
     lookout_of(town).prepare(town, NOON)
     take(town)
     wave(town, "cheapest", shadow="bid_price")
