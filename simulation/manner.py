@@ -13,7 +13,7 @@ from simulation.replay import WAVE_MINUTE, Progress, Timer, replay_placed
 from simulation.rhythm import Every, rhythm_of
 from simulation.run import Run
 from solver.effort import Effort, Policy
-from solver.policies.named import make_named, needs_outlook
+from solver.policies.named import make_named, looks_ahead
 from solver.refusal import Refusal
 
 
@@ -70,7 +70,7 @@ class Manner:
         Refusal
             A policy that is not there, or cannot be told what its settings say.
         """
-        outlook = outlook_of(placed) if any(map(needs_outlook, names)) else None
+        outlook = outlook_of(placed) if any(map(looks_ahead, names)) else None
         effort = Effort(self.seconds, self.work)
         return [make_named(name, effort, placed.seed, outlook=outlook) for name in names]
 

@@ -7,7 +7,7 @@ from solver.policies.own import Own, make_own
 from solver.refusal import Refusal
 
 
-def needs_outlook(name: str) -> bool:
+def looks_ahead(name: str) -> bool:
     """Whether a policy is to be told what the future may ask for."""
     return name.looks_ahead if isinstance(name, Own) else name.partition(":")[0] in policies.AHEAD
 
@@ -37,4 +37,4 @@ def make_named(
         raise Refusal("policy", str(error), "bad_settings") from None
 
 
-__all__ = ["make_named", "needs_outlook"]
+__all__ = ["make_named", "looks_ahead"]
