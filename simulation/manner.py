@@ -13,7 +13,7 @@ from simulation.replay import WAVE_MINUTE, Progress, Timer, replay_placed
 from simulation.rhythm import Every, rhythm_of
 from simulation.run import Run
 from solver.effort import Effort, Policy
-from solver.policies.named import make_named, looks_ahead
+from solver.policies.named import looks_ahead, make_named
 from solver.refusal import Refusal
 
 

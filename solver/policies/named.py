@@ -37,4 +37,4 @@ def make_named(
         raise Refusal("policy", str(error), "bad_settings") from None
 
 
-__all__ = ["make_named", "looks_ahead"]
+__all__ = ["looks_ahead", "make_named"]
