@@ -218,12 +218,13 @@ def solve(
     reading = monotonic() - started
     effort = options.effort_of(time_limit, work, reading)
     title = f"{name}: {problem.orders:,} orders, {problem.nodes:,} nodes"
-    with following(title) as watch, stopped_by_signals(effort.stop):
-        plan = compare.solve(problem, name, effort, seed, watch)
+    with stopped_by_signals(effort.stop):
+        with following(title) as watch:
+            plan = compare.solve(problem, name, effort, seed, watch)
+        plan = replace(plan, seconds=reading + plan.seconds)
+        write_plan(out, problem, plan)
     if effort.stop.is_set():
         _say("stopped: this is the best plan so far")
-    plan = replace(plan, seconds=reading + plan.seconds)
-    write_plan(out, problem, plan)
     row = compare.row_of(problem, plan, None)
     if piped:
         return

@@ -45,7 +45,7 @@ class Lanes(structref.StructRefProxy):
     at, service, zone, fixed
         (L,) index of the node; service (`NO_SERVICE`: collected where picked); zone; opening and lateness without overtime.
     heaviest, slope
-        (L,) the weight of all that the lane can carry, and cents a gram that carriage rises at least from its first step.
+        (L,) the weight of all that the lane can carry, and cents a gram that carriage rises at least beyond its first step.
     steps, upper, tariff, over
         The tariffs: `service_steps`, `service_steps_g`, `service_cents`, `service_over_cents` of the problem.
     """
@@ -263,14 +263,15 @@ def most_dearer(steps: Ints, upper: Ints, tariffs: Ints, over: Ints, service: in
 
 @njit(cache=True, nogil=True)
 def least_slope(steps: Ints, upper: Ints, cents: Ints, over: Ints, service: int, zone: int, load: int) -> float:
-    """Cents a gram by which carriage rises at least from its first step, up to a load."""
+    """Cents a gram by which carriage rises at least beyond the end of its first step, up to a load."""
+    first = upper[service, 0]
+    if load <= first:
+        return 0.0
     least = INF
-    for t in range(steps[service]):
-        heavy = min(upper[service, t], max(1, load))
-        if heavy > 0:
-            least = min(least, (cents[service, zone, t] - cents[service, zone, 0]) / heavy)
+    for t in range(1, steps[service]):
+        least = min(least, (cents[service, zone, t] - cents[service, zone, 0]) / (min(upper[service, t], load) - first))
         if upper[service, t] >= load:
-            return least
+            return float(least)
     return float(min(least, over[service, zone] / 1000.0))
 
 

@@ -29,7 +29,7 @@ class Raising(NamedTuple):
     lane_start, least_base, least_slope
         (K + 1,), (K,) the lanes of a node are contiguous; the least of their `base` and of their slopes.
     opening, base
-        (L,) what opening a parcel costs, and what it costs with carriage up to the first step.
+        (L,) what opening a parcel costs, and with the part of carriage that does not rise at the lane's slope.
     units, paid, load
         (E,) units of an offer, what they cost with picking, what they weigh.
     rank, worth, density
@@ -64,13 +64,14 @@ class Raising(NamedTuple):
 def raising(lanes: Lanes) -> Raising:
     """Make ready to raise the prices of these lanes."""
     m, count, size, n = len(lanes.nodes), len(lanes.at), len(lanes.line), len(lanes.qty)
-    at_of, service, zone, slopes, tariffs = lanes.at, lanes.service, lanes.zone, lanes.slope, lanes.tariff
+    at_of, service, zone, slopes = lanes.at, lanes.service, lanes.zone, lanes.slope
+    upper, tariffs = lanes.upper, lanes.tariff
     opening = openings(lanes)
     base, lane_start = opening.copy(), np.zeros(m + 1, dtype=np.int64)
     least_base, least_slope = np.full(m, INF), np.full(m, INF)
     for i in range(count):
         if service[i] >= 0:
-            base[i] += tariffs[service[i], zone[i], 0]
+            base[i] += tariffs[service[i], zone[i], 0] - slopes[i] * upper[service[i], 0]
         lane_start[at_of[i] + 1] += 1
         least_base[at_of[i]] = min(least_base[at_of[i]], base[i])
         least_slope[at_of[i]] = min(least_slope[at_of[i]], slopes[i])
@@ -113,7 +114,7 @@ def relaxed(lanes: Lanes, scratch: Raising, v: Floats, most: int, state: Ints, m
             forced = forced or state[i] == IN
         if not wanted:
             continue
-        # a quick look: carriage is at least its first step and a constant rate above that
+        # a quick look: carriage is at least the line through the end of its first step that rises at the lane's slope
         total, rate = 0.0, least_slope[at]
         for e in range(first, last):
             worth[e] = units[e] * v[line[e]] - paid[e]

@@ -52,8 +52,8 @@ class Cheapest:
 def serve_cheapest(problem: Problem, meter: Meter) -> tuple[Draft, bool]:
     """Serve all orders in turn, each at its own least cost; those that are left when a share of the time is over, hastily.
 
-    `joint` begins with the same plan under the same limits, so it never ends with a dearer one. Tells whether time sufficed to
-    serve all with most effort.
+    `joint` begins with it under the same limits, so it never ends with a dearer plan where time suffices for all orders, or only
+    work is limited; else two runs come as far as the machine lets each. Tells whether time sufficed to serve all with most effort.
     """
     seconds = float("inf") if meter.effort.seconds is None else SERVE_SHARE * meter.effort.seconds
     careful, hasty = meter.within(SERVE_SHARE), meter.within(HASTY_SHARE)

@@ -78,6 +78,8 @@ def make(name: str, effort: Effort | None = None, seed: int = 0, watch: Watch = 
 @pytest.fixture
 def stand_ins(monkeypatch: pytest.MonkeyPatch) -> None:
     """Policies whose plans are known."""
+    # the kernels know it by their own name, and would keep whatever it is when they are first imported
+    monkeypatch.setattr("solver.kernels.make", make)
     monkeypatch.setattr(policies, "make", make)
 
 

@@ -13,6 +13,7 @@ from typer.testing import Result
 from solver import policies
 from solver.effort import Effort, Policy, Watch, unwatched
 from solver.plan import Plan
+from solver.planfile import write_plan
 from solver.problem import Problem
 
 Run = Callable[..., Result]
@@ -318,6 +319,20 @@ def test_an_interruption_is_exit_130_without_a_traceback(
     monkeypatch.setattr(policies, "make", lambda *_: interrupted)
     result = run("solve", wave, "--out", tmp_path / "plan.json")
     assert (result.exit_code, only_line(result)) == (130, "allot: interrupted")
+
+
+def test_an_interruption_while_the_plan_is_written_does_not_lose_it(
+    run: Run, wave: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write(path: Path, problem: Problem, plan: Plan) -> None:
+        signal.raise_signal(signal.SIGINT)
+        write_plan(path, problem, plan)
+
+    monkeypatch.setattr("solver.planfile.write_plan", write)
+    result = run("solve", wave, "--out", tmp_path / "plan.json")
+    says = f"allot: stopped: this is the best plan so far\nallot: plan written to {tmp_path / 'plan.json'}\n"
+    assert (result.exit_code, result.stderr) == (0, says)
+    assert run("check", wave, tmp_path / "plan.json").exit_code == 0
 
 
 # --- check ----------------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from solver.check import check
 from solver.draft import new_draft, plan_of, put
 from solver.effort import Effort
+from solver.lanes import least_slope, tariff
 from solver.many import lane_bounds, price_many
 from solver.many_tree import close_in
 from solver.policies import make
@@ -153,3 +154,26 @@ def test_no_line_prices_whatever_fix_away_a_lane_of_the_best_way(wave: Wave, dat
         lane = (0, int(best.parcel_dest[p]), int(best.parcel_node[p]), int(best.parcel_service[p]))
         # a lane that is not listed has another service beside it that is no dearer
         assert bound_of.get(lane, 0.0) <= best.cost_cents + ROUNDING
+
+
+@st.composite
+def tariffs(draw: st.DrawFn) -> tuple[Ints, Ints, Ints, Ints]:
+    """The columns of one service in one zone: steps, their ends, cents, and cents for each kg beyond."""
+    upper = sorted(draw(st.sets(st.integers(0, 60), min_size=1, max_size=5)))
+    cents = sorted(draw(st.lists(st.integers(0, 500), min_size=len(upper), max_size=len(upper))))
+    over = draw(st.integers(0, 3_000))
+    return np.array([len(upper)]), np.array([upper]), np.array([[cents]]), np.array([[over]])
+
+
+@given(columns=tariffs(), load=st.integers(1, 80))
+@settings(max_examples=200, deadline=None)
+def test_carriage_never_falls_below_the_line_of_its_least_slope_and_touches_it(
+    columns: tuple[Ints, Ints, Ints, Ints], load: int
+) -> None:
+    _, upper, cents, _ = columns
+    slope = least_slope(*columns, 0, 0, load)
+    first, base = int(upper[0, 0]), float(cents[0, 0, 0])
+    above = [tariff(*columns, 0, 0, grams) - base - slope * (grams - first) for grams in range(1, load + 1)]
+    assert min(above) >= -ROUNDING
+    if first < load <= upper[0, -1]:
+        assert min(above[first:]) <= ROUNDING
