@@ -70,11 +70,11 @@ ROUGH = Manner(None, 0, every=120, release_after=240, chance=Chance(short_pick=0
 
 def test_a_cell_is_the_replay_that_one_would_run_by_oneself() -> None:
     """Prevents: a grid that tells its replays less, or otherwise, than a single run is told."""
-    grid = replace(GRID, scenarios=(PICKUPS,), policies=("bid_price:days=2",), seeds=(5,), manner=ROUGH)
+    grid = replace(GRID, scenarios=(PICKUPS,), policies=("bid_price:days=2,share=1",), seeds=(5,), manner=ROUGH)
     base, one = sweep(grid).outcomes
     assert ROUGH.chance is not None
     for outcome, placed in ((base, grid.placed(5)), (one, apply(PICKUPS, grid.placed(5)))):
-        policy = make("bid_price", Effort(None, 0), 5, settings={"days": 2}, outlook=outlook_of(placed))
+        policy = make("bid_price", Effort(None, 0), 5, settings={"days": 2, "share": 1}, outlook=outlook_of(placed))
         chance = replace(ROUGH.chance, seed=5)
         alone = replay_placed(placed, policy, every=120, release_after=240, chance=chance)
         assert (outcome.decisions, outcome.cost_cents) == (alone.decisions, alone.cost_cents)
@@ -101,10 +101,10 @@ def test_each_seed_has_a_chance_of_its_own_and_it_is_that_of_all_scenarios() -> 
 
 
 def test_a_policy_that_looks_ahead_can_be_what_a_scenario_changes() -> None:
-    ahead = scenario('policy name="bid_price" settings={days=2}', name="ahead")
-    grid = replace(GRID, scenarios=(ahead,), policies=("cheapest", "bid_price:days=2"), seeds=(1,))
+    ahead = scenario('policy name="bid_price" settings={days=2,share=1.0}', name="ahead")
+    grid = replace(GRID, scenarios=(ahead,), policies=("cheapest", "bid_price:days=2,share=1"), seeds=(1,))
     by = {(one.scenario, one.policy): one.decisions for one in sweep(grid).outcomes}
-    assert by["ahead", "bid_price"] == by[BASELINE.name, "bid_price:days=2"] != by[BASELINE.name, "cheapest"]
+    assert by["ahead", "bid_price"] == by[BASELINE.name, "bid_price:days=2,share=1"] != by[BASELINE.name, "cheapest"]
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_two_processes_find_what_one_finds() -> None:
     both = sweep(GRID, jobs=2, progress=lambda _, done, of: told.append((done, of)))
     assert both.hash == sweep(GRID).hash
     assert told == [(number + 1, 15) for number in range(15)]
-    rough = replace(GRID, policies=("bid_price:days=2",), manner=ROUGH)
+    rough = replace(GRID, policies=("bid_price:days=2,share=1",), manner=ROUGH)
     assert sweep(rough, jobs=2).hash == sweep(rough).hash
 
 
