@@ -200,19 +200,18 @@ def past_orders(tx: Tx, catalogue: Catalogue, at: int) -> tuple[Ints, OpenOrders
     line_order = by[np.searchsorted(no[by], order_no)]
     entry, sku, units = parts_of(catalogue.kits, catalogue.skus_of(line_sku), qty)
     pieces = np.bincount(entry, weights=units, minlength=len(qty)).astype(np.int64)
-    places = [destinations(catalogue, *row[6:9]) for row in rows]
-    dest = np.array([one for place in places for one in place], dtype=np.float64).reshape(-1, 3).T
+    dest_start, lat, lon, node = destinations(catalogue, [row[6:9] for row in rows])
     return placed_at // MS_PER_MINUTE, OpenOrders(
         order_id=("",) * len(rows),
         order_line_start=np.searchsorted(line_order[entry], np.arange(len(rows) + 1)).astype(np.int64),
-        order_dest_start=np.concatenate([[0], np.cumsum([len(place) for place in places])]).astype(np.int64),
+        order_dest_start=dest_start,
         order_promise_day=promise_day,
         order_late_cents=late,
         order_max_parcels=np.array([NO_LIMIT if row[5] is None else row[5] for row in rows], dtype=np.int64),
         order_ship_complete=complete.astype(np.bool_),
-        dest_node=dest[2].astype(np.int64),
-        dest_lat=dest[0],
-        dest_lon=dest[1],
+        dest_node=node,
+        dest_lat=lat,
+        dest_lon=lon,
         line_sku=sku,
         line_qty=units,
         line_unfilled_cents=(unfilled * qty // pieces)[entry],

@@ -312,7 +312,7 @@ class _Records:
 def _cheapest_nodes(problem: Problem) -> tuple[list[int], list[int], list[int]]:
     """For each line the nodes that would be cheapest for it by itself: starts, nodes, cents."""
     option = np.flatnonzero(problem.option_reason == 0)
-    line = np.repeat(np.arange(problem.lines), np.diff(problem.line_option_start))[option]
+    line = problem.option_line[option]
     node = problem.option_node[option].astype(np.int64)
     cents = alone_cents(problem, line, node, np.zeros(len(line), dtype=np.int64))
     some = np.isfinite(cents)
@@ -331,7 +331,7 @@ def _ruled_out(problem: Problem) -> dict[int, dict[str, int]]:
     option = np.flatnonzero(problem.option_reason)
     if not len(option):
         return {}
-    line = np.repeat(np.arange(problem.lines), np.diff(problem.line_option_start))[option]
+    line = problem.option_line[option]
     keys, count = np.unique(np.stack([line, problem.option_reason[option]]), axis=1, return_counts=True)
     found: dict[int, dict[str, int]] = {}
     for on, reason, nodes in zip(*keys.tolist(), count.tolist(), strict=True):

@@ -3,6 +3,7 @@
 What these orders hold already counts as free for them: a decision is about all that is not released.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,7 +16,7 @@ from engine.groups import groups_of
 from engine.network import Stock, sorted_stock
 from engine.rules import Rejections, restrict
 from engine.sourcing import OpenOrders, build_problem, parts_of, working_days
-from solver.problem import DELIVERED, HARD, NO_LIMIT, Bools, Ints, Problem
+from solver.problem import DELIVERED, HARD, NO_LIMIT, Bools, Floats, Ints, Problem
 
 PROMISED_LATE_CENTS = 1_000_00
 """What a day after the promise costs at least, once it was told to the customer."""
@@ -190,9 +191,7 @@ def _orders(
 ) -> OpenOrders:
     """The orders as columns; parcels that have left an order count against what it may still make."""
     made = _parcels_made(tx, rows)
-    places = [destinations(catalogue, *row[11:14]) for row in rows]
-    dest_start = np.concatenate([[0], np.cumsum([len(place) for place in places])]).astype(np.int64)
-    dest = np.array([one for place in places for one in place], dtype=np.float64).reshape(-1, 3).T
+    dest_start, lat, lon, node = destinations(catalogue, [row[11:14] for row in rows])
     most = np.array([NO_LIMIT if row[9] is None else row[9] for row in rows], dtype=np.int64)
     promised = np.array([row[6] for row in rows], dtype=np.bool_)
     held_whole = (lines[3] == 0) & (lines[4] > 0)
@@ -204,9 +203,9 @@ def _orders(
         order_late_cents=np.array([row[8] for row in rows], dtype=np.int64),
         order_max_parcels=np.maximum(1, most - np.where(most < NO_LIMIT, made, 0)),
         order_ship_complete=np.array([row[10] for row in rows], dtype=np.bool_),
-        dest_node=dest[2].astype(np.int64),
-        dest_lat=dest[0],
-        dest_lon=dest[1],
+        dest_node=node,
+        dest_lat=lat,
+        dest_lon=lon,
         line_sku=line_sku,
         line_qty=lines[3] + lines[4],
         line_unfilled_cents=lines[5],
@@ -228,7 +227,21 @@ def _parcels_made(tx: Tx, rows: list[tuple[Any, ...]]) -> Ints:
     return made
 
 
-def destinations(catalogue: Catalogue, lat: float, lon: float, pickup: Any) -> list[tuple[float, float, int]]:
+def destinations(catalogue: Catalogue, told: Sequence[tuple[float, float, Any]]) -> tuple[Ints, Floats, Floats, Ints]:
+    """Where each order may end, by its latitude, longitude and stores of pickup.
+
+    Returns
+    -------
+    tuple
+        (O + 1,) where each order's places begin; (D,) latitude, longitude and node of each.
+    """
+    places = [_places(catalogue, *one) for one in told]
+    start = np.concatenate([[0], np.cumsum([len(place) for place in places])]).astype(np.int64)
+    lat, lon, node = np.array([one for place in places for one in place], dtype=np.float64).reshape(-1, 3).T
+    return start, lat, lon, node.astype(np.int64)
+
+
+def _places(catalogue: Catalogue, lat: float, lon: float, pickup: Any) -> list[tuple[float, float, int]]:
     """Latitude, longitude and node of every place where an order may end."""
     nodes = decoded(pickup)
     if not nodes:

@@ -229,7 +229,7 @@ def plan_before(snapshot: Snapshot, problem: Problem) -> Plan:
     held = snapshot.held
     service_at = {name: m for m, name in enumerate(problem.service_id)} | {"": NO_SERVICE}
     service = np.array([service_at.get(name, -2) for name in held.service], dtype=np.int64)
-    option = _options(problem, held.line, held.node)
+    option = problem.find_options(held.line, held.node)
     known = np.flatnonzero((option >= 0) & (service >= NO_SERVICE))
     order, line, node, service, units = (
         column[known] for column in (held.order, held.line, held.node, service, held.units)
@@ -295,22 +295,13 @@ def _left_by(problem: Problem, plan: Plan) -> Ints:
     return left
 
 
-def _options(problem: Problem, line: Ints, node: Ints) -> Ints:
-    """The option of each (line, node); -1 where there is none."""
-    key = np.repeat(np.arange(problem.lines), np.diff(problem.line_option_start)) * problem.nodes + problem.option_node
-    wanted = line * problem.nodes + node
-    at = np.minimum(np.searchsorted(key, wanted), max(0, len(key) - 1))
-    return np.where(key[at] == wanted, at, -1) if len(key) else np.full(len(line), -1, dtype=np.int64)
-
-
 def _overdue(snapshot: Snapshot, decided: Decided) -> Ints:
     """Orders with units left open though some are left, where lateness may be why: too late is better than never."""
     problem = decided.problem
-    line = np.repeat(np.arange(problem.lines), np.diff(problem.line_option_start))
     row, left = problem.option_row, _left_by(problem, decided.plan)
     fits = ((row < 0) | (left[row] >= problem.option_use)).all(axis=1)
     to_be_had = np.zeros(problem.lines, dtype=np.bool_)
-    to_be_had[line[fits & (problem.option_reason == 0)]] = True
+    to_be_had[problem.option_line[fits & (problem.option_reason == 0)]] = True
     waits = to_be_had & (units_by_line(problem, decided.plan) < problem.line_qty)
     late = snapshot.order_promised | (snapshot.orders.order_promise_day < snapshot.today)
     late[np.setdiff1d(np.arange(problem.orders), problem.line_order[waits])] = False
