@@ -17,9 +17,14 @@ def data_folder() -> Path:
     return Path(os.environ.get("ALLOT_DATA") or SHARED / "data")
 
 
+def data_file(folder: str, pattern: str) -> Path | None:
+    """The first file of a data set whose name is like that, which may be absent."""
+    return next(iter(sorted((data_folder() / folder).glob(pattern))), None)
+
+
 def uci_file() -> Path | None:
     """UCI Online Retail, which may be absent."""
-    return next(iter(sorted((data_folder() / "uci_online_retail").glob("*.parquet"))), None)
+    return data_file("uci_online_retail", "*.parquet")
 
 
 def example_waves() -> Path:

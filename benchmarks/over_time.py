@@ -10,12 +10,11 @@ from typing import Any
 import msgspec
 
 from api import figures
-from benchmarks.outside import data_folder, uci_file
+from benchmarks.outside import data_file, uci_file
 from benchmarks.results import Say, table
 from benchmarks.waves import Piece
 from engine.calendar import MINUTES_PER_DAY
 from engine.network import Network
-from engine.outlook import DemandOutlook
 from scenarios.comparison import Difference, paired
 from simulation.hindsight import Clairvoyant, hindsight
 from simulation.history import History
@@ -27,7 +26,7 @@ from simulation.receiving import Weekly, before, enlarged
 from simulation.regret import Causes, Make, Regret
 from simulation.replay import replay_placed
 from simulation.synthetic import make_history
-from solver.effort import Effort, Policy
+from solver.effort import Effort, unwatched
 from solver.policies.named import make_named
 
 MYOPIC = "cheapest"
@@ -107,7 +106,7 @@ def _measured(piece: str, placed: Placed, settings: Settings, seed: int, say: Sa
     found = hindsight(placed, Effort(seconds=settings.hindsight_seconds), seed=seed)
     say(f"{piece}: bound {found.bound_cents:,.0f}, plan {found.cost_cents:,} in {perf_counter() - began:.0f} s")
     effort, names = Effort(seconds=settings.seconds), (*RULES, *AHEAD, *settings.others)
-    makers: dict[str, Make] = {text: partial(_policy, text, effort, seed) for text in names}
+    makers: dict[str, Make] = {text: partial(make_named, text, effort, seed, unwatched) for text in names}
     outlook = outlook_of(placed)
     chosen = {text: make(outlook) for text, make in makers.items()} | {CLAIRVOYANT: Clairvoyant(found)}
     half = Effort(seconds=settings.hindsight_seconds / 2)
@@ -130,11 +129,6 @@ def _measured(piece: str, placed: Placed, settings: Settings, seed: int, say: Sa
     return {"bound_cents": found.bound_cents, "orders": orders, "lines": lines, "runs": runs}
 
 
-def _policy(text: str, effort: Effort, seed: int, outlook: DemandOutlook) -> Policy:
-    """Make a policy as people write it."""
-    return make_named(text, effort, seed, outlook=outlook)
-
-
 Found = tuple[History, Network]
 
 
@@ -144,12 +138,10 @@ def _made_up(settings: Settings, seed: int) -> Found:
 
 
 def _superstore(settings: Settings, _seed: int) -> Found | None:
-    folder = data_folder() / "superstore_us"
-    path = next(iter(sorted(folder.glob("Orders.csv*"))), None)
+    path = data_file("superstore_us", "Orders.csv*")
     if path is None:
         return None
-    returns = next(iter(sorted(folder.glob("Returns.csv*"))), None)
-    places = next(iter(sorted((data_folder() / "geonames_postal").glob("US.txt*"))), None)
+    returns, places = data_file("superstore_us", "Returns.csv*"), data_file("geonames_postal", "US.txt*")
     history = superstore.read(path, returns=returns, places=places).history
     return _first(history, settings.superstore_days), _network("us")
 

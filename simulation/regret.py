@@ -69,8 +69,8 @@ class Causes:
     """
 
     def __init__(self, placed: Placed, found: Hindsight, effort: Effort, seed: int = 0) -> None:
-        self.placed, self.found = placed, found
-        self.free = _without_limits(placed)
+        self.found, self.free = found, _without_limits(placed)
+        self.outlook, self.known = outlook_of(self.free), outlook_of(self.free, KnownFuture)
         self.at_once = hindsight(placed, effort, patient=False, seed=seed).cost_cents
         self.free_at_once = hindsight(self.free, effort, patient=False, seed=seed).cost_cents
         self.free_cheapest = self._free_cost(policies.make("cheapest", effort, seed))
@@ -87,11 +87,11 @@ class Causes:
         cost_cents
             Of its run on the history as it is.
         """
-        policy = make(outlook_of(self.free))
+        policy = make(self.outlook)
         free = self._free_cost(policy)
         rules = forecast = 0
         if isinstance(policy, LooksAhead):
-            forecast = free - self._free_cost(make(outlook_of(self.free, KnownFuture)))
+            forecast = free - self._free_cost(make(self.known))
         elif name not in WEIGH_COSTS:
             rules = free - self.free_cheapest
         return Regret(
