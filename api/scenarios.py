@@ -102,7 +102,6 @@ def run_scenarios(
     if out is not None:
         outputs.check_folder(out)
     past, net = read_history(history), replays.network_of(network)
-    manner.check(past, net)
     grid = Grid(past, net, tuple(asked), names, tuple(range(seed, seed + seeds)), manner)
     with counting("replaying") as progress:
         progress("placing the history", 0, len(grid.cells))

@@ -61,10 +61,7 @@ def read(kind: type[S], body: Mapping[str, Any], currency: str, usual: Mapping[s
         if name in given or name == "kind":
             raise Refusal(name, "is no field here", "unknown_field")
     inside = {**usual, **_inside(body, "", currency), **given}
-    try:
-        return msgspec.convert(inside, kind)
-    except (msgspec.ValidationError, ValueError) as error:
-        raise _refusal(str(error), _outside) from None
+    return _converted(inside, kind, _outside)
 
 
 def read_entry(kind: type[S], body: Mapping[str, Any]) -> S:
@@ -75,10 +72,14 @@ def read_entry(kind: type[S], body: Mapping[str, Any]) -> S:
     Refusal
         Naming the field and what is allowed.
     """
+    return _converted(body, kind, str)
+
+
+def _converted(said: Mapping[str, Any], kind: type[S], outside: Callable[[str], str]) -> S:
     try:
-        return msgspec.convert(body, kind)
+        return msgspec.convert(said, kind)
     except (msgspec.ValidationError, ValueError) as error:
-        raise _refusal(str(error), str) from None
+        raise _refusal(str(error), outside) from None
 
 
 def _refusal(said: str, outside: Callable[[str], str]) -> Refusal:
