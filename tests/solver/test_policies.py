@@ -324,12 +324,16 @@ def maker() -> ModuleType:
     return module
 
 
-def judged(folder: Path, made: dict[str, object], names: tuple[str, ...], seconds: float) -> dict[str, int]:
-    """The cost of each policy's plan of a wave, after the judge has seen it."""
+def made_problem(folder: Path, made: dict[str, object]) -> Problem:
     path = folder / "wave.json.gz"
     with gzip.open(path, "wt") as out:
         json.dump(made, out)
-    problem = load(path)
+    return load(path)
+
+
+def judged(folder: Path, made: dict[str, object], names: tuple[str, ...], seconds: float) -> dict[str, int]:
+    """The cost of each policy's plan of a wave, after the judge has seen it."""
+    problem = made_problem(folder, made)
     judge = shared_wave.judge()
     costs = {}
     for name in names:
@@ -359,11 +363,8 @@ TRADES = [
 ]
 
 
-@pytest.mark.parametrize(("profile", "pickup", "capacity", "orders"), TRADES)
-def test_the_judge_accepts_every_policy_on_waves_of_every_trade(
-    profile: str, pickup: float, capacity: float, orders: int, tmp_path: Path
-) -> None:
-    made = maker().make(
+def trade(profile: str, pickup: float, capacity: float, orders: int) -> dict[str, object]:
+    made: dict[str, object] = maker().make(
         orders=orders,
         stores=25,
         warehouses=6,
@@ -374,6 +375,24 @@ def test_the_judge_accepts_every_policy_on_waves_of_every_trade(
         capacity=capacity,
         seed=7,
     )
+    return made
+
+
+@pytest.mark.parametrize(("profile", "pickup", "capacity", "orders"), TRADES)
+def test_where_no_clock_cuts_it_off_joint_costs_no_more_than_cheapest(
+    profile: str, pickup: float, capacity: float, orders: int, tmp_path: Path
+) -> None:
+    problem = made_problem(tmp_path, trade(profile, pickup, capacity, orders))
+    effort = Effort(seconds=None, work=6)
+    joint, cheapest = (make(name, effort)(problem).cost_cents for name in ("joint", "cheapest"))
+    assert joint <= cheapest
+
+
+@pytest.mark.parametrize(("profile", "pickup", "capacity", "orders"), TRADES)
+def test_the_judge_accepts_every_policy_on_waves_of_every_trade(
+    profile: str, pickup: float, capacity: float, orders: int, tmp_path: Path
+) -> None:
+    made = trade(profile, pickup, capacity, orders)
     costs = judged(tmp_path, made, OURS, 3.0)
     assert costs["joint"] <= cut_off(profile) * costs["cheapest"]
 
