@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
@@ -15,7 +15,7 @@ from solver.refusal import Refusal
 PREFIX = "ALLOT_"
 EMBEDDED = "sqlite:///allot.db"
 LEVELS = ("debug", "info", "warning", "error", "critical")
-SECRETS = ("database_url",)
+SECRETS = ("database_url", "secret_key")
 """Settings that may come from a file, named by the same variable with `_FILE` behind it."""
 
 
@@ -25,6 +25,8 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True, allow_inf_nan=False)
 
     database_url: str = EMBEDDED
+    secret_key: SecretStr | None = None
+    """What seals the secrets that must be read again; made in a file beside an embedded database where not set."""
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
     connections: Annotated[int, Field(ge=1, le=500)] = 16
