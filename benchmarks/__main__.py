@@ -26,7 +26,7 @@ from benchmarks import (
     yardsticks,
 )
 from benchmarks.machine import this_machine
-from benchmarks.results import Render, Say, Section, keep, kept_in, pieces_of, write_page
+from benchmarks.results import Render, Say, Section, joined, keep, kept_in, pieces_of, write_page
 from solver.policies.own import PolicyFault
 from solver.refusal import Refusal
 
@@ -90,15 +90,16 @@ def _measure(name: str, asked: argparse.Namespace, folder: Path, say: Say) -> bo
     machine = this_machine().as_json()
     plain = asdict(settings)
     old = kept_in(folder).get(name, {}).get("measured", {})
-    same = pieces_of(folder, name, machine, plain)
+    same = pieces_of(folder, name, plain)
     if (asked.only or asked.resume) and old and not same:
-        say(f"{name}: the results in {folder} are of another machine or other settings; --out names another folder")
+        say(f"{name}: the results in {folder} have other settings; --out names another folder")
         return False
     found = same if asked.only or asked.resume else {}
     done = frozenset(found) if asked.resume else frozenset()
     words = (asked.only or "").replace(",", " ").split()
 
     matched: list[str] = []
+    first = True
 
     def wanted(piece: str) -> bool:
         if not all(word in piece.split() for word in words):
@@ -107,8 +108,11 @@ def _measure(name: str, asked: argparse.Namespace, folder: Path, say: Say) -> bo
         return piece not in done
 
     for piece, one in _pieces(name, settings, wanted, say, asked.quick, found):
-        found = {**found, piece: one} if piece else one
-        keep(folder, Section(name, datetime.now(UTC).date().isoformat(), machine, plain, found))
+        section = Section(name, datetime.now(UTC).date().isoformat(), machine, plain, {piece: one} if piece else one)
+        if asked.only or asked.resume or not first:
+            section = joined(folder, section)
+        keep(folder, section)
+        first, found = False, section.measured
         _draw(name, folder, found)
         write_page(folder, RENDERS, targets.render)
     if words and not matched and name != "replay":

@@ -9,6 +9,7 @@ import altair as alt
 import numpy as np
 
 from api import charts, figures
+from benchmarks.results import ELSEWHERE
 from benchmarks.waves import JOINT
 
 GAP = 0.005
@@ -18,8 +19,9 @@ Point = tuple[int, float]
 
 
 def is_growth(one: dict[str, Any]) -> bool:
-    """Whether these are waves by which growth is measured: retail at a peak, without capacities."""
-    return one.get("profile") == "retail" and one.get("regime") == "peak" and not one.get("capacity")
+    """Whether these are waves by which growth is measured: retail at a peak, without capacities, all on one machine."""
+    peak = one.get("profile") == "retail" and one.get("regime") == "peak" and not one.get("capacity")
+    return peak and ELSEWHERE not in one
 
 
 def to_gap(waves: dict[str, Any]) -> tuple[list[Point], list[int]]:

@@ -15,6 +15,8 @@ Say = Callable[[str], None]
 Render = Callable[[dict[str, Any], dict[str, Any]], str]
 """From what was measured, and the settings, to a section of the page."""
 Sections = dict[str, dict[str, Any]]
+ELSEWHERE = "elsewhere"
+"""In a piece: the day and the machine, where these are not those of its section."""
 
 
 @dataclass(frozen=True)
@@ -34,12 +36,29 @@ def kept_in(folder: Path) -> Sections:
     return json.loads(kept.read_text()) if kept.exists() else {}
 
 
-def pieces_of(folder: Path, name: str, machine: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
-    """The pieces of a section that new ones may join: of the same machine and settings, or none."""
+def pieces_of(folder: Path, name: str, settings: dict[str, Any]) -> dict[str, Any]:
+    """The pieces of a section that new ones may join: of the same settings, or none."""
     one = kept_in(folder).get(name)
-    if one is None or one["machine"] != machine or one["settings"] != json.loads(json.dumps(settings)):
+    if one is None or one["settings"] != json.loads(json.dumps(settings)):
         return {}
     return dict(one["measured"])
+
+
+def joined(folder: Path, section: Section) -> Section:
+    """A section of new pieces with the old ones beside them; whatever was measured elsewhere, or on another day, says so.
+
+    The section has the machine and the day of the pieces that were there first.
+    """
+    kept = kept_in(folder).get(section.name)
+    old = pieces_of(folder, section.name, section.settings)
+    if kept is None or not set(old) - set(section.measured):
+        return section
+    here = {"day": section.day, "machine": section.machine}
+    elsewhere = here["machine"] != kept["machine"]
+    new = {piece: {**one, ELSEWHERE: here} if elsewhere else one for piece, one in section.measured.items()}
+    return Section(
+        section.name, kept["day"] if elsewhere else section.day, kept["machine"], section.settings, old | new
+    )
 
 
 def keep(folder: Path, section: Section) -> None:
@@ -82,6 +101,7 @@ def page_of(
             )
             opening = (
                 f"## {name.capitalize()}\n\nMeasured on {one['day']} with {settings}, on: {described(one['machine'])}\n"
+                f"{_elsewhere(one['measured'])}"
             )
             parts.append(f"{opening}\n{render(one['measured'], one['settings'])}")
     return "\n".join(parts)
@@ -98,6 +118,16 @@ def spread(values: Sequence[float], write: Callable[[float], str]) -> str:
     middle = write(median(values))
     low, high = write(min(values)), write(max(values))
     return middle if low == high else f"{middle} ({low} to {high})"
+
+
+def _elsewhere(measured: dict[str, Any]) -> str:
+    """Say what was measured on another machine than the rest."""
+    places: dict[tuple[str, str], list[str]] = {}
+    for piece, one in measured.items():
+        if isinstance(one, dict) and ELSEWHERE in one:
+            where = one[ELSEWHERE]
+            places.setdefault((where["day"], described(where["machine"])), []).append(piece)
+    return "".join(f"\nBut {', '.join(pieces)} on {day}, on: {on}\n" for (day, on), pieces in places.items())
 
 
 def _plain(value: Any) -> str:

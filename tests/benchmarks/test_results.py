@@ -9,8 +9,8 @@ import pytest
 
 from benchmarks import growth, targets, waves, waves_page
 from benchmarks.apart import Crossings
-from benchmarks.machine import this_machine
-from benchmarks.results import Section, keep, pieces_of, spread, table, write_page
+from benchmarks.machine import described, this_machine
+from benchmarks.results import ELSEWHERE, Section, joined, keep, pieces_of, spread, table, write_page
 
 SETTINGS = {"seed": 0}
 
@@ -41,13 +41,31 @@ def test_results_name_the_machine(tmp_path: Path) -> None:
     assert "numpy" in page
 
 
-def test_pieces_join_only_those_of_the_same_machine_and_settings(tmp_path: Path) -> None:
-    machine = this_machine().as_json()
+def test_pieces_join_only_those_of_the_same_settings(tmp_path: Path) -> None:
     keep(tmp_path, section("waves", "some"))
-    assert pieces_of(tmp_path, "waves", machine, SETTINGS) == {"found": "some"}
-    assert pieces_of(tmp_path, "waves", machine, {"seed": 1}) == {}
-    assert pieces_of(tmp_path, "waves", {**machine, "cpu": "another"}, SETTINGS) == {}
-    assert pieces_of(tmp_path, "sliced", machine, SETTINGS) == {}
+    assert pieces_of(tmp_path, "waves", SETTINGS) == {"found": "some"}
+    assert pieces_of(tmp_path, "waves", {"seed": 1}) == {}
+    assert pieces_of(tmp_path, "sliced", SETTINGS) == {}
+
+
+def test_a_piece_that_was_measured_on_another_machine_says_so_on_the_page(tmp_path: Path) -> None:
+    here = this_machine().as_json()
+    there = {**here, "cpu": "another"}
+    keep(tmp_path, Section("waves", "2024-05-01", here, SETTINGS, {"found": {"cost": 1}, "grocery": {"cost": 9}}))
+    keep(tmp_path, joined(tmp_path, Section("waves", "2024-06-01", there, SETTINGS, {"grocery": {"cost": 2}})))
+    page = write_page(tmp_path, {"waves": show}).read_text()
+    assert f"Measured on 2024-05-01 with seed 0, on: {described(here)}" in page
+    assert f"But grocery on 2024-06-01, on: {described(there)}" in page
+    assert pieces_of(tmp_path, "waves", SETTINGS)["grocery"]["cost"] == 2
+    again = joined(tmp_path, Section("waves", "2024-07-01", here, SETTINGS, {"grocery": {"cost": 3}}))
+    keep(tmp_path, again)
+    assert "But grocery" not in write_page(tmp_path, {"waves": show}).read_text()
+
+
+def test_growth_is_fitted_to_the_seconds_of_one_machine() -> None:
+    peak = {"profile": "retail", "regime": "peak", "capacity": False}
+    assert growth.is_growth(peak)
+    assert not growth.is_growth({**peak, ELSEWHERE: {"day": "2024-06-01", "machine": {}}})
 
 
 def test_a_spread_is_a_median_with_its_range() -> None:
