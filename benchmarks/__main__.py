@@ -41,6 +41,11 @@ RENDERS: dict[str, Render] = {
     "million": million.render,
     "service": service.render,
 }
+PICTURES: dict[str, tuple[str, Callable[[dict[str, Any]], str | None]]] = {
+    "waves": ("growth.svg", growth.picture),
+    "papers": (papers_page.PICTURE, papers_page.picture),
+    "over_time": (over_time.PICTURE, over_time.picture),
+}
 SECTIONS = {"policies": "over_time"}
 """What a section is called, too."""
 SKIPPED: dict[str, Callable[[], str]] = {
@@ -164,9 +169,11 @@ def settings_of(name: str, asked: argparse.Namespace) -> Any:
 
 def _draw(name: str, folder: Path, found: dict[str, Any]) -> None:
     """Leave the picture of a section beside the page."""
-    drawing = growth.picture(found) if name == "waves" else None
-    if drawing is not None:
-        write_text(folder / "growth.svg", drawing)
+    if name in PICTURES:
+        file, picture = PICTURES[name]
+        drawing = picture(found)
+        if drawing is not None:
+            write_text(folder / file, drawing)
 
 
 def read_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from api import figures
+from benchmarks import intervals
 from benchmarks.outside import data_file, uci_file
 from benchmarks.results import Say, table
 from benchmarks.waves import Piece
@@ -36,6 +37,8 @@ AHEAD = ("primal_dual", "bid_price:by=joint", FUTURES)
 CLAIRVOYANT = "clairvoyant"
 SPLIT = (*RULES, FUTURES)
 """Policies whose regret is split by cause."""
+PICTURE = "over_time.svg"
+"""Beside the page."""
 NODES = 20
 CANCEL_AFTER_DAYS = 1
 """A customer waits for one more day: what cannot be served from the week's stock is lost, as in the literature."""
@@ -194,8 +197,29 @@ def best_share(measured: dict[str, Any], history: str) -> float | None:
 
 
 def render(measured: dict[str, Any], _settings: dict[str, Any]) -> str:
-    """Show a table for each history."""
-    return "\n".join(_table(history, ones) for history, ones in by_history(measured).items())
+    """Show a picture, and a table for each history."""
+    drawn = f"![Regret of each policy]({PICTURE})\n\n" if measured else ""
+    return drawn + "\n".join(_table(history, ones) for history, ones in by_history(measured).items())
+
+
+def picture(measured: dict[str, Any]) -> str | None:
+    """Draw the regret of each policy on each history, with intervals over the seeds."""
+    return intervals.picture(
+        {
+            f"{history.capitalize()}: cost above the bound in hindsight": [
+                _regret(ones, name) for name in ones[0]["runs"]
+            ]
+            for history, ones in by_history(measured).items()
+        },
+        "share of the bound; means with intervals of 95 % over the seeds",
+        "%",
+    )
+
+
+def _regret(ones: list[dict[str, Any]], name: str) -> intervals.Interval:
+    regret = paired([0.0] * len(ones), [one["runs"][name]["cost_cents"] / one["bound_cents"] - 1 for one in ones])
+    half = None if regret.high is None else regret.high - regret.mean
+    return intervals.Interval(name, regret.mean, half, name not in RULES and name != CLAIRVOYANT)
 
 
 def _table(history: str, ones: list[dict[str, Any]]) -> str:
@@ -253,4 +277,15 @@ def _share(share: Difference) -> str:
     return f"{100 * share.mean:.0f} %{half}"
 
 
-__all__ = ["QUICK", "Settings", "best_share", "by_history", "captured", "measure", "render", "skipped"]
+__all__ = [
+    "PICTURE",
+    "QUICK",
+    "Settings",
+    "best_share",
+    "by_history",
+    "captured",
+    "measure",
+    "picture",
+    "render",
+    "skipped",
+]

@@ -5,11 +5,14 @@ from statistics import mean, stdev
 from typing import Any, NamedTuple
 
 from api import figures
+from benchmarks import intervals
 from benchmarks.paper_exam import BEST, FAMILIES, GREEDY
 from benchmarks.papers import CARRIED, SIZES
 from benchmarks.results import table
 
 NORMAL_95 = 1.96
+PICTURE = "papers.svg"
+"""Beside the page."""
 SMALL = "Ma's small network"
 PUBLISHED = "Published instances, largest order {}"
 LARGE = "Ma's large network, centres carry {}"
@@ -84,6 +87,8 @@ def render(measured: dict[str, Any], settings: dict[str, Any]) -> str:
         f"sold out, an item is unfilled. `{BEST}` samples {settings['small_samples']} futures on Ma's small network and "
         f"{settings['published_samples']} on the published instances.\n"
     ]
+    if measured:
+        parts.append(f"![Cost over hindsight of each policy]({PICTURE})\n")
     for title, ones in groups(measured).items():
         sequences = len(ones[0]["hindsight"])
         gap = mean(one["pattern"] / one["compact"] for one in ones)
@@ -96,6 +101,21 @@ def render(measured: dict[str, Any], settings: dict[str, Any]) -> str:
         parts.append(table(["policy", "over compact", "over hindsight", "captured", "programs", "time"], _rows(ones)))
         parts.append(_published(ones))
     return "\n".join(part for part in parts if part)
+
+
+def picture(measured: dict[str, Any]) -> str | None:
+    """Draw the cost of each policy over hindsight, with intervals over instances, or over sequences of one."""
+    return intervals.picture(
+        {title: [_interval(ones, name) for name in ones[0]["cost"]] for title, ones in groups(measured).items()},
+        "cost over that of a clairvoyant; means with intervals of 95 %",
+        ".2f",
+    )
+
+
+def _interval(ones: list[dict[str, Any]], policy: str) -> intervals.Interval:
+    one = over(ones, policy, "hindsight")
+    half = None if one.error is None else NORMAL_95 * one.error
+    return intervals.Interval(policy.replace("_", " "), one.value, half, policy not in FAMILIES)
 
 
 def _published(ones: list[dict[str, Any]]) -> str:

@@ -113,6 +113,7 @@ def test_a_policy_in_a_file_sits_the_exam_beside_all_others(
     assert runs["cheap.mine"]["decisions"] == runs["cheapest"]["decisions"]
     assert told in Path("out/benchmarks/results.md").read_text() + "\n"
     assert "| `cheap.mine` |" in told
+    assert "cheap.mine" in Path("out/benchmarks/over_time.svg").read_text()
 
 
 @pytest.mark.parametrize("what", [["waves"], []])
