@@ -77,6 +77,8 @@ def more(share: float | None) -> str:
 
 def duration(seconds: float) -> str:
     """Write seconds as people say them."""
+    if seconds < 0.05:
+        return f"{1000 * seconds:.2f} ms"
     if seconds < 10:
         return f"{seconds:.2f} s"
     return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"

@@ -39,6 +39,9 @@ STORE_CENTS = 200
 BID_PRICE = bid_price.Settings(days=5, every=None, samples=1, lines=8_000, passes=6)
 """`bid_price` where ten thousand orders come in a day: a sample of bounded size, priced again when its five days are over."""
 POLICIES = ("cheapest", "cheapest, stock values", "bid_price")
+ONE_BY_ONE = "one by one"
+"""Orders of three lines decided as each arrives, under `bid_price` as it is by default."""
+ONE_BY_ONE_DAYS, ONE_BY_ONE_LINES = 10, 3
 
 PARTS = {
     "building problems": "build_cpu_seconds",
@@ -81,6 +84,9 @@ def measure(settings: Settings, wanted: Callable[[str], bool], say: Say) -> Iter
         if wanted(name):
             say(f"{settings.days * settings.orders_per_day:,} orders: {name}")
             yield name, _apart(name, settings)
+    if wanted(ONE_BY_ONE):
+        say(f"orders of {ONE_BY_ONE_LINES} lines, {ONE_BY_ONE}")
+        yield ONE_BY_ONE, _apart(ONE_BY_ONE, settings)
 
 
 def _apart(name: str, settings: Settings) -> dict[str, Any]:
@@ -122,6 +128,32 @@ def measured_here(name: str, settings: Settings) -> dict[str, Any]:
         "fill_rate": run.fill_rate,
         "split_rate": run.split_rate,
         "decisions": run.decisions,
+    }
+
+
+def one_by_one(settings: Settings) -> dict[str, Any]:
+    """Decide orders as they arrive, on some days a twentieth of those of the other runs.
+
+    Prices are found once a day, by whoever comes first; that is in the time of that order.
+    """
+    warm_up()
+    network, days = network_of(settings), min(ONE_BY_ONE_DAYS, settings.days)
+    a_day = max(60, settings.orders_per_day // 20)
+    history = make_history(days, a_day, network, settings.seed, demand=Demand(lines=ONE_BY_ONE_LINES))
+    placed = place(history, network, settings.seed)
+    policy = bid_price.BidPrice(
+        bid_price.Settings(), outlook_of(placed), Effort(seconds=None, work=10**9), settings.seed
+    )
+    run = replay_placed(placed, policy, every="arrival", name=ONE_BY_ONE, timer=perf_counter)
+    one = run.waves.orders == 1
+    decide, build = run.waves.seconds[one], run.waves.build_seconds[one]
+    return {
+        "orders": int(one.sum()),
+        "decide_p50_seconds": float(np.quantile(decide, 0.5)),
+        "decide_p99_seconds": float(np.quantile(decide, 0.99)),
+        "decide_most_seconds": float(decide.max()),
+        "build_p50_seconds": float(np.quantile(build, 0.5)),
+        "build_p99_seconds": float(np.quantile(build, 0.99)),
     }
 
 
@@ -212,8 +244,8 @@ def policy_of(name: str, seed: int, placed: Placed) -> Policy:
 
 
 def render(measured: dict[str, Any], _settings: dict[str, Any]) -> str:
-    """Show the policies side by side."""
-    runs = list(measured.values())
+    """Show the policies side by side, and how long an order by itself takes."""
+    runs = [measured[name] for name in POLICIES if name in measured]
     lines = [
         ("orders", [figures.whole(run["orders"]) for run in runs]),
         ("lines", [figures.whole(run["lines"]) for run in runs]),
@@ -233,11 +265,29 @@ def render(measured: dict[str, Any], _settings: dict[str, Any]) -> str:
         ("orders in more than one parcel", [figures.percent(run["split_rate"]) for run in runs]),
         ("decisions", [f"`{run['decisions'][:12]}`" for run in runs]),
     ]
-    return f"{table(['', *(run['policy'] for run in runs)], [[name, *cells] for name, cells in lines])}\n"
+    told = (
+        f"{table(['', *(run['policy'] for run in runs)], [[name, *cells] for name, cells in lines])}\n" if runs else ""
+    )
+    return told + (_told_one_by_one(measured[ONE_BY_ONE]) if ONE_BY_ONE in measured else "")
+
+
+def _told_one_by_one(one: dict[str, Any]) -> str:
+    rows = [
+        [what, *(figures.duration(one[f"{part}_{which}_seconds"]) for which in ("p50", "p99"))]
+        for what, part in (("deciding it", "decide"), ("building its problem", "build"))
+    ]
+    return (
+        f"Each order as it arrives, {one['orders']:,} of {ONE_BY_ONE_LINES} lines, under `bid_price` as it is by default; the one "
+        f"that finds new prices waits {figures.duration(one['decide_most_seconds'])} at most.\n\n"
+        f"{table(['one order', 'p50', 'p99'], rows)}\n"
+    )
 
 
 if __name__ == "__main__":
     asked = json.loads(sys.argv[1])
-    sys.stdout.write(json.dumps(measured_here(asked.pop("policy"), Settings(**asked))))
+    asked_for, settings = asked.pop("policy"), Settings(**asked)
+    sys.stdout.write(
+        json.dumps(one_by_one(settings) if asked_for == ONE_BY_ONE else measured_here(asked_for, settings))
+    )
 
 __all__ = ["QUICK", "Settings", "measure", "render", "skipped"]

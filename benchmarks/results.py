@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -127,7 +128,16 @@ def _elsewhere(measured: dict[str, Any]) -> str:
         if isinstance(one, dict) and ELSEWHERE in one:
             where = one[ELSEWHERE]
             places.setdefault((where["day"], described(where["machine"])), []).append(piece)
-    return "".join(f"\nBut {', '.join(pieces)} on {day}, on: {on}\n" for (day, on), pieces in places.items())
+    return "".join(f"\nBut {_listed(pieces)} on {day}, on: {on}\n" for (day, on), pieces in places.items())
+
+
+def _listed(pieces: Sequence[str]) -> str:
+    """Names, those that differ in a last number as one."""
+    told: list[str] = []
+    for stem, group in groupby(pieces, key=lambda name: name.rstrip("0123456789")):
+        names = list(group)
+        told.append(names[0] if len(names) == 1 else f"{names[0]} to {names[-1].removeprefix(stem)}")
+    return ", ".join(told)
 
 
 def _plain(value: Any) -> str:

@@ -6,7 +6,7 @@ from statistics import mean
 from typing import Any
 
 from api import figures
-from benchmarks import growth, over_time, papers_page, yardsticks
+from benchmarks import growth, million, over_time, papers_page, yardsticks
 from benchmarks.results import table
 from benchmarks.waves import GENERAL, JOINT
 from benchmarks.waves_page import ended, own_gap, savings
@@ -117,6 +117,11 @@ def _million(what: str, unit: float) -> Callable[[Sections], float | None]:
     return measured
 
 
+def _one_by_one(sections: Sections) -> float | None:
+    one = sections.get("million", {}).get(million.ONE_BY_ONE)
+    return None if one is None else one["decide_p99_seconds"]
+
+
 def _missed(history: str) -> Callable[[Sections], float | None]:
     """The share of the distance from myopic to the best run in hindsight that our best policy does not save."""
 
@@ -187,6 +192,7 @@ TARGETS = (
     Target("the same: mean own gap", 0.006, 0.005, _mean_of(yardsticks.own_gap)),
     Target("replay of 1,000,000 orders under `bid_price`", 100.0, 50.0, _million("seconds", 1.0), _seconds),
     Target("the same, peak memory", 4.0, 2.0, _million("peak_bytes", 2**30), _gib),
+    Target("`bid_price` decides an order of 3 lines, 200 nodes: p99", 0.002, 0.001, _one_by_one, figures.duration),
     Target(
         "papers, Ma's small network: cost over the compact program",
         1.018,

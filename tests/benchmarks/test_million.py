@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks.million import PARTS, POLICIES, QUICK, measured_here, network_of, render
+from benchmarks.million import ONE_BY_ONE, PARTS, POLICIES, QUICK, measured_here, network_of, one_by_one, render
 
 
 @pytest.fixture(scope="module")
@@ -45,3 +45,10 @@ def test_the_network_has_as_many_nodes_and_skus_as_it_is_told() -> None:
     network = network_of(replace(QUICK, nodes=11, skus=7))
     assert (len(network.nodes), len(network.skus)) == (11, 7)
     assert not network.stock
+
+
+def test_orders_are_also_decided_one_by_one_and_their_time_is_told() -> None:
+    measured = one_by_one(QUICK)
+    assert measured["orders"] > 200
+    assert 0 < measured["decide_p50_seconds"] <= measured["decide_p99_seconds"] <= measured["decide_most_seconds"]
+    assert f"Each order as it arrives, {measured['orders']:,} of 3 lines" in render({ONE_BY_ONE: measured}, {})
