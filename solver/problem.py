@@ -5,7 +5,7 @@ an index. Money is integer cents, weight integer grams, time integer days. The w
 """
 
 from dataclasses import dataclass, fields, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Self
 
 import numpy as np
@@ -237,20 +237,14 @@ class Problem:
         Below it a content needs no dearer service than its cheapest: two parcels that then share a lane become one.
         """
         opening = int(self.node_parcel_cents.min()) if self.nodes else 0
-        weight = np.zeros(self.service_over_cents.shape, dtype=np.int64)
-        for s in range(self.services):
-            upper = self.service_steps_g[s, : self.service_steps[s]]
-            lower = np.concatenate([[0], upper[:-1]])
-            both = upper[:, None] + upper[None, :]
-            step = np.minimum(np.searchsorted(upper, both), len(upper) - 1)
-            for z in range(int(self.service_zones[s])):
-                cents = self.service_cents[s, z, : len(upper)]
-                kgs = np.maximum(0, both - upper[-1] + 999) // 1000
-                merged = np.where(both <= upper[-1], cents[step], cents[-1] + kgs * self.service_over_cents[s, z])
-                dearer = merged > cents[:, None] + cents[None, :] + opening
-                least = (lower[:, None] + lower[None, :])[dearer].min(initial=NO_LIMIT)
-                weight[s, z] = min(least, upper[-1])
-        return weight
+        tariffs = (
+            self.service_zones,
+            self.service_steps,
+            self.service_steps_g,
+            self.service_cents,
+            self.service_over_cents,
+        )
+        return _merges(opening, self.service_cents.shape, *(column.tobytes() for column in tariffs)).copy()
 
     @cached_property
     def option_line(self) -> Ints:
@@ -336,3 +330,28 @@ class Problem:
             assert (np.diff(self.option_node)[same_line] > 0).all(), "options of a line stand by ascending node"
         if self.lane_zone.size:
             assert (self.lane_zone < self.service_zones).all(), "lane_zone names a zone that is not there"
+
+
+@lru_cache(maxsize=64)
+def _merges(
+    opening: int, shape: tuple[int, int, int], zones: bytes, steps: bytes, steps_g: bytes, cents: bytes, over: bytes
+) -> Ints:
+    """`Problem.service_merges_g`: problems of one network, of which there may be one for each order, have it in common."""
+    services, bands, longest = shape
+    zone_count, step_count = (np.frombuffer(column, dtype=np.int64) for column in (zones, steps))
+    upper_g = np.frombuffer(steps_g, dtype=np.int64).reshape(services, longest)
+    tariff, over_cents = np.frombuffer(cents, dtype=np.int64).reshape(shape), np.frombuffer(over, dtype=np.int64)
+    weight = np.zeros((services, bands), dtype=np.int64)
+    for s in range(services):
+        upper = upper_g[s, : step_count[s]]
+        lower = np.concatenate([[0], upper[:-1]])
+        both = upper[:, None] + upper[None, :]
+        step = np.minimum(np.searchsorted(upper, both), len(upper) - 1)
+        for z in range(int(zone_count[s])):
+            step_cents = tariff[s, z, : len(upper)]
+            kgs = np.maximum(0, both - upper[-1] + 999) // 1000
+            merged = np.where(both <= upper[-1], step_cents[step], step_cents[-1] + kgs * over_cents[s * bands + z])
+            dearer = merged > step_cents[:, None] + step_cents[None, :] + opening
+            least = (lower[:, None] + lower[None, :])[dearer].min(initial=NO_LIMIT)
+            weight[s, z] = min(least, upper[-1])
+    return weight
