@@ -129,11 +129,11 @@ class Working:
                 log.exception("bug", task=task.name)
 
     def _expire(self, at: int) -> None:
-        """End holds and orders whose time is up."""
+        """End holds, orders and pickups whose time is up."""
         store = Store(self._database)
         while not self._over.is_set():
             ended = store.expire(at)
-            if not ended.holds and not ended.orders:
+            if not (ended.holds or ended.orders or ended.pickups):
                 return
 
     def _look_ahead(self, at: int) -> None:

@@ -6,7 +6,7 @@ The database's own constraints hold most of these row by row; what spans rows an
 from dataclasses import dataclass
 
 from engine.claims import UNDECIDED
-from engine.consignments import AT_NODE
+from engine.consignments import AT_NODE, ON_ITS_WAY
 from engine.database import Tx
 from engine.ledger import STATES
 from engine.tables import LINE_STATES
@@ -39,6 +39,7 @@ MOST_FINDINGS = 100
 """Of each check, at most."""
 
 _AT_NODE = ", ".join(f"'{state}'" for state in AT_NODE)
+_ON_ITS_WAY = ", ".join(f"'{state}'" for state in ON_ITS_WAY)
 _STOCK = "'SKU ' || s.id || ' at ' || n.id"
 _LINE = "'order ' || o.id || ' line ' || l.number"
 # a kit's parts stand for the same units of the line
@@ -157,9 +158,9 @@ CHECKS = (
         """,
     ),
     _in_consignments("released", _AT_NODE, "units"),
-    _in_consignments("shipped", "'shipped', 'ready'", "units - returned"),
+    _in_consignments("shipped", _ON_ITS_WAY, "units - returned"),
     _in_consignments("delivered", "'delivered'", "units - returned"),
-    _in_consignments("returned", "'shipped', 'ready', 'delivered'", "returned"),
+    _in_consignments("returned", f"{_ON_ITS_WAY}, 'delivered', 'lapsed'", "returned"),
     Check(
         "claims_are_of_their_line",
         "a line claims its SKU, unit by unit; a kit claims all of its parts, in proportion, for the same units of the line",
@@ -275,10 +276,58 @@ CHECKS = (
     Check(
         "consignments_have_times",
         "what was shipped has a time at which it was, and what was delivered too",
-        """
+        f"""
         SELECT 'consignment ' || k.id, 'its times', k.state FROM consignment k
-        WHERE (k.state IN ('shipped', 'ready', 'delivered')) <> (k.shipped_at IS NOT NULL)
+        WHERE (k.state IN ({_ON_ITS_WAY}, 'delivered', 'lapsed')) <> (k.shipped_at IS NOT NULL)
            OR (k.state = 'delivered') <> (k.delivered_at IS NOT NULL)
+        """,
+    ),
+    Check(
+        "pickups_end",
+        "what is ready waits where it is collected, until then; what was collected or lapsed waited; of what lapsed all came back",
+        """
+        SELECT 'consignment ' || k.id, 'an end', k.state FROM consignment k
+        WHERE (k.state IN ('ready', 'lapsed') AND (k.collect_until IS NULL OR k.collect_no IS NULL))
+           OR (k.collect_until IS NOT NULL AND k.state NOT IN ('ready', 'lapsed', 'delivered'))
+           OR (k.state = 'lapsed' AND EXISTS (SELECT 1 FROM consignment_line c
+               WHERE c.consignment_no = k.no AND c.returned <> c.units))
+        """,
+    ),
+    Check(
+        "kits_stay_whole",
+        "all parts of a kit in a consignment stand for the same units of its line, so many for each",
+        """
+        SELECT 'consignment ' || k.id || ' line ' || t.number, 'whole kits', t.least || ' to ' || t.most FROM (
+            SELECT consignment_no, number, MIN(line_units) AS least, MAX(line_units) AS most,
+                   MAX(CASE WHEN line_units = 0 THEN units ELSE units % line_units END) AS broken
+            FROM consignment_line GROUP BY consignment_no, number
+        ) AS t JOIN consignment k ON k.no = t.consignment_no WHERE t.least <> t.most OR t.broken <> 0
+        """,
+    ),
+    Check(
+        "labels_have_facts",
+        "a label that is made has the one fact that says so, and none that it was cancelled; others were not made, or are over",
+        """
+        SELECT 'label ' || l.id, CASE WHEN l.state = 'made' THEN '1 made, 0 cancelled' ELSE 'no fact of a made one' END,
+               COALESCE(t.made, 0) || ' made, ' || COALESCE(t.cancelled, 0) || ' cancelled, ' || l.state FROM label l
+        JOIN consignment k ON k.no = l.consignment_no
+        LEFT JOIN (SELECT f.id, SUM(CASE WHEN f.kind = 'LabelMade' THEN 1 ELSE 0 END) AS made,
+                          SUM(CASE WHEN f.kind = 'LabelCancelled' THEN 1 ELSE 0 END) AS cancelled
+                   FROM (SELECT l.id, f.kind FROM label l JOIN consignment k ON k.no = l.consignment_no
+                         JOIN fact f ON f.subject = k.id AND f.kind IN ('LabelMade', 'LabelCancelled')
+                         AND f.payload LIKE '%"label":"' || l.id || '"%') AS f GROUP BY f.id) AS t ON t.id = l.id
+        WHERE (l.state = 'made' AND (COALESCE(t.made, 0) <> 1 OR COALESCE(t.cancelled, 0) <> 0))
+           OR (l.state IN ('wanted', 'refused') AND COALESCE(t.made, 0) + COALESCE(t.cancelled, 0) <> 0)
+        """,
+    ),
+    Check(
+        "labels_are_of_what_is_there",
+        "nothing that was withdrawn has a label that is wanted or made, and nothing that has left waits for one",
+        f"""
+        SELECT 'label ' || l.id, 'unwanted', l.state || ' for what is ' || k.state FROM label l
+        JOIN consignment k ON k.no = l.consignment_no
+        WHERE (l.state IN ('wanted', 'made') AND k.state = 'withdrawn')
+           OR (l.state = 'wanted' AND k.state NOT IN ({_AT_NODE}))
         """,
     ),
 )

@@ -328,17 +328,17 @@ def _calendar_entry(tx: Tx, hours: Hours) -> CalendarEntry:
 
 
 def _node_entries(tx: Tx, network: Network) -> list[NodeEntry]:
-    """The nodes of a file; it knows no region and nothing of collecting, so that stays, and a new store collects."""
+    """The nodes of a file; it knows no region, no address and nothing of collecting, so that stays, and a new store collects."""
     there = {
-        name: (region, bool(collects)) for name, region, collects in tx.all("SELECT id, region, collects FROM node")
+        name: {"region": region, "address": address, "collects": bool(collects)}
+        for name, region, address, collects in tx.all("SELECT id, region, address, collects FROM node")
     }
-    entries = []
-    for node in network.nodes:
-        region, collects = there.get(node.id, ("", node.kind == "store"))
-        entries.append(
-            msgspec.convert({**msgspec.to_builtins(node), "region": region, "collects": collects}, NodeEntry)
+    return [
+        msgspec.convert(
+            {"collects": node.kind == "store", **msgspec.to_builtins(node), **there.get(node.id, {})}, NodeEntry
         )
-    return entries
+        for node in network.nodes
+    ]
 
 
 def _sku_entry(sku: Sku, services: list[str]) -> SkuEntry:

@@ -1,26 +1,23 @@
-"""Consignments: what was handed to a node, until the customer has it, or it is open again, or it came back.
+"""Consignments: what was handed to a node, until it leaves, or is open again; and what comes back of it.
 
 Release is the one-way door: from there on the units are the node's to pick. They stay reserved until they leave; what the node
-cannot find or does not want is open again, and the next decision sees it.
+cannot find or does not want is open again, and the next decision sees it. From leaving on see `engine.shipping`.
 """
 
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from engine.calendar import MS_PER_DAY
+from engine.calendar import MS_PER_DAY, format_day
 from engine.claims import delete_parcels, lock_orders, plan_work, shift_units
 from engine.database import Rows, Tx
 from engine.facts import (
     AboutConsignment,
     ConsignmentRejected,
-    Delivered,
     OrderReleased,
     Packed,
     Picked,
-    ReadyForPickup,
     ReturnReceived,
-    Shipped,
     ShortPicked,
     short_id,
 )
@@ -30,6 +27,8 @@ from solver.refusal import Refusal
 
 AT_NODE = ("released", "picked", "packed")
 """States in which the units are at the node, and reserved."""
+ON_ITS_WAY = ("shipped", "out_for_delivery", "ready")
+"""States in which the units have left, and the customer does not have them yet."""
 REMEMBERED = MS_PER_DAY
 """Milliseconds for which a node that refused an order does not get it again, where it does not say."""
 
@@ -63,6 +62,7 @@ class Locked:
     collect_no: int | None
     state: str
     work_day: int
+    collect_until: int | None
     contents: tuple[Content, ...]
 
     def line_units(self) -> dict[int, int]:
@@ -138,7 +138,7 @@ def pick_short(tx: Tx, fact: ShortPicked, by: str = "") -> bool:
     Refusal
         `unknown_consignment`, `wrong_state`, `unknown_line`, or `too_many_units`.
     """
-    one = _begin(tx, fact, by, ("released", "picked"))
+    one = begin(tx, fact, by, ("released", "picked"))
     if one is None:
         return False
     contents = {(content.number, content.sku): content for content in one.contents}
@@ -176,9 +176,9 @@ def pick_short(tx: Tx, fact: ShortPicked, by: str = "") -> bool:
         on_hand=[-units for units in gone],
         reserved=[-units for units in back],
     )
-    _shift(tx, one, short, "released", "open")
+    shift(tx, one, short, "released", "open")
     empty = all(short.get(number, 0) == units for number, units in one.line_units().items())
-    _set_state(tx, one, "withdrawn" if empty else "picked")
+    set_state(tx, one, "withdrawn" if empty else "picked")
     plan_work(tx, [one.node_no], [one.work_day], [-1 if empty else 0], [-sum(short.values())])
     _remember(tx, one, fact.at + REMEMBERED, "short pick")
     return True
@@ -192,72 +192,16 @@ def reject(tx: Tx, fact: ConsignmentRejected, by: str = "") -> bool:
     Refusal
         `unknown_consignment`, or `wrong_state`.
     """
-    one = _begin(tx, fact, by, AT_NODE)
+    one = begin(tx, fact, by, AT_NODE)
     if one is None:
         return False
-    skus, nodes, units = _stock_rows(one)
+    skus, nodes, units = stock_rows(one)
     move(tx, fact.at, "rejected", one.id, skus, nodes, reserved=[-count for count in units])
-    _shift(tx, one, one.line_units(), "released", "open")
-    _set_state(tx, one, "withdrawn")
+    shift(tx, one, one.line_units(), "released", "open")
+    set_state(tx, one, "withdrawn")
     plan_work(tx, [one.node_no], [one.work_day], [-1], [-sum(one.line_units().values())])
     _remember(tx, one, fact.at + REMEMBERED if fact.until is None else fact.until, fact.reason)
     escalate(tx, one.order_no)
-    return True
-
-
-def ship(tx: Tx, fact: Shipped, by: str = "") -> bool:
-    """It left: its units are no longer on hand.
-
-    Raises
-    ------
-    Refusal
-        `unknown_consignment`, or `wrong_state`.
-    """
-    one = _begin(tx, fact, by, AT_NODE)
-    if one is None:
-        return False
-    _leave(tx, one, fact.at)
-    _set_state(tx, one, "shipped", shipped_at=fact.at, tracking=fact.tracking)
-    return True
-
-
-def make_ready(tx: Tx, fact: ReadyForPickup, by: str = "") -> bool:
-    """It waits for the customer, who collects it where it arrived or where it was packed.
-
-    Raises
-    ------
-    Refusal
-        `unknown_consignment`, `wrong_state`, or `not_for_pickup`.
-    """
-    one = _begin(tx, fact, by, (*AT_NODE, "shipped"))
-    if one is None:
-        return False
-    if one.collect_no is None:
-        raise Refusal("consignment", "it is delivered, not collected", "not_for_pickup")
-    if one.state != "shipped":
-        if one.collect_no != one.node_no:
-            raise Refusal("consignment", "it has not left for the store where it is collected", "wrong_state")
-        _leave(tx, one, fact.at)
-        _set_state(tx, one, "ready", shipped_at=fact.at)
-    else:
-        _set_state(tx, one, "ready")
-    return True
-
-
-def deliver(tx: Tx, fact: Delivered, by: str = "") -> bool:
-    """The customer has it.
-
-    Raises
-    ------
-    Refusal
-        `unknown_consignment`, or `wrong_state`.
-    """
-    one = _begin(tx, fact, by, ("shipped", "ready"))
-    if one is None:
-        return False
-    back = one.returned()
-    _shift(tx, one, {n: units - back[n] for n, units in one.line_units().items()}, "shipped", "delivered")
-    _set_state(tx, one, "delivered", delivered_at=fact.at)
     return True
 
 
@@ -269,7 +213,7 @@ def take_back(tx: Tx, fact: ReturnReceived, by: str = "") -> bool:
     Refusal
         `unknown_consignment`, `wrong_state`, `unknown_line`, `unknown_node`, or `too_many_units`.
     """
-    one = _begin(tx, fact, by, ("shipped", "ready", "delivered"))
+    one = begin(tx, fact, by, (*ON_ITS_WAY, "delivered"))
     if one is None:
         return False
     node_no = one.node_no
@@ -305,10 +249,10 @@ def take_back(tx: Tx, fact: ReturnReceived, by: str = "") -> bool:
         damaged=[u.units if u.to == "damaged" else 0 for u in fact.units],
         quarantined=[u.units if u.to == "quarantined" else 0 for u in fact.units],
     )  # fmt: skip
-    before, after = one.returned(), _read(tx, one.no).returned()
+    before, after = one.returned(), read(tx, one.no).returned()
     more = {number: units - before[number] for number, units in after.items() if units > before[number]}
-    _shift(tx, one, more, "delivered" if one.state == "delivered" else "shipped", "returned")
-    _set_state(tx, one, one.state)
+    shift(tx, one, more, "delivered" if one.state == "delivered" else "shipped", "returned")
+    set_state(tx, one, one.state)
     return True
 
 
@@ -370,8 +314,14 @@ def _make(tx: Tx, parcels: Sequence[tuple[str, int, tuple[int, int, str, int | N
                 "allocated", "released")  # fmt: skip
 
 
-def _begin(tx: Tx, fact: AboutConsignment, by: str, states: Sequence[str]) -> Locked | None:
-    """Write the fact down and lock its consignment; nothing where the fact was there already."""
+def begin(tx: Tx, fact: AboutConsignment, by: str, states: Sequence[str]) -> Locked | None:
+    """Write the fact down and lock its consignment; nothing where the fact was there already.
+
+    Raises
+    ------
+    Refusal
+        `unknown_consignment`, `pickup_lapsed`, or `wrong_state`.
+    """
     (new,) = write_facts(tx, [fact], by)
     if not new:
         return None
@@ -379,16 +329,21 @@ def _begin(tx: Tx, fact: AboutConsignment, by: str, states: Sequence[str]) -> Lo
     if found is None:
         raise Refusal("consignment", f"there is no consignment {fact.consignment!r}", "unknown_consignment")
     lock_orders(tx, [found[1]])
-    one = _read(tx, found[0])
+    one = read(tx, found[0])
+    if one.state == "lapsed":
+        until = "" if one.collect_until is None else f" by {format_day(one.collect_until // MS_PER_DAY)}"
+        told = f"it was not collected{until}: its units are in stock again and count as returned; order them anew"
+        raise Refusal("consignment", told, "pickup_lapsed")
     if one.state not in states:
         raise Refusal("consignment", f"it is {one.state}, not {' or '.join(states)}", "wrong_state")
     return one
 
 
-def _read(tx: Tx, no: int) -> Locked:
+def read(tx: Tx, no: int) -> Locked:
+    """A consignment whose order is locked."""
     row = tx.first(
-        "SELECT k.no, k.id, k.order_no, o.id, k.node_no, k.collect_no, k.state, k.work_day FROM consignment k "
-        "JOIN orders o ON o.no = k.order_no WHERE k.no = :no",
+        "SELECT k.no, k.id, k.order_no, o.id, k.node_no, k.collect_no, k.state, k.work_day, k.collect_until "
+        "FROM consignment k JOIN orders o ON o.no = k.order_no WHERE k.no = :no",
         no=no,
     )
     assert row is not None, "consignments are never deleted"
@@ -397,47 +352,43 @@ def _read(tx: Tx, no: int) -> Locked:
         "JOIN sku s ON s.no = c.sku_no WHERE c.consignment_no = :no ORDER BY c.number, c.sku_no",
         no=no,
     )
-    own_no, own_id, order_no, order, node_no, collect_no, state, work_day = row
-    held = tuple(Content(*content) for content in contents)
-    return Locked(own_no, own_id, order_no, order, node_no, collect_no, state, work_day, held)
+    return Locked(*row, tuple(Content(*content) for content in contents))
 
 
-def _step(tx: Tx, fact: AboutConsignment, by: str, states: Sequence[str], state: str) -> bool:
-    one = _begin(tx, fact, by, states)
-    if one is not None:
-        _set_state(tx, one, state)
-    return one is not None
-
-
-def _leave(tx: Tx, one: Locked, at: int) -> None:
-    """Its units are no longer at the node."""
-    skus, nodes, units = _stock_rows(one)
-    less = [-count for count in units]
-    move(tx, at, "shipped", one.id, skus, nodes, on_hand=less, reserved=less)
-    _shift(tx, one, one.line_units(), "released", "shipped")
-
-
-def _stock_rows(one: Locked) -> tuple[list[int], list[int], list[int]]:
+def stock_rows(one: Locked) -> tuple[list[int], list[int], list[int]]:
+    """SKU, node and units of what is in it."""
     held = [content for content in one.contents if content.units]
     return [c.sku_no for c in held], [one.node_no] * len(held), [c.units for c in held]
 
 
-def _shift(tx: Tx, one: Locked, units: dict[int, int], before: str, after: str) -> None:
+def shift(tx: Tx, one: Locked, units: dict[int, int], before: str, after: str) -> None:
+    """Units of its lines go from one state into another."""
     lines = {number: count for number, count in units.items() if count}
     shift_units(tx, [one.order_no] * len(lines), list(lines), list(lines.values()), before, after)
 
 
-def _set_state(
-    tx: Tx, one: Locked, state: str, *, shipped_at: int | None = None, delivered_at: int | None = None,
-    tracking: str | None = None,
-) -> None:  # fmt: skip
-    text = "::text" if tx.dialect == "postgresql" else ""
+def set_state(tx: Tx, one: Locked, state: str, **values: int | str | None) -> None:
+    """Say how far it is, and when it came there (`shipped_at`, `delivered_at`, `collect_until`, `tracking`): what is `None` stays.
+
+    A label of what is withdrawn is not wanted any more.
+    """
+    said = {name: value for name, value in values.items() if value is not None}
+    sets = "".join(f"{name} = :{name}, " for name in said)
     tx.run(
-        "UPDATE consignment SET state = :state, shipped_at = COALESCE(shipped_at, :shipped_at), "
-        f"delivered_at = COALESCE(delivered_at, :delivered_at), tracking = COALESCE(tracking, :tracking{text}), "
-        "version = version + 1 WHERE no = :no",
-        state=state, shipped_at=shipped_at, delivered_at=delivered_at, tracking=tracking, no=one.no,
+        f"UPDATE consignment SET {sets}state = :state, version = version + 1 WHERE no = :no",
+        state=state, no=one.no, **said,
     )  # fmt: skip
+    if state == "withdrawn":
+        tx.run(
+            "UPDATE label SET state = 'unwanted' WHERE consignment_no = :no AND state IN ('wanted', 'made')", no=one.no
+        )
+
+
+def _step(tx: Tx, fact: AboutConsignment, by: str, states: Sequence[str], state: str) -> bool:
+    one = begin(tx, fact, by, states)
+    if one is not None:
+        set_state(tx, one, state)
+    return one is not None
 
 
 def _shrink(

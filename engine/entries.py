@@ -21,7 +21,7 @@ from sqlmodel import SQLModel
 
 from engine.calendar import parse_day
 from engine.database import Dialect, Rows, Tx, decoded
-from engine.facts import CatalogueChanged, Day, Level, Name, short_id
+from engine.facts import CatalogueChanged, Day, Level, Name, Note, short_id
 from engine.ledger import write_facts
 from engine.network import Currency, Terms, Weekday
 from engine.rulebook import rules_of
@@ -70,6 +70,7 @@ class NodeEntry(Entry, frozen=True, kw_only=True):
     capacity_units: Amount | None = None
     overtime_cents: Amount | None = None
     collects: bool = False
+    address: Note = ""
 
 
 class SkuEntry(Entry, frozen=True, kw_only=True):

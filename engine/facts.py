@@ -41,7 +41,7 @@ Lat = Annotated[float, Meta(ge=-90, le=90)]
 Lon = Annotated[float, Meta(ge=-180, le=180)]
 Sequence = Annotated[int, Meta(ge=0, le=2**62)]
 SetAside = Literal["damaged", "quarantined"]
-Prefix = Literal["cat", "con", "end", "fed", "inb", "job", "lost", "net", "ord", "req", "wav"]
+Prefix = Literal["cat", "con", "end", "fed", "inb", "job", "lab", "lost", "net", "ord", "req", "wav"]
 """What the ids that we make begin with."""
 _OURS = re.compile(rf"(?:{'|'.join(get_args(Prefix))})_[a-z2-7]{{20}}(?::|\Z)")
 
@@ -487,14 +487,33 @@ class Packed(AboutConsignment, frozen=True, kw_only=True):
     """It is packed."""
 
 
+class ShippedUnits(Part, frozen=True, kw_only=True):
+    """Units of a SKU of a line that left."""
+
+    line: Number
+    sku: Name
+    units: Units
+
+
 class Shipped(AboutConsignment, frozen=True, kw_only=True):
-    """It left the node."""
+    """It left the node, or these units of it did: the rest is a consignment of its own from then on."""
 
     tracking: Name | None = None
+    units: Annotated[tuple[ShippedUnits, ...], Meta(max_length=LINES)] = ()
+
+
+class OutForDelivery(AboutConsignment, frozen=True, kw_only=True):
+    """It is on the van that takes it to the customer."""
 
 
 class ReadyForPickup(AboutConsignment, frozen=True, kw_only=True):
-    """It waits for the customer."""
+    """It waits for the customer, until then, or for as long as is usual here. Said again, it waits longer."""
+
+    until: Time | None = None
+
+
+class PickupLapsed(AboutConsignment, frozen=True, kw_only=True):
+    """It was not collected in time: its units are stock of the store again, and count as returned."""
 
 
 class Delivered(AboutConsignment, frozen=True, kw_only=True):
@@ -515,6 +534,25 @@ class ReturnReceived(AboutConsignment, frozen=True, kw_only=True):
 
     units: Annotated[tuple[ReturnedUnits, ...], Meta(min_length=1, max_length=LINES)]
     node: Name | None = None
+
+
+class LabelMade(AboutConsignment, frozen=True, kw_only=True):
+    """A carrier takes it, by a service and for a price: its label can be printed."""
+
+    label: Name
+    carrier: Name
+    service: Name
+    tracking: Name
+    cents: Cents
+    grams: Level
+
+
+class LabelCancelled(AboutConsignment, frozen=True, kw_only=True):
+    """The carrier was told not to take it."""
+
+    label: Name
+    carrier: Name
+    tracking: Name | None = None
 
 
 # --- holds and people -------------------------------------------------------------------------------------------------
@@ -562,12 +600,12 @@ StockFact = (
 CatalogueFact = CatalogueChanged | NetworkLoaded
 OrderFact = OrderEdited | OrderCancelled | OrderReviewed
 ConsignmentFact = (
-    OrderReleased | Picked | ShortPicked | ConsignmentRejected | Packed | Shipped | ReadyForPickup | Delivered
-    | ReturnReceived
+    OrderReleased | Picked | ShortPicked | ConsignmentRejected | Packed | Shipped | OutForDelivery | ReadyForPickup
+    | PickupLapsed | Delivered | ReturnReceived
 )  # fmt: skip
 AnyFact = (
     StockFact | CatalogueFact | OrderFact | ConsignmentFact | StockReported | OrderPlaced | Allocated | Deallocated
-    | HoldPlaced | HoldReleased | RecipientErased
+    | LabelMade | LabelCancelled | HoldPlaced | HoldReleased | RecipientErased
 )  # fmt: skip
 
 _DECODER: msgspec.json.Decoder[Any] = msgspec.json.Decoder(AnyFact)

@@ -110,6 +110,7 @@ class ConsignmentSeen(msgspec.Struct, kw_only=True):
     tracking: str | None
     shipped_at: int | None
     delivered_at: int | None
+    collect_until: int | None
     version: int
     lines: list[ConsignmentLineSeen] = []
 
@@ -246,7 +247,7 @@ _ORDER = (
 )
 _CONSIGNMENT = (
     "k.no, k.id, o.id, n.id, k.service, c.id, k.state, k.released_at, k.work_day, k.arrives_day, k.cents, k.tracking, "
-    "k.shipped_at, k.delivered_at, k.version FROM consignment k JOIN orders o ON o.no = k.order_no "
+    "k.shipped_at, k.delivered_at, k.collect_until, k.version FROM consignment k JOIN orders o ON o.no = k.order_no "
     "JOIN node n ON n.no = k.node_no LEFT JOIN node c ON c.no = k.collect_no"
 )
 _WAVE = (

@@ -7,7 +7,7 @@ here each stands alone.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from engine import consignments, feed, holds, orders, stock
+from engine import consignments, feed, holds, orders, shipping, stock
 from engine.books import Finding, fsck
 from engine.database import Database
 from engine.facts import (
@@ -22,8 +22,10 @@ from engine.facts import (
     OrderPlaced,
     OrderReleased,
     OrderReviewed,
+    OutForDelivery,
     Packed,
     Picked,
+    PickupLapsed,
     ReadyForPickup,
     RecipientErased,
     ReturnReceived,
@@ -43,6 +45,7 @@ class Ended:
 
     holds: int
     orders: int
+    pickups: int
 
 
 class Store:
@@ -120,11 +123,15 @@ class Store:
             case Packed():
                 return self.database.write(lambda tx: consignments.pack(tx, fact, by))
             case Shipped():
-                return self.database.write(lambda tx: consignments.ship(tx, fact, by))
+                return self.database.write(lambda tx: shipping.ship(tx, fact, by))
+            case OutForDelivery():
+                return self.database.write(lambda tx: shipping.send_out(tx, fact, by))
             case ReadyForPickup():
-                return self.database.write(lambda tx: consignments.make_ready(tx, fact, by))
+                return self.database.write(lambda tx: shipping.make_ready(tx, fact, by))
+            case PickupLapsed():
+                return self.database.write(lambda tx: shipping.lapse(tx, fact, by))
             case Delivered():
-                return self.database.write(lambda tx: consignments.deliver(tx, fact, by))
+                return self.database.write(lambda tx: shipping.deliver(tx, fact, by))
             case ReturnReceived():
                 return self.database.write(lambda tx: consignments.take_back(tx, fact, by))
 
@@ -147,9 +154,12 @@ class Store:
         return self.database.write(lambda tx: holds.release_hold(tx, fact, by))
 
     def expire(self, now: int) -> Ended:
-        """End holds and orders whose time is up."""
-        ended = self.database.write(lambda tx: holds.expire_holds(tx, now))
-        return Ended(ended, self.database.write(lambda tx: orders.expire_orders(tx, now)))
+        """End holds, orders and pickups whose time is up."""
+        return Ended(
+            self.database.write(lambda tx: holds.expire_holds(tx, now)),
+            self.database.write(lambda tx: orders.expire_orders(tx, now)),
+            self.database.write(lambda tx: shipping.lapse_pickups(tx, now)),
+        )
 
     # --- the log and the books ----------------------------------------------------------------------------------
 

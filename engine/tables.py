@@ -130,6 +130,8 @@ class Node(SQLModel, table=True):
     overtime_cents: int | None = _big(default=None)
     collects: bool = False
     """Whether customers may collect here."""
+    address: str = ""
+    """Lines of text, as papers have it."""
     paused: bool = False
     version: int = 1
 
@@ -383,10 +385,13 @@ class Consignment(SQLModel, table=True):
 
     __table_args__ = (
         CheckConstraint(
-            "state IN ('released', 'picked', 'packed', 'shipped', 'ready', 'delivered', 'withdrawn')",
+            "state IN ('released', 'picked', 'packed', 'shipped', 'out_for_delivery', 'ready', 'delivered', 'lapsed', "
+            "'withdrawn')",
             name="state_known",
         ),
+        CheckConstraint("state <> 'ready' OR collect_until IS NOT NULL", name="ready_has_an_end"),
         Index("ix_consignment_node", "node_no", "state", "no"),
+        Index("ix_consignment_ready", "collect_until", **_where("state = 'ready'")),
     )
 
     no: int | None = _counter()
@@ -403,6 +408,8 @@ class Consignment(SQLModel, table=True):
     tracking: str | None = None
     shipped_at: int | None = _big(default=None)
     delivered_at: int | None = _big(default=None)
+    collect_until: int | None = _big(default=None)
+    """When what is ready for its customer is stock of the store again."""
     version: int = 1
 
 
@@ -423,6 +430,44 @@ class ConsignmentLine(SQLModel, table=True):
     line_units: int = _big()
     short: int = _big(default=0)
     returned: int = _big(default=0)
+
+
+LABEL_STATES = ("wanted", "made", "refused", "unwanted", "cancelled")
+"""A label is wanted until its carrier made or refused it, and unwanted until the carrier knows that it is cancelled."""
+
+
+class Label(SQLModel, table=True):
+    """What a carrier was asked to take. It is a row before the carrier is called, and says how that went."""
+
+    __table_args__ = (
+        *_at_least_0("tries", "grams", "cents"),
+        CheckConstraint(f"state IN ({', '.join(map(repr, LABEL_STATES))})", name="state_known"),
+        CheckConstraint("state <> 'made' OR (tracking IS NOT NULL AND made_at IS NOT NULL)", name="made_is_tracked"),
+        UniqueConstraint("carrier", "tracking", name="uq_label_carrier_tracking"),
+        Index("ix_label_consignment", "consignment_no"),
+        Index("ix_label_live", "consignment_no", unique=True, **_where("state IN ('wanted', 'made')")),
+        Index("ix_label_waiting", "next_at", **_where("state IN ('wanted', 'unwanted')")),
+    )
+
+    no: int | None = _counter()
+    id: str = Field(unique=True)
+    """What the carrier knows it by, so that asking twice makes one label."""
+    consignment_no: int = _big(foreign_key="consignment.no")
+    carrier: str
+    service: str
+    state: str = "wanted"
+    grams: int = _big()
+    tries: int = 0
+    next_at: int = _big()
+    """When its carrier may be called again: not while somebody calls."""
+    tracking: str | None = None
+    cents: int | None = _big(default=None)
+    wanted_at: int = _big()
+    made_at: int | None = _big(default=None)
+    looked_at: int = _big(default=0)
+    """When its carrier was last asked where it is."""
+    why: str = ""
+    """Why it was refused, as a code."""
 
 
 class Hold(SQLModel, table=True):

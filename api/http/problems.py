@@ -50,6 +50,11 @@ CONFLICTS = frozenset(
         "in_review",
         "inbound_cancelled",
         "inbound_conflict",
+        "label_exists",
+        "must_ship_complete",
+        "needs_no_label",
+        "no_label",
+        "no_place",
         "nothing_to_release",
         "not_cancellable",
         "order_cancelled",
@@ -57,7 +62,9 @@ CONFLICTS = frozenset(
         "not_in_review",
         "no_result",
         "other_currency",
+        "pickup_lapsed",
         "recipient_erased",
+        "too_many_parcels",
         "wrong_state",
     }
 )

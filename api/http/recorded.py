@@ -16,7 +16,7 @@ from api.http.service import Call, Called
 from api.http.values import PLAIN, Json, moment
 from api.keys import Scope
 from engine.database import Tx
-from engine.facts import AboutConsignment, Delivered, Fact, ReadyForPickup, ReturnReceived
+from engine.facts import AboutConsignment, Delivered, Fact, PickupLapsed, ReadyForPickup, ReturnReceived
 from solver.refusal import Refusal
 
 
@@ -127,7 +127,7 @@ def permit(tx: Tx, call: Call, fact: Fact) -> None:
         )
         if whose is not None:
             packs, hands_over = whose[0], whose[1] or whose[0]
-            if isinstance(fact, ReadyForPickup | Delivered):
+            if isinstance(fact, ReadyForPickup | PickupLapsed | Delivered):
                 named.add(hands_over)
             elif not isinstance(fact, ReturnReceived) or bound != hands_over or not named:
                 named.add(packs)

@@ -3,19 +3,23 @@ import sqlite3
 import pytest
 
 from engine.books import CHECKS, fsck
-from engine.consignments import deliver, release, ship, take_back
+from engine.consignments import release, take_back
 from engine.database import Database, Tx
 from engine.facts import (
     Delivered,
     HoldReleased,
     OrderReleased,
+    PickupLapsed,
+    ReadyForPickup,
     ReturnedUnits,
     ReturnReceived,
     Shipped,
     StockReceived,
 )
 from engine.holds import place_holds, release_hold
+from engine.labels import made, want
 from engine.orders import place
+from engine.shipping import deliver, lapse, make_ready, ship
 from engine.stock import record
 from tests.engine.shop import NOON, STORE, held, open_shop, ordered, settle
 
@@ -53,6 +57,10 @@ DAMAGES: dict[str, list[str]] = {
     "holds_have_facts": ["UPDATE hold SET content = 'other' WHERE id = 'h1'"],
     "consumers_read_what_is_there": ["INSERT INTO consumer (name, fact_no) VALUES ('webhooks', 99999)"],
     "consignments_have_times": ["UPDATE consignment SET delivered_at = NULL"],
+    "pickups_end": ["UPDATE consignment_line SET returned = 0 WHERE consignment_no = 2"],
+    "kits_stay_whole": ["UPDATE consignment_line SET line_units = line_units + 1 WHERE number = 2 AND sku_no = 2"],
+    "labels_have_facts": ["UPDATE label SET state = 'wanted'"],
+    "labels_are_of_what_is_there": ["UPDATE consignment SET state = 'withdrawn'"],
 }
 """A damage that each check must find."""
 
@@ -71,16 +79,23 @@ def busy(database: Database) -> Database:
         release_hold(tx, HoldReleased(id="e", at=NOON, hold="h2"))
         orders = [
             ordered("1", ("tee", 5), ("set", 3), ("mug", 2)), ordered("2", ("tee", 4), ("set", 1)),
-            ordered("3", ("cap", 1), hold="h3"),
+            ordered("3", ("cap", 1), hold="h3"), ordered("4", ("tee", 2)),
         ]  # fmt: skip
-        first, second, _ = place(tx, orders)
+        first, second, _, fourth = place(tx, orders)
         settle(tx, first.id, (1, STORE, 4), (2, STORE, 2))
         settle(tx, second.id, (1, STORE, 4), (2, STORE, 1))
         ((consignment,),) = release(tx, [OrderReleased(id="l", at=NOON, order=second.id)])
+        label = want(tx, NOON, "lab", consignment, "own", "post", 400)
+        made(tx, NOON, label, "00123", 300)
         ship(tx, Shipped(id="s", at=NOON, consignment=consignment))
         deliver(tx, Delivered(id="d", at=NOON, consignment=consignment))
         back = (ReturnedUnits(line=1, sku="tee", units=1),)
         take_back(tx, ReturnReceived(id="b", at=NOON, consignment=consignment, units=back))
+        settle(tx, fourth.id, (1, STORE, 2))
+        ((pickup,),) = release(tx, [OrderReleased(id="p", at=NOON, order=fourth.id)])
+        tx.run("UPDATE consignment SET collect_no = node_no WHERE id = :id", id=pickup)
+        make_ready(tx, ReadyForPickup(id="y", at=NOON, consignment=pickup))
+        lapse(tx, PickupLapsed(id="z", at=NOON, consignment=pickup))
 
     database.write(act)
     return database

@@ -15,6 +15,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from engine import labels
 from engine.capture import capture
 from engine.entries import ServiceEntry, put_services
 from engine.facts import (
@@ -34,14 +35,17 @@ from engine.facts import (
     OrderPlaced,
     OrderReleased,
     OrderReviewed,
+    OutForDelivery,
     Packed,
     Picked,
+    PickupLapsed,
     Place,
     ReadyForPickup,
     ReturnedUnits,
     ReturnReceived,
     SafetySet,
     Shipped,
+    ShippedUnits,
     ShortPicked,
     StockAdjusted,
     StockCounted,
@@ -50,6 +54,7 @@ from engine.facts import (
     StockReported,
     StockSetAside,
     StockTransferred,
+    short_id,
 )
 from engine.store import Store
 from engine.waves import run_wave
@@ -68,8 +73,8 @@ wanted = st.lists(st.tuples(st.sampled_from((*SKUS, "set")), few), min_size=1, m
 
 STOCK = (StockReceived, StockAdjusted, StockSetAside, StockPutBack, StockTransferred, SafetySet)
 STEPS = (
-    Picked, Packed, Shipped, ReadyForPickup, Delivered, Delivered, ConsignmentRejected, ShortPicked, ShortPicked,
-    ReturnReceived, ReturnReceived,
+    Picked, Packed, Shipped, Shipped, ReadyForPickup, ReadyForPickup, OutForDelivery, PickupLapsed, Delivered, Delivered,
+    ConsignmentRejected, ShortPicked, ShortPicked, ReturnReceived, ReturnReceived,
 )  # fmt: skip
 SERVICES = [
     ServiceEntry(id=name, zone_km=[500.0], steps_g=[5000], cents=[[cents]], over_cents_per_kg=[10], transit_days=[days])
@@ -199,8 +204,9 @@ class Shop(RuleBasedStateMachine):
             ended = HoldReleased(**self.about(), hold=self.of(self.holds, index))
             self.do(lambda: self.store.give_up(ended))
 
-    @rule(minutes=st.integers(0, 10))
+    @rule(minutes=st.one_of(st.integers(0, 10), st.just(8 * 24 * 60)))
     def expire(self, minutes: int) -> None:
+        """Once in a while after so long that pickups lapse, too."""
         self.now += minutes * MINUTE
         now = self.now
         self.do(lambda: self.store.expire(now))
@@ -314,11 +320,56 @@ class Shop(RuleBasedStateMachine):
             )
         line, sku = held[pick % len(held)]
         more: dict[str, Any] = {}
-        if kind is ShortPicked:
+        if kind is Shipped and to == "damaged":  # in part: some units of one line
+            parts = [other for number, other in held if number == line]
+            more = {"units": tuple(ShippedUnits(line=line, sku=one, units=units * self.each(line, one, consignment))
+                                   for one in parts)}  # fmt: skip
+        elif kind is ShortPicked:
             more = {"missing": (MissingUnits(line=line, sku=sku, units=units),)}
         elif kind is ReturnReceived:
             more = {"units": (ReturnedUnits(line=line, sku=sku, units=units, to=to),), "node": node}
-        self.handle(kind(**self.about(), consignment=consignment, **more))
+        fact = kind(**self.about(), consignment=consignment, **more)
+        self.handle(fact)
+        with self.store.database.read() as tx:
+            rest = tx.first("SELECT id FROM consignment WHERE id = :id", id=short_id("con", fact.id, "rest"))
+        self.consignments += rest or ()
+
+    def each(self, line: int, sku: str, consignment: str) -> int:
+        """Units of a SKU for each unit of a line."""
+        with self.store.database.read() as tx:
+            found = tx.first(
+                "SELECT c.units / c.line_units FROM consignment_line c JOIN consignment k ON k.no = c.consignment_no "
+                "JOIN sku s ON s.no = c.sku_no WHERE k.id = :id AND c.number = :line AND s.id = :sku AND c.line_units > 0",
+                id=consignment, line=line, sku=sku,
+            )  # fmt: skip
+        return int(found[0]) if found else 1
+
+    @precondition(lambda self: self.consignments)
+    @rule(index=which, ends=st.sampled_from(("made", "refused", "unanswered", "asleep")), drop=st.booleans())
+    def label(self, index: int, ends: str, drop: bool) -> None:
+        """Ask for a label, and call a carrier for all that waits; it may not answer, or we may die before it does."""
+        write, now, id = self.store.database.write, self.now, self.new_id()
+        consignment = self.of(self.consignments, index)
+        if drop:
+            self.do(lambda: write(lambda tx: labels.unwant(tx, now, consignment)))
+        else:
+            self.do(lambda: write(lambda tx: labels.want(tx, now, id, consignment, "own", "post", 100)))
+        self.last = None  # how a call ends is no fact
+        self.now += labels.LEASE
+        at = self.now
+        with self.store.database.read() as tx:
+            found = labels.waiting(tx, at)
+        for label in found:
+            if not write(lambda tx, label=label: labels.take(tx, at, label)) or ends == "asleep":
+                continue
+            if ends == "unanswered":
+                write(lambda tx, label=label: labels.unanswered(tx, at, label))
+            elif label.state == "unwanted":
+                write(lambda tx, label=label: labels.cancelled(tx, at, label))
+            elif ends == "made":
+                write(lambda tx, label=label: labels.made(tx, at, label, f"T{label.no}", 300))
+            else:
+                write(lambda tx, label=label: labels.refused(tx, label, "too_heavy"))
 
     # --- what holds all the time --------------------------------------------------------------------------------
 

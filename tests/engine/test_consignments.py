@@ -1,6 +1,6 @@
 import pytest
 
-from engine.consignments import deliver, make_ready, pack, pick, pick_short, reject, release, ship, take_back
+from engine.consignments import pack, pick, pick_short, reject, release, take_back
 from engine.database import Database
 from engine.facts import (
     ConsignmentRejected,
@@ -10,7 +10,6 @@ from engine.facts import (
     OrderReleased,
     Packed,
     Picked,
-    ReadyForPickup,
     ReturnedUnits,
     ReturnReceived,
     Shipped,
@@ -18,6 +17,7 @@ from engine.facts import (
     StockCounted,
 )
 from engine.orders import cancel, place
+from engine.shipping import deliver, ship
 from engine.stock import record
 from solver.refusal import Refusal
 from tests.engine.shop import (
@@ -165,18 +165,6 @@ def test_a_short_pick_explains_what_a_count_missed(database: Database) -> None:
     assert stock_of(database, TEE, STORE) == (3, 3)
     database.write(lambda tx: ship(tx, Shipped(id="x", at=NOON, consignment=consignment)))
     assert stock_of(database, TEE, STORE) == (0, 0)
-
-
-def test_units_collected_in_the_store_leave_when_they_are_ready(database: Database) -> None:
-    order, consignment = released(database, ("tee", 3), service="")
-    with pytest.raises(Refusal) as refused:
-        database.write(lambda tx: make_ready(tx, ReadyForPickup(id="r", at=NOON, consignment=consignment)))
-    assert refused.value.code == "not_for_pickup"
-    database.write(lambda tx: tx.run("UPDATE consignment SET collect_no = node_no"))
-    database.write(lambda tx: make_ready(tx, ReadyForPickup(id="r", at=NOON, consignment=consignment)))
-    assert (state_of(database, order), stock_of(database, TEE, STORE)) == ("shipped", (7, 0))
-    database.write(lambda tx: deliver(tx, Delivered(id="d", at=NOON, consignment=consignment)))
-    assert state_of(database, order) == "delivered"
 
 
 def test_returns_are_restocked_or_set_aside_where_they_come_in(database: Database) -> None:

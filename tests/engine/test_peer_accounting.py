@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from engine.consignments import release, ship, take_back
+from engine.consignments import release, take_back
 from engine.database import Database, Tx
 from engine.facts import (
     ChannelStockSet,
@@ -37,6 +37,7 @@ from engine.facts import (
     StockSetAside,
 )
 from engine.orders import Placed
+from engine.shipping import ship
 from engine.store import Store
 from solver.refusal import Refusal
 from tests.engine.shop import MINUTE, NOON, WEEK, numbers_of, settle

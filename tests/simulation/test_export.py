@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.consignments import deliver, release, ship, take_back
+from engine.consignments import release, take_back
 from engine.database import Database
 from engine.entries import put_services
 from engine.facts import (
@@ -17,6 +17,7 @@ from engine.facts import (
 )
 from engine.network import columns_of
 from engine.orders import cancel, place
+from engine.shipping import deliver, ship
 from engine.stock import record
 from simulation.export import export_history, history_in, network_in
 from simulation.history import History, read_history

@@ -13,15 +13,17 @@ from api.http.recorded import Recording, record
 from api.http.service import Called, etag
 from api.http.values import PLAIN, Json
 from api.keys import ENGINEER, NODE, OPERATOR, PLANNER
-from engine import consignments, holds, reads
+from engine import consignments, holds, reads, shipping
 from engine.database import Tx
 from engine.facts import (
     ConsignmentRejected,
     Delivered,
     HoldPlaced,
     HoldReleased,
+    OutForDelivery,
     Packed,
     Picked,
+    PickupLapsed,
     ReadyForPickup,
     ReturnReceived,
     Shipped,
@@ -31,7 +33,7 @@ from engine.reads import ConsignmentSeen, HoldSeen
 from solver.refusal import Refusal
 
 router = APIRouter(tags=["consignments"], route_class=Route)
-State = Literal["released", "picked", "packed", "shipped", "ready", "delivered", "withdrawn"]
+State = Literal["released", "picked", "packed", "shipped", "out_for_delivery", "ready", "delivered", "lapsed", "withdrawn"]
 SomeId = Annotated[str, Query(max_length=200, pattern=PLAIN)]
 _STAFF = (OPERATOR, ENGINEER, NODE)
 _ONE = {"consignment": "con_example"}
@@ -56,11 +58,15 @@ record(
                   _STAFF, {"reason": "closed today"}, _ONE),
         Recording("/consignments/{consignment}/pack", "pack_consignment", Packed, consignments.pack, _STAFF, {},
                   {"consignment": "con_picked"}),
-        Recording("/consignments/{consignment}/ship", "ship_consignment", Shipped, consignments.ship, _STAFF,
+        Recording("/consignments/{consignment}/ship", "ship_consignment", Shipped, shipping.ship, _STAFF,
                   {"tracking": "3SABCD123"}, _ONE),
-        Recording("/consignments/{consignment}/ready", "make_consignment_ready", ReadyForPickup, consignments.make_ready,
+        Recording("/consignments/{consignment}/out-for-delivery", "send_consignment_out", OutForDelivery, shipping.send_out,
+                  _STAFF, {}, {"consignment": "con_shipped"}),
+        Recording("/consignments/{consignment}/ready", "make_consignment_ready", ReadyForPickup, shipping.make_ready,
                   _STAFF, {}, {"consignment": "con_pickup"}),
-        Recording("/consignments/{consignment}/deliver", "deliver_consignment", Delivered, consignments.deliver,
+        Recording("/consignments/{consignment}/lapse", "lapse_pickup", PickupLapsed, shipping.lapse, _STAFF, {},
+                  {"consignment": "con_ready"}),
+        Recording("/consignments/{consignment}/deliver", "deliver_consignment", Delivered, shipping.deliver,
                   _STAFF, {}, {"consignment": "con_shipped"}),
         Recording("/consignments/{consignment}/return", "return_units", ReturnReceived, consignments.take_back,
                   _STAFF, _BACK, {"consignment": "con_shipped"}),
