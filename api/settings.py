@@ -64,12 +64,19 @@ class Settings(BaseSettings):
     """Orders up to which `POST /v1/solve` answers at once, not by a job."""
     drain: Annotated[float, Field(gt=0, le=60)] = 8.0
     """What requests may still take after SIGTERM."""
+    fonts: str | None = None
+    """TrueType files for letters that our papers lack, divided by `:`."""
     log_level: str = "info"
 
     @property
     def embedded(self) -> bool:
         """Whether the database is a file of this process alone."""
         return make_url(self.database_url).get_backend_name() == "sqlite"
+
+    @property
+    def more_fonts(self) -> list[Path]:
+        """Files of fonts for papers."""
+        return [Path(file) for file in (self.fonts or "").split(":") if file]
 
     @property
     def shown_url(self) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+from api.carriers.calls import Calls
 from api.http import idempotency
 from api.http.service import now
 from api.http.telemetry import Metrics, log
@@ -28,6 +29,8 @@ IDLE = 0.3
 """Seconds between looks for a job where there was none."""
 LOOK_EVERY = 15.0
 """Seconds between looks whether what policies know of the days to come is old; memory is each process's own."""
+TRACK_EVERY = 60.0
+"""Seconds between looks for parcels whose carriers are to be asked where they are."""
 STOP = 8.0
 """What all that goes on may still take together when the process is to end."""
 
@@ -85,6 +88,8 @@ class Working:
         tasks = [
             Task("forget", 3600.0, self._forget),
             Task("expire", self._settings.sweep_every, self._expire),
+            Task("labels", self._settings.sweep_every, self._settle_labels),
+            Task("track", TRACK_EVERY, self._track),
             Task("look ahead", LOOK_EVERY, self._look_ahead, in_each=True),
         ]
         if self._settings.wave_every:
@@ -135,6 +140,14 @@ class Working:
             ended = store.expire(at)
             if not (ended.holds or ended.orders or ended.pickups):
                 return
+
+    def _settle_labels(self, _at: int) -> None:
+        """Call carriers for labels that they did not answer for, or that are not wanted any more."""
+        Calls(self._database, now).settle()
+
+    def _track(self, _at: int) -> None:
+        """Ask carriers where parcels are."""
+        Calls(self._database, now).look_after()
 
     def _look_ahead(self, at: int) -> None:
         """Make ready what policies that look ahead need at capture."""

@@ -94,7 +94,9 @@ def rate(tariffs: Problem, origin: Spot, target: Spot, grams: int, services: Col
     grams
         Weight, at least 0.
     """
-    (node_lat, node_lon), (dest_lat, dest_lon) = (np.array(spot, dtype=np.float64).reshape(2, 1) for spot in (origin, target))
+    (node_lat, node_lon), (dest_lat, dest_lon) = (
+        np.array(spot, dtype=np.float64).reshape(2, 1) for spot in (origin, target)
+    )
     zones = lane_zones(
         node_lat, node_lon, dest_lat, dest_lon, _ELSEWHERE, tariffs.service_zone_km, tariffs.service_zones
     )[0, 0]
@@ -140,10 +142,27 @@ def read_load(tx: Tx, consignment: str) -> Load:
     )  # fmt: skip
 
 
+def read_released(tx: Tx, node: str, limit: int) -> tuple[list[Load], int]:
+    """What a node is to pick, by the day that it is planned for, then as it was released; and how many more there are.
+
+    Raises
+    ------
+    Refusal
+        `unknown_node`.
+    """
+    if tx.first("SELECT 1 FROM node WHERE id = :node", node=node) is None:
+        raise Refusal("node", f"there is no node {node!r}", "unknown_node")
+    where = "FROM consignment k JOIN node n ON n.no = k.node_no WHERE n.id = :node AND k.state = 'released'"
+    ids = tx.all(f"SELECT k.id {where} ORDER BY k.work_day, k.released_at, k.no LIMIT :limit", node=node, limit=limit)
+    total = tx.value(f"SELECT COUNT(*) {where}", node=node)
+    return [read_load(tx, id) for (id,) in ids], int(total) - len(ids)
+
+
 def _items(tx: Tx, no: int) -> tuple[tuple[Item, ...], int, tuple[str, ...]]:
     """What is in a consignment, what it weighs in grams, and which services may carry it."""
     rows = tx.all(
-        "SELECT l.number, s.id, l.qty, c.line_units, l.price_cents, p.id, c.units, p.weight_g, p.services, s.services "
+        "SELECT l.number, s.id, l.qty - l.cancelled, c.line_units, l.price_cents, p.id, c.units, p.weight_g, p.services, "
+        "s.services "
         "FROM consignment_line c JOIN consignment k ON k.no = c.consignment_no "
         "JOIN order_line l ON l.order_no = k.order_no AND l.number = c.number JOIN sku s ON s.no = l.sku_no "
         "JOIN sku p ON p.no = c.sku_no WHERE c.consignment_no = :no AND c.units > 0 ORDER BY c.number, p.id",

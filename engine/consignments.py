@@ -7,6 +7,7 @@ cannot find or does not want is open again, and the next decision sees it. From 
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from engine.calendar import MS_PER_DAY, format_day
 from engine.claims import delete_parcels, lock_orders, plan_work, shift_units
@@ -352,7 +353,9 @@ def read(tx: Tx, no: int) -> Locked:
         "JOIN sku s ON s.no = c.sku_no WHERE c.consignment_no = :no ORDER BY c.number, c.sku_no",
         no=no,
     )
-    return Locked(*row, tuple(Content(*content) for content in contents))
+    own_no, own_id, order_no, order, node_no, collect_no, state, work_day, until = row
+    held = tuple(Content(*content) for content in contents)
+    return Locked(own_no, own_id, order_no, order, node_no, collect_no, state, work_day, until, held)
 
 
 def stock_rows(one: Locked) -> tuple[list[int], list[int], list[int]]:
@@ -372,7 +375,7 @@ def set_state(tx: Tx, one: Locked, state: str, **values: int | str | None) -> No
 
     A label of what is withdrawn is not wanted any more.
     """
-    said = {name: value for name, value in values.items() if value is not None}
+    said: dict[str, Any] = {name: value for name, value in values.items() if value is not None}
     sets = "".join(f"{name} = :{name}, " for name in said)
     tx.run(
         f"UPDATE consignment SET {sets}state = :state, version = version + 1 WHERE no = :no",

@@ -5,6 +5,7 @@ for the same label by the same id. A label that nobody wants any more stays unti
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 from engine.claims import lock_orders
 from engine.consignments import AT_NODE, read
@@ -43,8 +44,13 @@ class Label:
     why: str
 
 
-def want(tx: Tx, at: int, id: str, consignment: str, carrier: str, service: str, grams: int) -> Label:
-    """Write down that a label is wanted, and take it to call its carrier; the same id again is the same label, not taken.
+def want(tx: Tx, at: int, id: str, consignment: str, carrier: str, service: str, grams: int) -> tuple[Label, bool]:
+    """Write down that a label is wanted, and take it to call its carrier. The same id again is the same label.
+
+    Returns
+    -------
+    tuple
+        The label, and whether it is taken by this: else somebody calls its carrier already, or the clock will.
 
     Raises
     ------
@@ -53,7 +59,7 @@ def want(tx: Tx, at: int, id: str, consignment: str, carrier: str, service: str,
     """
     there = _find(tx, id)
     if there is not None:
-        return there
+        return there, False
     found = tx.first("SELECT no, order_no FROM consignment WHERE id = :id", id=consignment)
     if found is None:
         raise Refusal("consignment", f"there is no consignment {consignment!r}", "unknown_consignment")
@@ -71,7 +77,7 @@ def want(tx: Tx, at: int, id: str, consignment: str, carrier: str, service: str,
         "VALUES (:id, :no, :carrier, :service, :grams, 1, :next_at, :at)",
         id=id, no=one.no, carrier=carrier, service=service, grams=grams, next_at=at + LEASE, at=at,
     )  # fmt: skip
-    return get(tx, id)
+    return get(tx, id), True
 
 
 def get(tx: Tx, id: str) -> Label:
@@ -84,9 +90,7 @@ def get(tx: Tx, id: str) -> Label:
 
 def of_consignment(tx: Tx, consignment: str) -> list[Label]:
     """Every label that a consignment had, the newest last."""
-    return [
-        Label(*row) for row in tx.all(f"SELECT {_SHOWN} {_FROM} WHERE k.id = :id ORDER BY l.no", id=consignment)
-    ]
+    return [Label(*row) for row in tx.all(f"SELECT {_SHOWN} {_FROM} WHERE k.id = :id ORDER BY l.no", id=consignment)]
 
 
 def live(tx: Tx, consignment: str) -> Label | None:
@@ -185,9 +189,10 @@ def cancelled(tx: Tx, at: int, label: Label) -> Label:
     now = _lock(tx, label)
     if now.state == "unwanted":
         tx.run("UPDATE label SET state = 'cancelled' WHERE no = :no", no=label.no)
+        fact = short_id("lab", label.id, "cancelled", now.tracking or "")
         write_facts(tx, [
-            LabelCancelled(id=short_id("lab", label.id, "cancelled", now.tracking or ""), at=at, consignment=label.consignment, label=label.id,
-                           carrier=label.carrier, tracking=now.tracking)
+            LabelCancelled(id=fact, at=at, consignment=label.consignment, label=label.id, carrier=label.carrier,
+                           tracking=now.tracking)
         ])  # fmt: skip
     return get(tx, label.id)
 
@@ -196,7 +201,7 @@ def to_look_after(tx: Tx, before: int, carriers: list[str], limit: int = 100) ->
     """Labels of these carriers whose parcels are on their way and were not looked after since then, the longest first."""
     if not carriers:
         return []
-    names = {f"carrier{i}": name for i, name in enumerate(carriers)}
+    names: dict[str, Any] = {f"carrier{i}": name for i, name in enumerate(carriers)}
     rows = tx.all(
         f"SELECT {_SHOWN} {_FROM} WHERE l.state = 'made' AND k.state IN ('shipped', 'out_for_delivery') "
         f"AND l.looked_at < :before AND l.carrier IN ({', '.join(f':{name}' for name in names)}) "

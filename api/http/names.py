@@ -9,6 +9,8 @@ from api.http.values import PLAIN
 CalendarId = Annotated[str, Path(min_length=1, max_length=200, pattern=PLAIN, examples=["daily"])]
 ChannelId = Annotated[str, Path(min_length=1, max_length=200, pattern=PLAIN, examples=["web"])]
 ConsignmentId = Annotated[str, Path(min_length=1, max_length=200, pattern=PLAIN, examples=["con_example"])]
+LabelledId = Annotated[str, Path(min_length=1, max_length=200, pattern=PLAIN, examples=["con_labelled"])]
+"""Of a consignment that has a label."""
 HoldId = Annotated[str, Path(min_length=1, max_length=200, pattern=PLAIN, examples=["hold-example"])]
 NodeId = Annotated[str, Path(min_length=1, max_length=200, pattern=PLAIN, examples=["near"])]
 OrderId = Annotated[str, Path(min_length=1, max_length=200, pattern=PLAIN, examples=["ord_example"])]

@@ -17,12 +17,14 @@ from limits.strategies import FixedWindowRateLimiter
 from starlette.responses import Response
 
 from api import keys
+from api.carriers.calls import Calls
 from api.http import edge, idempotency
 from api.http.batcher import Batcher
 from api.http.counting import Counters
 from api.http.idempotency import Answered, Asked, Taken, as_before
 from api.http.problems import Refused
 from api.keys import Key
+from api.papers import Letters
 from api.settings import Settings
 from engine import reads
 from engine.ahead import lookout_of
@@ -82,6 +84,7 @@ class Service:
         self._promises: Batcher[Wanted, list[Offer]] = Batcher("promise", self._promise, TOGETHER, waiting)
         self.batchers: list[Batcher[Any, Any]] = [self._takes, self._finishes, self._captures, self._promises]
         self._keys: dict[str, tuple[Key | None, float]] = {}
+        self.calls = Calls(database, clock)
         self._efforts: WeakSet[Event] = WeakSet()
         self._currency: str | None = None
         self._limiter = FixedWindowRateLimiter(Counters())
@@ -103,7 +106,7 @@ class Service:
         return await asyncio.get_running_loop().run_in_executor(self.threads, work, *arguments)
 
     async def think(self, work: Callable[..., T], *arguments: Any) -> T:
-        """Decide something that may take long: in half of the threads at most, so that everybody else is answered meanwhile.
+        """Do something that may take long: in half of the threads at most, so that everybody else is answered meanwhile.
 
         Raises
         ------
@@ -112,7 +115,7 @@ class Service:
         """
         most = max(1, self.settings.threads // 2)
         if self._thinking >= most:
-            detail = f"{most} waves are being decided, as many as may be at once; ask again"
+            detail = f"{most} waves are being decided or carriers called, as many as may be at once; ask again"
             raise Refused("overloaded", detail, {"Retry-After": "5"})
         self._thinking += 1
         try:
@@ -132,6 +135,10 @@ class Service:
                 return act(tx)
 
         return await self.run(read)
+
+    def letters(self) -> Letters:
+        """The fonts of one paper."""
+        return Letters(self.settings.more_fonts)
 
     async def take(self, asked: Asked) -> Taken:
         """Take an idempotency key."""

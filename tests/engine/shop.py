@@ -82,7 +82,11 @@ def settle(tx: Tx, order_id: str, *claims: tuple[int, int, int], service: str = 
             "VALUES (:no, :node, :service, :day, :day + 2, 100) ON CONFLICT DO NOTHING",
             no=no, node=node, service=service, day=day,
         )  # fmt: skip
-        plan_work(tx, [node], [day], [max(new, 0)], [units])
+        planned = tx.value(  # a wave may have planned the parcel for another day
+            "SELECT work_day FROM parcel WHERE order_no = :no AND node_no = :node AND service = :service",
+            no=no, node=node, service=service,
+        )  # fmt: skip
+        plan_work(tx, [node], [planned], [max(new, 0)], [units])
         shift_units(tx, [no], [number], [units], "open", "allocated")
 
 

@@ -85,7 +85,7 @@ def busy(database: Database) -> Database:
         settle(tx, first.id, (1, STORE, 4), (2, STORE, 2))
         settle(tx, second.id, (1, STORE, 4), (2, STORE, 1))
         ((consignment,),) = release(tx, [OrderReleased(id="l", at=NOON, order=second.id)])
-        label = want(tx, NOON, "lab", consignment, "own", "post", 400)
+        label, _ = want(tx, NOON, "lab", consignment, "own", "post", 400)
         made(tx, NOON, label, "00123", 300)
         ship(tx, Shipped(id="s", at=NOON, consignment=consignment))
         deliver(tx, Delivered(id="d", at=NOON, consignment=consignment))

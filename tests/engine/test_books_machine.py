@@ -76,6 +76,16 @@ STEPS = (
     Picked, Packed, Shipped, Shipped, ReadyForPickup, ReadyForPickup, OutForDelivery, PickupLapsed, Delivered, Delivered,
     ConsignmentRejected, ShortPicked, ShortPicked, ReturnReceived, ReturnReceived,
 )  # fmt: skip
+ALL_THE_WAY = (
+    Shipped,
+    Shipped,
+    ReadyForPickup,
+    ReadyForPickup,
+    OutForDelivery,
+    PickupLapsed,
+    Delivered,
+    ReturnReceived,
+)
 SERVICES = [
     ServiceEntry(id=name, zone_km=[500.0], steps_g=[5000], cents=[[cents]], over_cents_per_kg=[10], transit_days=[days])
     for name, cents, days in (("post", 300, 2), ("van", 700, 1))
@@ -311,7 +321,10 @@ class Shop(RuleBasedStateMachine):
         node=st.one_of(st.none(), nodes), to=st.sampled_from(("stock", "damaged")),
     )  # fmt: skip
     def go_on(self, index: int, kind: Any, pick: int, units: int, node: str | None, to: Any) -> None:
-        consignment = self.of(self.consignments, index)
+        self.happen(self.of(self.consignments, index), kind, pick, units, node, to)
+
+    def happen(self, consignment: str, kind: Any, pick: int, units: int, node: str | None, to: Any) -> None:
+        """Something happens to a consignment; perhaps only to some units of a line of it."""
         with self.store.database.read() as tx:
             held = tx.all(
                 "SELECT c.number, s.id FROM consignment_line c JOIN sku s ON s.no = c.sku_no "
@@ -343,6 +356,19 @@ class Shop(RuleBasedStateMachine):
                 id=consignment, line=line, sku=sku,
             )  # fmt: skip
         return int(found[0]) if found else 1
+
+    @precondition(lambda self: self.orders)
+    @rule(
+        index=which, service=st.sampled_from(("post", "van")), pick=which, units=st.integers(1, 2),
+        way=st.lists(st.sampled_from(ALL_THE_WAY), min_size=2, max_size=4),
+    )  # fmt: skip
+    def travel(self, index: int, service: str, pick: int, units: int, way: list[Any]) -> None:
+        """Hand what an order has to a node, and let several things happen to it; by van, it is collected in the store."""
+        self.go_far(self.of(self.orders, index), service, "store", 2)
+        if self.consignments:
+            for kind in way:
+                self.happen(self.consignments[-1], kind, pick, units, None, "damaged" if pick % 2 else "stock")
+                assert self.store.fsck() == []
 
     @precondition(lambda self: self.consignments)
     @rule(index=which, ends=st.sampled_from(("made", "refused", "unanswered", "asleep")), drop=st.booleans())

@@ -24,7 +24,7 @@ def consignment(database: Database) -> str:
 
 
 def want(database: Database, consignment: str, id: str = "lab1") -> Label:
-    return database.write(lambda tx: labels.want(tx, NOON, id, consignment, "own", "post", 200))
+    return database.write(lambda tx: labels.want(tx, NOON, id, consignment, "own", "post", 200))[0]
 
 
 def state(database: Database, consignment: str) -> list[str]:
@@ -64,7 +64,9 @@ def test_a_parcel_has_one_label_at_a_time(database: Database, consignment: str) 
     assert state(database, consignment) == ["refused", "wanted"]
 
 
-def test_a_carrier_is_called_by_one_at_a_time_and_again_where_nobody_heard(database: Database, consignment: str) -> None:
+def test_a_carrier_is_called_by_one_at_a_time_and_again_where_nobody_heard(
+    database: Database, consignment: str
+) -> None:
     label = want(database, consignment)
     assert due(database, NOON + LEASE - 1) == [], "whoever asked for it calls"
     assert due(database, NOON + LEASE) == ["lab1"], "and has died, it seems"

@@ -33,7 +33,9 @@ from engine.reads import ConsignmentSeen, HoldSeen
 from solver.refusal import Refusal
 
 router = APIRouter(tags=["consignments"], route_class=Route)
-State = Literal["released", "picked", "packed", "shipped", "out_for_delivery", "ready", "delivered", "lapsed", "withdrawn"]
+State = Literal[
+    "released", "picked", "packed", "shipped", "out_for_delivery", "ready", "delivered", "lapsed", "withdrawn"
+]
 SomeId = Annotated[str, Query(max_length=200, pattern=PLAIN)]
 _STAFF = (OPERATOR, ENGINEER, NODE)
 _ONE = {"consignment": "con_example"}

@@ -1,4 +1,4 @@
-"""What holds for the whole retailer: terms, currency, how often nodes may refuse an order.
+"""What holds for the whole retailer: terms, currency, how often nodes may refuse an order, how consignments leave.
 
 Terms are as the network file has them: whole cents of the one currency of all money here.
 """
@@ -12,6 +12,7 @@ import msgspec
 from fastapi import APIRouter, Body
 from starlette.responses import Response
 
+from api.carriers import carrier_names
 from api.http import edge
 from api.http.door import Route, access
 from api.http.service import Called, etag, expect
@@ -22,6 +23,8 @@ from engine.entries import CURRENCY, put_currency, put_terms
 from engine.network import Currency
 from engine.placing import TERMS
 from engine.rejections import REJECTIONS, put_rejections
+from engine.shipping import SHIPPING, ShippingTerms, put_shipping
+from solver.refusal import Refusal
 
 router = APIRouter(tags=["network"], route_class=Route)
 READERS = (OPERATOR, PLANNER, ENGINEER, NODE)
@@ -45,6 +48,15 @@ class _Setting:
     writes: str
 
 
+def _put_shipping(tx: Tx, said: ShippingTerms, at: int, by: str) -> int:
+    names = carrier_names()
+    for service, carrier in said.carriers.items():
+        if carrier not in names:
+            told = f"{carrier!r} is not a carrier here; there is {', '.join(names)}"
+            raise Refusal(f"carriers.{service}", told, "unknown_carrier")
+    return put_shipping(tx, said, at, by)
+
+
 SETTINGS = (
     _Setting("terms", TERMS, put_terms, PLANNER, "What holds for orders that say nothing else.",
              "Say what holds for orders that come from now on and say nothing else."),
@@ -54,6 +66,9 @@ SETTINGS = (
     _Setting("rejections", REJECTIONS, put_rejections, PLANNER,
              "How often nodes may refuse an order until it is held for review.",
              "Say how often nodes may refuse an order until it is held for review."),
+    _Setting("shipping", SHIPPING, _put_shipping, PLANNER,
+             "How consignments leave: how long pickups wait, who sends, by whose services.",
+             "Say how consignments leave: how long pickups wait, who sends, by whose services."),
 )  # fmt: skip
 
 

@@ -213,7 +213,8 @@ def fuzz_example(url: str, cases: int, imports: int, number: int = 0) -> Fuzzed:
         _do_jobs(desk)  # or whoever follows one waits for ever
         names = {
             "order": [ids["ord_example"], ids["ord_in_review"]],
-            "consignment": [ids["con_example"], ids["con_picked"], ids["con_shipped"], ids["con_pickup"]],
+            "consignment": [ids["con_example"], ids["con_picked"], ids["con_shipped"], ids["con_pickup"],
+                            ids["con_ready"], ids["con_labelled"]],
             "hold": ["hold-example"], "inbound": ["po-example"], "sku": ["kettle", "cup", "tea-set"], "channel": ["web"],
             "node": ["near", "far", "shop"], "job": [ids["job_example"]], "wave": [ids["wav_example"]],
         }  # fmt: skip

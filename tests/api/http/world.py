@@ -64,8 +64,10 @@ def fill(desk: Desk) -> dict[str, str]:
     furnish(desk)
     done(desk.post("/v1/orders", order("W-1000")))
     done(desk.post("/v1/orders", order("W-1000-review", review=True)))
-    released, picked, shipped = (release(desk, f"W-con-{n}") for n in range(3))
-    pickup = release(desk, "W-con-pickup", pickup=["shop"])
+    released, picked, shipped, labelled = (release(desk, f"W-con-{n}") for n in range(4))
+    pickup, ready = (release(desk, f"W-con-{what}", pickup=["shop"]) for what in ("pickup", "ready"))
+    step(desk, ready, "ready")
+    step(desk, labelled, "label")
     step(desk, picked, "pick")
     step(desk, shipped, "ship")
     held = {
@@ -88,5 +90,6 @@ def fill(desk: Desk) -> dict[str, str]:
     return {
         "ord_example": order_id("web", "W-1000"), "ord_in_review": order_id("web", "W-1000-review"),
         "con_example": released, "con_picked": picked, "con_shipped": shipped, "con_pickup": pickup,
+        "con_ready": ready, "con_labelled": labelled,
         "key_example": key, "wav_example": wave, "job_example": job,
     }  # fmt: skip
