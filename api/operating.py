@@ -24,7 +24,7 @@ keys_app = typer.Typer(name="keys", help="Make, list and revoke API keys.", no_a
 
 def register(app: typer.Typer) -> None:
     """Add these commands to the command line."""
-    for command in (serve, worker, migrate, fsck, backup, restore):
+    for command in (serve, worker, migrate, fsck, backup, restore, papers):
         app.command()(command)
     app.command("load-sample")(load_a_sample)
     app.add_typer(keys_app)
@@ -163,6 +163,47 @@ def _end_by(found: list[str], json: bool) -> None:
             show.line(finding)
     if found:
         raise typer.Exit(1)
+
+
+def papers(
+    consignment: Annotated[str, typer.Argument(metavar="CONSIGNMENT", help="Its id, as con_...", show_default=False)],
+    out: Annotated[Path, typer.Option(metavar="FOLDER", help="Folder to write to.", show_default=False)],
+    prices: Annotated[bool, typer.Option("--prices", help="Name prices on the packing slip.")] = False,
+    database: Url = None,
+    json: Json = False,
+) -> None:
+    """Print the packing slip of a consignment, and its label if it has one, as PDF."""
+    from api import outputs, show
+    from api.carriers.calls import Calls
+    from api.http.service import now
+    from api.papers import Letters, print_packing_slip
+    from engine.carrying import read_load
+    from engine.entries import CURRENCY
+    from engine.labels import live
+    from engine.reads import currency
+    from engine.shipping import read_shipping
+
+    settings = _settings(database_url=database)
+    with _opened(settings.database_url) as opened:
+        with opened.read() as tx:
+            load, terms, money = read_load(tx, consignment), read_shipping(tx), currency(tx) or CURRENCY
+            label = live(tx, consignment)
+        made = {
+            "packing-slip": print_packing_slip(
+                load, terms, Letters(settings.more_fonts), currency=money if prices else None
+            )
+        }
+        if label is not None and label.state == "made":
+            made["label"] = Calls(opened, now).paper(consignment, Letters(settings.more_fonts))
+    folder = outputs.make_folder(out)
+    files = []
+    for name, paper in made.items():
+        files.append(folder / f"{name}.pdf")
+        files[-1].write_bytes(paper)
+    if json:
+        show.as_json({"consignment": consignment, "files": [str(file) for file in files]})
+    else:
+        _say(f"{' and '.join(str(file) for file in files)} written")
 
 
 def load_a_sample(

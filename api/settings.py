@@ -59,7 +59,7 @@ class Settings(BaseSettings):
     wave_policy: str = "joint"
     """Who decides the waves on the timer."""
     sweep_every: Annotated[float, Field(gt=0)] = 5.0
-    """Seconds between looks for holds and orders whose time is up."""
+    """Seconds between looks for holds, orders and pickups whose time is up, and for labels whose carriers are to be called."""
     solve_at_once: Annotated[int, Field(ge=0)] = 500
     """Orders up to which `POST /v1/solve` answers at once, not by a job."""
     drain: Annotated[float, Field(gt=0, le=60)] = 8.0
@@ -131,6 +131,9 @@ def _check(settings: Settings) -> None:
     if settings.wave_policy not in (*NAMES, *AHEAD):
         allowed = ", ".join((*NAMES, *AHEAD))
         raise Refusal("ALLOT_WAVE_POLICY", f"{settings.wave_policy!r} is not one of {allowed}", "bad_setting")
+    for font in settings.more_fonts:
+        if not font.is_file():
+            raise Refusal("ALLOT_FONTS", f"there is no file {str(font)!r}", "bad_setting")
     for name in ("rate", "failed_rate"):
         said = getattr(settings, name)
         try:

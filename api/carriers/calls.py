@@ -22,6 +22,7 @@ from api.carriers import (
     carrier_names,
     open_carrier,
 )
+from api.papers import Letters, print_label
 from engine import labels
 from engine.carrying import Load, read_load
 from engine.catalogue import read_catalogue
@@ -114,8 +115,8 @@ class Calls:
                 found += [(name, rate) for rate in open_carrier(name, setup, self.known).rate(load)]
         return sorted(found, key=lambda one: (one[1].cents, one[1].days, one[0], one[1].service))
 
-    def paper(self, consignment: str) -> tuple[Label, Load, bytes | None]:
-        """The label of a consignment with the document that its carrier has of it, if it has one.
+    def paper(self, consignment: str, letters: Letters) -> bytes:
+        """The label of a consignment, as PDF: its carrier's own, or printed here where that has none.
 
         Raises
         ------
@@ -128,12 +129,12 @@ class Calls:
             told = "has no label" if label is None else "its carrier has not made the label yet; ask again"
             raise Refusal("consignment", told, "no_label")
         if label.carrier == "own":
-            return label, load, None
+            return print_label(label, load, setup.terms, letters)
         try:
             again = open_carrier(label.carrier, setup, self.known).make(_wanted(label, load))
         except (NoAnswer, Declined) as error:
             raise Refusal("consignment", f"{label.carrier} does not give its label; ask again", "no_answer") from error
-        return label, load, again.paper
+        return again.paper or print_label(label, load, setup.terms, letters)
 
     def look_after(self) -> int:
         """Ask carriers where parcels are that left, and write down what happened to them; says how many were asked for."""

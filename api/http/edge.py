@@ -16,7 +16,7 @@ from engine.facts import Fact
 from solver.refusal import Refusal
 
 S = TypeVar("S", bound=msgspec.Struct)
-MOMENTS = frozenset({"at", "until", "cancel_at"})
+MOMENTS = frozenset({"at", "until", "cancel_at", "collect_until"})
 DAYS = frozenset({"day", "due_day", "promise_day", "arrives_day", "sale_day"})
 MONEY = {"price_cents": "price", "unfilled_cents": "unfilled_cost", "late_cents": "late_cost"}
 """Names of money inside and outside."""

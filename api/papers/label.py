@@ -4,6 +4,8 @@ Where the number is a serial shipping container code, the barcode is GS1-128 wit
 asks for on parcels; otherwise it is the carrier's number in Code 128.
 """
 
+from reportlab.lib.units import mm
+
 from api.carriers.own import is_sscc
 from api.papers.letters import Letters
 from api.papers.sheet import A6, Sheet, day_of, kilograms, printed
@@ -40,7 +42,7 @@ def where(party: Party) -> str:
 def _head(sheet: Sheet, label: Label) -> None:
     sheet.block(sheet.left, 5.5, label.service, 20, 68, 1, bold=True)
     carrier = "" if label.carrier == "own" else label.carrier
-    sheet.text(sheet.right, 6.5, carrier, 10, align="right")
+    sheet.text(sheet.right, 6.5, "".join(sheet.letters.wrap(carrier, 10, 25 * mm, 1)), 10, align="right")
     sheet.rule(15, thick=1.4)
 
 
@@ -86,4 +88,5 @@ def _number(sheet: Sheet, tracking: str) -> None:
         shown = tracking
         if tracking.isascii() and tracking.isprintable():
             sheet.barcode(sheet.left, 95.5, tracking, wide, BARS, MODULE)
-    sheet.text(sheet.width / 2, 129.5, shown, 12 if len(shown) < 32 else 8, bold=True, align="centre")
+    for i, line in enumerate(sheet.letters.wrap(shown, 12, wide * mm, 2, bold=True)):
+        sheet.text(sheet.width / 2, 129.5 + 5.5 * i, line, 12, bold=True, align="centre")

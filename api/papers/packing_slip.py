@@ -34,8 +34,8 @@ def print_packing_slip(load: Load, terms: ShippingTerms, letters: Letters, *, cu
 def _head(sheet: Sheet, load: Load, terms: ShippingTerms) -> None:
     sheet.text(sheet.right, 17, "Packing slip", 22, bold=True, align="right")
     sheet.block(sheet.left, 18, terms.sender or load.sender.address or load.node, 9, 80, 6)
-    sheet.barcode(sheet.right - 72, 29, load.consignment, 72, 11, 0.3)
-    sheet.text(sheet.right - 36, 41, load.consignment, 8, align="centre")
+    sheet.barcode(sheet.right - 86, 29, load.consignment, 86, 11, 0.3)
+    sheet.text(sheet.right - 43, 41, load.consignment, 8, align="centre")
 
     to = load.recipient
     sheet.text(sheet.left, 52, "To" if load.collect is None else f"For collection at {load.collect}", 8, grey=True)

@@ -16,6 +16,8 @@ from engine.carrying import Load
 
 BLOCK = 15.0
 """mm: the height of a consignment's head."""
+BARS = 95.0
+"""mm: the width of its barcode."""
 
 
 def print_pick_list(node: str, loads: Sequence[Load], at: int, letters: Letters, *, more: int = 0) -> bytes:
@@ -43,7 +45,8 @@ def print_pick_list(node: str, loads: Sequence[Load], at: int, letters: Letters,
 def _head(sheet: Sheet, node: str, loads: Sequence[Load], at: int, more: int) -> None:
     units = sum(count for load in loads for item in load.items for _, count in item.parts)
     sheet.text(sheet.left, 14, "Pick list", 22, bold=True)
-    sheet.text(sheet.right, 15, node, 16, bold=True, align="right")
+    (name,) = sheet.letters.wrap(node, 16, 120 * mm, 1, bold=True)
+    sheet.text(sheet.right, 15, name, 16, bold=True, align="right")
     sheet.text(sheet.left, 25, f"{len(loads):,} consignments, {units:,} units", 10)
     sheet.text(sheet.right, 25, moment_of(at), 10, align="right")
     if more:
@@ -91,11 +94,12 @@ def _by_consignment(sheet: Sheet, loads: Sequence[Load]) -> None:
         sheet.rule(sheet.y, thick=1.0)
         top = sheet.y + 2
         sheet.text(sheet.left, top, f"#{number}", 17, bold=True)
-        sheet.text(sheet.left + 20, top, f"{load.channel} {load.external_id}", 10, bold=True)
+        name, wide = f"{load.channel} {load.external_id}", sheet.right - BARS - sheet.left - 23
+        sheet.block(sheet.left + 20, top, name, 10, wide, 1, bold=True)
         how = f"collected at {load.collect}" if load.collect is not None else load.service
-        sheet.text(sheet.left + 20, top + 5, f"{how}, for {format_day(load.work_day)}", 8.5, grey=True)
-        sheet.barcode(sheet.right - 76, top - 0.5, load.consignment, 76, 8.5, 0.3)
-        sheet.text(sheet.right - 38, top + 8.4, load.consignment, 7, align="centre")
+        sheet.block(sheet.left + 20, top + 5, f"{how}, for {format_day(load.work_day)}", 8.5, wide, 1, grey=True)
+        sheet.barcode(sheet.right - BARS, top - 0.5, load.consignment, BARS, 8.5, 0.3)
+        sheet.text(sheet.right - BARS / 2, top + 8.4, load.consignment, 7, align="centre")
         sheet.y = top + BLOCK - 2
         for sku, units in rows:
             sheet.need(5.2)

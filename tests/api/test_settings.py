@@ -23,6 +23,14 @@ def test_every_setting_is_on_the_page_with_its_default() -> None:
     }
 
 
+def test_the_fonts_of_papers_are_files_that_there_are(tmp_path: Path) -> None:
+    font = tmp_path / "song.ttf"
+    font.touch()
+    assert read_settings(fonts=f"{font}:{font}").more_fonts == [font, font]
+    with pytest.raises(Refusal, match=r"ALLOT_FONTS: there is no file '/nowhere\.ttf'"):
+        read_settings(fonts=f"{font}:/nowhere.ttf")
+
+
 def test_the_policy_of_waves_is_one_that_there_is() -> None:
     assert read_settings(wave_policy="bid_price").wave_policy == "bid_price"
     with pytest.raises(Refusal, match="ALLOT_WAVE_POLICY: 'best' is not one of nearest, "):

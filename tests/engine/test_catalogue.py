@@ -76,6 +76,17 @@ def replace_stock(network: Network) -> Network:
     return msgspec.structs.replace(network, stock=[], receipts=[])
 
 
+def test_what_a_file_does_not_know_of_a_node_stays(loaded: Database) -> None:
+    with loaded.read() as tx:
+        (first, *_) = read_entries(tx, "node")
+    more = {"address": "Havenweg 5\nUtrecht", "region": "NL", "collects": True}
+    loaded.write(lambda tx: change_entry(tx, "node", first.id, more, NOON))
+    loaded.write(lambda tx: put_network(tx, msgspec.structs.replace(EXAMPLE, receipts=[]), NOON + 1))
+    with loaded.read() as tx:
+        (after,) = read_entries(tx, "node", [first.id])
+    assert {name: getattr(after, name) for name in more} == more
+
+
 def test_its_stock_is_on_the_books_and_its_receipts_are_inbound(loaded: Database) -> None:
     with loaded.read() as tx:
         stock = tx.all(

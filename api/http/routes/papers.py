@@ -15,7 +15,7 @@ from api.http.service import Call, Called
 from api.http.values import Body as Said
 from api.http.values import Id, Json, example
 from api.keys import ENGINEER, NODE, OPERATOR, PLANNER
-from api.papers import print_label, print_packing_slip, print_pick_list
+from api.papers import print_packing_slip, print_pick_list
 from engine import labels, reads
 from engine.carrying import Load, read_load, read_released
 from engine.facts import short_id
@@ -134,16 +134,7 @@ async def list_rates(call: Called, consignment: ConsignmentId) -> Response:
 async def get_label(call: Called, consignment: LabelledId) -> Response:
     """The label of a consignment that its carrier made, as PDF of A6."""
     await _packed_here(call, consignment)
-
-    def print_it() -> bytes:
-        label, load, paper = call.service.calls.paper(consignment)
-        if paper is not None:
-            return paper
-        with call.service.database.read() as tx:
-            terms = read_shipping(tx)
-        return print_label(label, load, terms, call.service.letters())
-
-    return Paper(await call.service.think(print_it))
+    return Paper(await call.service.think(call.service.calls.paper, consignment, call.service.letters()))
 
 
 @router.get("/consignments/{consignment}/packing-slip", operation_id="print_packing_slip", response_class=Paper,
