@@ -114,7 +114,7 @@ def read_load(tx: Tx, consignment: str) -> Load:
     Raises
     ------
     Refusal
-        `unknown_consignment`.
+        `unknown_consignment`, or `wrong_state` where it was withdrawn.
     """
     row = tx.first(
         "SELECT k.no, k.id, o.id, o.channel, o.external_id, o.placed_at, n.id, k.state, k.version, k.service, k.work_day, "
@@ -127,6 +127,8 @@ def read_load(tx: Tx, consignment: str) -> Load:
         raise Refusal("consignment", f"there is no consignment {consignment!r}", "unknown_consignment")
     (no, own_id, order, channel, external_id, placed_at, node, state, version, service, work_day, lat, lon, region, address,
      collect, *there) = row  # fmt: skip
+    if state == "withdrawn":
+        raise Refusal("consignment", "it is withdrawn: nothing of it leaves", "wrong_state")
     store_lat, store_lon, store_region, store_address, order_lat, order_lon, order_region, recipient, *person = there
     name, home, contact = (said or "" for said in person)
     if collect is None:
@@ -159,21 +161,21 @@ def read_released(tx: Tx, node: str, limit: int) -> tuple[list[Load], int]:
 
 
 def _items(tx: Tx, no: int) -> tuple[tuple[Item, ...], int, tuple[str, ...]]:
-    """What is in a consignment, what it weighs in grams, and which services may carry it."""
+    """What is in a consignment, what it weighs in grams (kits as kits, as sourcing has it), and which services may carry it."""
     rows = tx.all(
-        "SELECT l.number, s.id, l.qty - l.cancelled, c.line_units, l.price_cents, p.id, c.units, p.weight_g, p.services, "
-        "s.services "
-        "FROM consignment_line c JOIN consignment k ON k.no = c.consignment_no "
+        "SELECT l.number, s.id, l.qty - l.cancelled, c.line_units, l.price_cents, s.weight_g, p.id, c.units, p.services, "
+        "s.services FROM consignment_line c JOIN consignment k ON k.no = c.consignment_no "
         "JOIN order_line l ON l.order_no = k.order_no AND l.number = c.number JOIN sku s ON s.no = l.sku_no "
         "JOIN sku p ON p.no = c.sku_no WHERE c.consignment_no = :no AND c.units > 0 ORDER BY c.number, p.id",
         no=no,
     )
     allowed = {name for (name,) in tx.all("SELECT id FROM service")}
     items: dict[int, Item] = {}
-    for number, sku, ordered, units, price, part, count, _, *limits in rows:
-        for limit in limits:
-            allowed &= allowed if decoded(limit) is None else set(decoded(limit))
+    weight: dict[int, int] = {}
+    for number, sku, ordered, units, price, each, part, count, *limits in rows:
+        for limit in map(decoded, limits):
+            allowed &= allowed if limit is None else set(limit)
         before = items[number].parts if number in items else ()
         items[number] = Item(number, sku, ordered, units, price, (*before, (part, count)))
-    grams = sum(count * weight for *_, count, weight, _, _ in rows)
-    return tuple(items.values()), grams, tuple(sorted(allowed))
+        weight[number] = units * each
+    return tuple(items.values()), sum(weight.values()), tuple(sorted(allowed))

@@ -197,6 +197,14 @@ def cancelled(tx: Tx, at: int, label: Label) -> Label:
     return get(tx, label.id)
 
 
+def carriers_on_the_way(tx: Tx) -> list[str]:
+    """The carriers that have parcels on their way."""
+    rows = tx.all(
+        f"SELECT DISTINCT l.carrier {_FROM} WHERE l.state = 'made' AND k.state IN ('shipped', 'out_for_delivery') ORDER BY 1"
+    )
+    return [carrier for (carrier,) in rows]
+
+
 def to_look_after(tx: Tx, before: int, carriers: list[str], limit: int = 100) -> list[Label]:
     """Labels of these carriers whose parcels are on their way and were not looked after since then, the longest first."""
     if not carriers:

@@ -191,12 +191,12 @@ def _came_back(tx: Tx, gone: dict[tuple[int, int], int]) -> _Told:
     found = _facts(
         tx,
         "SELECT c.order_no, f.at, f.payload FROM {rows} JOIN consignment c ON c.order_no = rows.no "
-        "JOIN fact f ON f.subject = c.id AND f.kind = 'ReturnReceived' ORDER BY f.no",
+        "JOIN fact f ON f.subject = c.id AND f.kind IN ('ReturnReceived', 'PickupLapsed') ORDER BY f.no",
         gone,
     )
     for order, at, payload in found:
         units: dict[int, int] = defaultdict(int)
-        for part in json.loads(payload)["units"]:
+        for part in json.loads(payload).get("units", ()):  # of what lapsed, all that was left came back
             units[part["line"]] += part["units"]
         told[order].append((at, dict(units)))
     return told

@@ -111,8 +111,10 @@ class Calls:
             load, setup = read_load(tx, consignment), self._setup(tx, self.clock())
         found = []
         for name in carrier_names(self.known):
-            with suppress(NoAnswer, Declined):
+            try:
                 found += [(name, rate) for rate in open_carrier(name, setup, self.known).rate(load)]
+            except Exception as error:
+                _no_answer(name, consignment, error)
         return sorted(found, key=lambda one: (one[1].cents, one[1].days, one[0], one[1].service))
 
     def paper(self, consignment: str, letters: Letters) -> bytes:
@@ -140,10 +142,20 @@ class Calls:
         """Ask carriers where parcels are that left, and write down what happened to them; says how many were asked for."""
         at = self.clock()
         with self.database.read() as tx:
+            names = labels.carriers_on_the_way(tx)
+            if names == ["own"] or not names:
+                return 0  # facts say where those are
             setup = self._setup(tx, at)
-            open = {name: open_carrier(name, setup, self.known) for name in carrier_names(self.known)}
-            tracking = [name for name, carrier in open.items() if carrier.tracks]
-            found = labels.to_look_after(tx, at - LOOK_AGAIN, tracking)
+        open: dict[str, Carrier] = {}
+        for name in names:
+            try:
+                carrier = open_carrier(name, setup, self.known)
+            except Exception as error:
+                _no_answer(name, "", error)
+            else:
+                open |= {name: carrier} if carrier.tracks else {}
+        with self.database.read() as tx:
+            found = labels.to_look_after(tx, at - LOOK_AGAIN, sorted(open))
         for label in found:
             self._look_after(open[label.carrier], label, at)
         return len(found)
@@ -160,9 +172,10 @@ class Calls:
         write = self.database.write
         try:
             with self.database.read() as tx:
-                load, setup = read_load(tx, label.consignment), self._setup(tx, self.clock())
+                setup = self._setup(tx, self.clock())
+                load = read_load(tx, label.consignment) if label.state == "wanted" else None
             carrier = open_carrier(label.carrier, setup, self.known)
-            if label.state == "unwanted":
+            if load is None:
                 carrier.cancel(label.id, label.tracking)
                 return write(lambda tx: labels.cancelled(tx, self.clock(), label))
             made = carrier.make(_wanted(label, load))
@@ -170,8 +183,7 @@ class Calls:
             why = declined.code
             return write(lambda tx: labels.refused(tx, label, why))
         except Exception as error:
-            # what it says may name people
-            log.warning("carrier did not answer", carrier=label.carrier, label=label.id, error=type(error).__name__)
+            _no_answer(label.carrier, label.id, error)
             return write(lambda tx: labels.unanswered(tx, self.clock(), label))
         return write(lambda tx: labels.made(tx, self.clock(), label, made.tracking, made.cents))
 
@@ -180,7 +192,7 @@ class Calls:
         try:
             scans = carrier.track(label.tracking)
         except Exception as error:
-            log.warning("carrier did not answer", carrier=label.carrier, label=label.id, error=type(error).__name__)
+            _no_answer(label.carrier, label.id, error)
             scans = []
         for scan in scans:
             with suppress(Refusal):  # it is further than that already
@@ -196,6 +208,11 @@ class Calls:
         elif scan.status == "delivered":
             there = Delivered(id=id, at=when, consignment=label.consignment)
             self.database.write(lambda tx: deliver(tx, there))
+
+
+def _no_answer(carrier: str, about: str, error: Exception) -> None:
+    """Log that a carrier did not answer, by the kind of error: what it says may name people."""
+    log.warning("carrier did not answer", carrier=carrier, about=about, error=type(error).__name__)
 
 
 def _wanted(label: Label, load: Load) -> Wanted:

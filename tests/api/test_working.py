@@ -10,9 +10,13 @@ from api.settings import Settings
 from api.working import Task, Working
 from engine.ahead import lookout_of
 from engine.capture import capture
+from engine.consignments import release
 from engine.database import Database
+from engine.facts import OrderReleased, ReadyForPickup
+from engine.labels import want
+from engine.shipping import make_ready
 from engine.waves import WaveDone
-from tests.engine.town import HOUR, NOON, TEE, found_town, order
+from tests.engine.town import HOUR, NOON, TEE, found_town, order, receive
 
 
 def test_all_that_goes_on_has_one_time_together_to_end(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -45,6 +49,26 @@ def test_all_orders_whose_time_is_up_end_in_one_look_however_many(database: Data
     {task.name: task for task in Working(Settings(database_url=url), database).tasks()}["expire"].act(NOON + HOUR)
     with database.read() as tx:
         assert tx.all("SELECT state, COUNT(*) FROM orders GROUP BY state") == [("cancelled", 150)]
+
+
+def test_pickups_lapse_and_labels_are_settled_on_the_clock(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    found_town(database)
+    receive(database, 5)
+    sent, kept = (one.placed.id for one in capture(database, [order((TEE, 1)), order((TEE, 1))], NOON))
+    facts = [OrderReleased(id=f"r {id}", at=NOON, order=id) for id in (sent, kept)]
+    (parcel,), (pickup,) = database.write(lambda tx: release(tx, facts))
+    database.write(lambda tx: tx.run("UPDATE consignment SET collect_no = node_no WHERE id = :id", id=pickup))
+    database.write(lambda tx: make_ready(tx, ReadyForPickup(id="y", at=NOON, consignment=pickup, until=NOON + HOUR)))
+    with database.read() as tx:
+        service = tx.value("SELECT service FROM consignment WHERE id = :id", id=parcel)
+    database.write(lambda tx: want(tx, NOON, "lab", parcel, "own", service, 200))  # and whoever asked has died
+    monkeypatch.setattr(working, "now", lambda: NOON + HOUR)
+    tasks = {task.name: task for task in beside(database).tasks()}
+    for name in ("expire", "labels", "track"):
+        tasks[name].act(NOON + HOUR)
+    with database.read() as tx:
+        assert tx.value("SELECT state FROM consignment WHERE id = :id", id=pickup) == "lapsed"
+        assert tx.value("SELECT state FROM label") == "made"
 
 
 def beside(database: Database, **settings: str) -> Working:

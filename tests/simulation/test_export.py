@@ -11,13 +11,15 @@ from engine.facts import (
     LineUnits,
     OrderCancelled,
     OrderReleased,
+    PickupLapsed,
+    ReadyForPickup,
     ReturnedUnits,
     ReturnReceived,
     Shipped,
 )
 from engine.network import columns_of
 from engine.orders import cancel, place
-from engine.shipping import deliver, ship
+from engine.shipping import deliver, lapse, make_ready, ship
 from engine.stock import record
 from simulation.export import export_history, history_in, network_in
 from simulation.history import History, read_history
@@ -76,6 +78,18 @@ def test_what_happened_reads_back_as_a_history(lived: Database, tmp_path: Path, 
     assert [column.tolist() for column in cancelled] == [[9], [0], [2]]
     returned = (history.return_at - MINUTE_OF_DAY, history.return_line, history.return_units)
     assert [column.tolist() for column in returned] == [[3 * 1440], [4], [1]]
+
+
+def test_what_nobody_collected_came_back_when_it_lapsed(lived: Database, tmp_path: Path) -> None:
+    (placed,) = lived.write(lambda tx: place(tx, [ordered("4", ("tee", 2), at=NOON + 3 * MINUTE)]))
+    lived.write(lambda tx: settle(tx, placed.id, (1, STORE, 2)))
+    ((box,),) = lived.write(lambda tx: release(tx, [OrderReleased(id="r4", at=NOON + DAY, order=placed.id)]))
+    lived.write(lambda tx: tx.run("UPDATE consignment SET collect_no = node_no WHERE id = :id", id=box))
+    lived.write(lambda tx: make_ready(tx, ReadyForPickup(id="y", at=NOON + DAY, consignment=box)))
+    lived.write(lambda tx: lapse(tx, PickupLapsed(id="l", at=NOON + 2 * DAY, consignment=box)))
+    history = exported(lived, tmp_path)
+    returned = (history.return_at - MINUTE_OF_DAY, history.return_line, history.return_units)
+    assert [column.tolist() for column in returned] == [[2 * 1440, 3 * 1440], [5, 4], [2, 1]]
 
 
 def test_what_came_in_and_what_is_to_come_are_receipts(lived: Database, tmp_path: Path) -> None:

@@ -44,6 +44,25 @@ def test_a_label_costs_what_the_decision_counted(shop: Desk) -> None:
         assert [(rate["service"], rate["cost"]) for rate in rates] == [("ground", counted)]
 
 
+def test_a_kit_weighs_what_it_is_said_to_weigh_with_its_box(shop: Desk) -> None:
+    done(shop.post("/v1/stock/receipts", {"sku": "cup", "node": "near", "units": 9}, once="cups"))
+    placed = done(shop.post("/v1/orders", order("W-1", lines=[{"sku": "tea-set", "qty": 2}])))
+    counted = done(shop.get(f"/v1/orders/{placed['id']}/decision"))["record"]["bill"]["carriage"]
+    done(shop.post(f"/v1/orders/{placed['id']}/release", {}, once="r"))
+    (one,) = done(shop.get(f"/v1/orders/{placed['id']}"))["consignments"]
+    made = done(label(shop, one["id"]))
+    assert (made["weight_g"], made["cost"]) == (2 * 1900, counted)
+
+
+def test_there_are_no_papers_of_what_is_withdrawn(shop: Desk) -> None:
+    one = release(shop, "W-1")
+    done(label(shop, one))
+    step(shop, one, "reject")
+    problem(shop.get(f"/v1/consignments/{one}/packing-slip"), 409, "wrong_state")
+    problem(shop.get(f"/v1/consignments/{one}/label"), 409, "wrong_state")
+    assert [seen["state"] for seen in done(shop.get(f"/v1/consignments/{one}/labels"))["data"]] == ["unwanted"]
+
+
 def test_a_label_is_printed_for_whom_the_order_is(shop: Desk) -> None:
     put(shop, "recipients/cus-1", {"name": "Łucja Żółć", "address": "12 High Street\n1017 AB Amsterdam"})
     put(shop, "shipping", {"sender": "Kettle & Cup B.V."})
