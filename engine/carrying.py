@@ -62,6 +62,8 @@ class Load:
         The node where it is collected, if it is.
     services
         Those that may carry every SKU in it.
+    elsewhere
+        Units of the order that are not in it.
     """
 
     consignment: str
@@ -80,6 +82,7 @@ class Load:
     grams: int
     services: tuple[str, ...]
     items: tuple[Item, ...]
+    elsewhere: int = 0
 
 
 def rate(tariffs: Problem, origin: Spot, target: Spot, grams: int, services: Collection[str]) -> list[Rate]:
@@ -117,7 +120,8 @@ def read_load(tx: Tx, consignment: str) -> Load:
         `unknown_consignment`, or `wrong_state` where it was withdrawn.
     """
     row = tx.first(
-        "SELECT k.no, k.id, o.id, o.channel, o.external_id, o.placed_at, n.id, k.state, k.version, k.service, k.work_day, "
+        "SELECT k.no, o.open + o.allocated + o.released + o.shipped + o.delivered + o.returned, k.id, o.id, o.channel, "
+        "o.external_id, o.placed_at, n.id, k.state, k.version, k.service, k.work_day, "
         "n.lat, n.lon, n.region, n.address, c.id, c.lat, c.lon, c.region, c.address, o.lat, o.lon, o.region, o.recipient, "
         "r.name, r.address, r.contact FROM consignment k JOIN orders o ON o.no = k.order_no JOIN node n ON n.no = k.node_no "
         "LEFT JOIN node c ON c.no = k.collect_no LEFT JOIN recipient r ON r.id = o.recipient WHERE k.id = :id",
@@ -125,7 +129,7 @@ def read_load(tx: Tx, consignment: str) -> Load:
     )
     if row is None:
         raise Refusal("consignment", f"there is no consignment {consignment!r}", "unknown_consignment")
-    (no, own_id, order, channel, external_id, placed_at, node, state, version, service, work_day, lat, lon, region, address,
+    (no, wanted, own_id, order, channel, external_id, placed_at, node, state, version, service, work_day, lat, lon, region, address,
      collect, *there) = row  # fmt: skip
     if state == "withdrawn":
         raise Refusal("consignment", "it is withdrawn: nothing of it leaves", "wrong_state")
@@ -141,6 +145,7 @@ def read_load(tx: Tx, consignment: str) -> Load:
         consignment=own_id, order=order, channel=channel, external_id=external_id, placed_at=placed_at, node=node,
         state=state, version=version, service=service, collect=collect, work_day=work_day,
         sender=Party(node, (lat, lon), region, address=address), recipient=to, grams=grams, services=services, items=items,
+        elsewhere=wanted - sum(item.units for item in items),
     )  # fmt: skip
 
 

@@ -8,6 +8,8 @@ from engine.shipping import ShippingTerms
 
 SKU, ORDERED, HERE, PRICE, AMOUNT = 0.0, 88.0, 112.0, 142.0, 174.0
 """Where columns are, in mm: the first begins there, the others end there."""
+ALONE = AMOUNT - HERE
+"""How far units stand to the right where there are no prices."""
 
 
 def print_packing_slip(load: Load, terms: ShippingTerms, letters: Letters, *, currency: str | None = None) -> bytes:
@@ -53,10 +55,11 @@ def _head(sheet: Sheet, load: Load, terms: ShippingTerms) -> None:
 
 
 def _heading(sheet: Sheet, currency: str | None) -> None:
+    apart = ALONE if currency is None else 0.0
     names: list[tuple[float, str, Align]] = [
         (SKU, "Article", "left"),
-        (ORDERED, "Ordered", "right"),
-        (HERE, "In this parcel", "right"),
+        (ORDERED + apart, "Ordered", "right"),
+        (HERE + apart, "In this parcel", "right"),
     ]
     if currency is not None:
         names += [(PRICE, "Price", "right"), (AMOUNT, "Amount", "right")]
@@ -70,10 +73,10 @@ def _heading(sheet: Sheet, currency: str | None) -> None:
 def _item(sheet: Sheet, item: Item, currency: str | None) -> None:
     is_kit = [sku for sku, _ in item.parts] != [item.sku]
     sheet.need(7 + 4.4 * len(item.parts) * is_kit)
-    top = sheet.y
-    sheet.y = sheet.block(sheet.left + SKU, top, item.sku, 10.5, ORDERED - SKU - 18, 3)
-    sheet.text(sheet.left + ORDERED, top, f"{item.ordered:,}", 10.5, align="right")
-    sheet.text(sheet.left + HERE, top, f"{item.units:,}", 10.5, bold=True, align="right")
+    top, apart = sheet.y, ALONE if currency is None else 0.0
+    sheet.y = sheet.block(sheet.left + SKU, top, item.sku, 10.5, ORDERED + apart - SKU - 18, 3)
+    sheet.text(sheet.left + ORDERED + apart, top, f"{item.ordered:,}", 10.5, align="right")
+    sheet.text(sheet.left + HERE + apart, top, f"{item.units:,}", 10.5, bold=True, align="right")
     if currency is not None and item.price_cents is not None:
         sheet.text(sheet.left + PRICE, top, money(item.price_cents, currency), 10.5, align="right")
         sheet.text(sheet.left + AMOUNT, top, money(item.price_cents * item.units, currency), 10.5, align="right")
@@ -88,14 +91,14 @@ def _item(sheet: Sheet, item: Item, currency: str | None) -> None:
 
 def _end(sheet: Sheet, load: Load, currency: str | None) -> None:
     sheet.need(22)
-    units, ordered = sum(item.units for item in load.items), sum(item.ordered for item in load.items)
+    units, apart = sum(item.units for item in load.items), ALONE if currency is None else 0.0
     sheet.text(sheet.left, sheet.y, "Total", 10.5, bold=True)
-    sheet.text(sheet.left + HERE, sheet.y, f"{units:,}", 10.5, bold=True, align="right")
+    sheet.text(sheet.left + HERE + apart, sheet.y, f"{units:,}", 10.5, bold=True, align="right")
     prices = [item.price_cents for item in load.items]
     if currency is not None and None not in prices:
         total = sum((item.price_cents or 0) * item.units for item in load.items)
         sheet.text(sheet.left + AMOUNT, sheet.y, money(total, currency), 10.5, bold=True, align="right")
     sheet.y += 9
-    if units < ordered:
+    if load.elsewhere:
         sheet.text(sheet.left, sheet.y, "What else you ordered comes separately.", 9.5)
         sheet.y += 6

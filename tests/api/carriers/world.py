@@ -16,6 +16,6 @@ def load(name: str = NAME, address: str = ADDRESS, **more: object) -> Load:
         "recipient": Party("cus-1", (52.1, 5.1), "NL", name, address, "ann@example.org"), "grams": 1350,
         "services": ("ground",), "items": (
             Item(1, "kettle", 3, 2, 1999, (("kettle", 2),)), Item(2, "tea-set", 1, 1, 4950, (("cup", 2), ("kettle", 1))),
-        ), **more,
+        ), "elsewhere": 1, **more,
     }  # fmt: skip
     return Load(**said)  # type: ignore[arg-type]

@@ -119,6 +119,19 @@ def test_a_packing_slip_names_prices_only_where_they_are_asked_for(shop: Desk) -
     assert "59.98 EUR" in text_of(paper(shop.get(f"/v1/consignments/{one}/packing-slip?prices=true")))
 
 
+def test_a_packing_slip_says_where_the_order_is_more_than_the_parcel(shop: Desk) -> None:
+    """Also where no line of it is."""
+    done(shop.post("/v1/stock/receipts", {"sku": "cup", "node": "far", "units": 9}, once="cups"))
+    placed = done(shop.post("/v1/orders", order("W-1", lines=[{"sku": "kettle", "qty": 1}, {"sku": "cup", "qty": 1}])))
+    done(shop.post(f"/v1/orders/{placed['id']}/release", {}, once="r"))
+    for one in done(shop.get(f"/v1/orders/{placed['id']}"))["consignments"]:
+        alone = len(one["lines"]) == 2
+        text = text_of(paper(shop.get(f"/v1/consignments/{one['id']}/packing-slip")))
+        assert ("What else you ordered comes separately." in text) is not alone
+    alone = release(shop, "W-2")
+    assert "comes separately" not in text_of(paper(shop.get(f"/v1/consignments/{alone}/packing-slip")))
+
+
 def test_a_node_has_a_list_of_what_it_is_to_pick(shop: Desk) -> None:
     first, second, third = (release(shop, f"W-{n}") for n in range(3))
     step(shop, first, "pick")
