@@ -1,21 +1,25 @@
 """What a deployment may set: `ALLOT_*` in the environment, secrets also from files (`ALLOT_DATABASE_URL_FILE`)."""
 
 import os
+from collections.abc import Iterable
+from email.utils import parseaddr
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
+from engine.notices import TOLD
 from solver.policies import AHEAD, NAMES
 from solver.refusal import Refusal
 
 PREFIX = "ALLOT_"
 EMBEDDED = "sqlite:///allot.db"
 LEVELS = ("debug", "info", "warning", "error", "critical")
-SECRETS = ("database_url", "secret_key")
+SECRETS = ("database_url", "secret_key", "smtp_password")
 """Settings that may come from a file, named by the same variable with `_FILE` behind it."""
 
 
@@ -60,6 +64,30 @@ class Settings(BaseSettings):
     """Who decides the waves on the timer."""
     sweep_every: Annotated[float, Field(gt=0)] = 5.0
     """Seconds between looks for holds, orders and pickups whose time is up, and for labels whose carriers are to be called."""
+    event_days: Annotated[int, Field(ge=1, le=365)] = 30
+    """How long events are kept, with the log of their deliveries; what is not delivered by then is not any more."""
+    webhook_http: bool = False
+    """Whether webhooks may be sent to where nothing is encrypted."""
+    webhook_networks: str | None = None
+    """Networks that webhooks may be sent to though they are not public."""
+    public_url: str | None = None
+    """Where customers reach this service, for links in messages."""
+    notice_sender: str = "smtp"
+    """What sends messages to customers."""
+    notice_types: str | None = None
+    """The events that customers are told of; all that there are messages for where not set."""
+    notice_locale: str = "en"
+    """The language of messages to those of whom none is known."""
+    notice_templates: str | None = None
+    """A folder with templates that go before ours."""
+    smtp_host: str | None = None
+    """The mail server; where not set, nobody is sent mail."""
+    smtp_port: Annotated[int, Field(ge=1, le=65535)] = 587
+    smtp_tls: Literal["starttls", "tls", "none"] = "starttls"
+    smtp_user: str | None = None
+    smtp_password: SecretStr | None = None
+    smtp_from: str | None = None
+    """Who messages come from, as `The Shop <orders@shop.example>`."""
     solve_at_once: Annotated[int, Field(ge=0)] = 500
     """Orders up to which `POST /v1/solve` answers at once, not by a job."""
     drain: Annotated[float, Field(gt=0, le=60)] = 8.0
@@ -67,6 +95,23 @@ class Settings(BaseSettings):
     fonts: str | None = None
     """TrueType files for letters that our papers lack, divided by `:`."""
     log_level: str = "info"
+
+    @property
+    def networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        """Networks that webhooks may be sent to though they are not public."""
+        return tuple(ip_network(one) for one in (self.webhook_networks or "").split())
+
+    @property
+    def notify(self) -> frozenset[str]:
+        """The events that customers are told of; none where nothing sends messages."""
+        if self.notice_sender == "smtp" and self.smtp_host is None:
+            return frozenset()
+        return frozenset(TOLD if self.notice_types is None else self.notice_types.split())
+
+    @property
+    def source(self) -> str:
+        """Who tells events: a URI."""
+        return self.public_url or "urn:allot"
 
     @property
     def embedded(self) -> bool:
@@ -134,9 +179,40 @@ def _check(settings: Settings) -> None:
     for font in settings.more_fonts:
         if not font.is_file():
             raise Refusal("ALLOT_FONTS", f"there is no file {str(font)!r}", "bad_setting")
+    _check_telling(settings)
     for name in ("rate", "failed_rate"):
         said = getattr(settings, name)
         try:
             parse(said)
         except ValueError as error:
             raise Refusal(f"{PREFIX}{name.upper()}", f"{said!r} is no rate, as 600/minute is", "bad_setting") from error
+
+
+def _check_telling(settings: Settings) -> None:
+    """What webhooks and messages need."""
+    try:
+        settings.networks  # noqa: B018 -- reads them
+    except ValueError as error:
+        raise Refusal("ALLOT_WEBHOOK_NETWORKS", f"{error}; say them as 10.0.0.0/8 fd00::/8", "bad_setting") from error
+    url = settings.public_url
+    if url is not None and not (url.startswith(("https://", "http://")) and url.isprintable() and " " not in url):
+        raise Refusal("ALLOT_PUBLIC_URL", f"{url!r} is no address, as https://allot.shop.example is", "bad_setting")
+    _check_known("ALLOT_NOTICE_TYPES", (settings.notice_types or "").split(), TOLD)
+    folder = settings.notice_templates
+    if folder is not None and not Path(folder).is_dir():
+        raise Refusal("ALLOT_NOTICE_TEMPLATES", f"{folder!r} is no folder", "bad_setting")
+    if settings.smtp_host is None:
+        return
+    if settings.smtp_from is None or "@" not in parseaddr(settings.smtp_from)[1]:
+        raise Refusal("ALLOT_SMTP_FROM", "must say who mail comes from, as Shop <orders@shop.example>", "bad_setting")
+    if url is None:
+        raise Refusal("ALLOT_PUBLIC_URL", "must be set where mail is sent: each has a link by which to get no more",
+                      "bad_setting")  # fmt: skip
+    if settings.smtp_user is not None and settings.smtp_tls == "none":
+        raise Refusal("ALLOT_SMTP_TLS", "'none' would send the password for all to read", "bad_setting")
+
+
+def _check_known(name: str, said: Iterable[str], known: Iterable[str]) -> None:
+    for one in said:
+        if one not in known:
+            raise Refusal(name, f"{one!r} is none of {', '.join(known)}", "bad_setting")

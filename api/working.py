@@ -1,5 +1,6 @@
 """What goes on beside the requests: jobs, and what the clock asks for. Any number of processes do it, each thing by one of them."""
 
+import asyncio
 import math
 import os
 import secrets
@@ -15,8 +16,13 @@ from api.http import idempotency
 from api.http.service import now
 from api.http.telemetry import Metrics, log
 from api.kinds import KINDS
+from api.notices import sender_of
+from api.notices.notify import Notifier
+from api.notices.writing import Writer
 from api.settings import Settings
-from engine import jobs
+from api.vault import vault_of
+from api.webhooks import Deliverer, Guard, client_of
+from engine import events, jobs, notices
 from engine.ahead import lookout_of
 from engine.calendar import MS_PER_DAY
 from engine.database import Database, Unavailable
@@ -31,6 +37,8 @@ LOOK_EVERY = 15.0
 """Seconds between looks whether what policies know of the days to come is old; memory is each process's own."""
 TRACK_EVERY = 60.0
 """Seconds between looks for parcels whose carriers are to be asked where they are."""
+TELL_EVERY = 0.5
+"""Seconds between looks for what others are to be told."""
 STOP = 8.0
 """What all that goes on may still take together when the process is to end."""
 
@@ -91,7 +99,11 @@ class Working:
             Task("labels", self._settings.sweep_every, self._settle_labels),
             Task("track", TRACK_EVERY, self._track),
             Task("look ahead", LOOK_EVERY, self._look_ahead, in_each=True),
+            Task("tell", TELL_EVERY, self._tell, in_each=True),
+            Task("deliver", TELL_EVERY, self._deliver, in_each=True),
         ]
+        if self._settings.notify:
+            tasks.append(Task("notify", TELL_EVERY, self._notify, in_each=True))
         if self._settings.wave_every:
             tasks.append(Task("wave", self._settings.wave_every, self._wave))
         return tasks
@@ -153,6 +165,52 @@ class Working:
         """Make ready what policies that look ahead need at capture."""
         lookout_of(self._database).prepare(self._database, at)
 
+    def _tell(self, _at: int) -> None:
+        """Make events of what was written down."""
+        notify = self._settings.notify
+        while not self._over.is_set():
+            with self._database.read() as tx:
+                if not events.has_news(tx, notify):
+                    return
+            if not self._database.write(lambda tx: events.relay(tx, now(), notify)):
+                return
+
+    def _deliver(self, _at: int) -> None:
+        """Deliver to webhooks, from when there are any until the process is to end."""
+        with self._database.read() as tx:
+            if tx.first("SELECT 1 FROM webhook LIMIT 1") is None:
+                return
+        asyncio.run(self._deliver_all())
+
+    async def _deliver_all(self) -> None:
+        settings = self._settings
+        guard = Guard(settings.networks, http=settings.webhook_http)
+        async with client_of() as client:
+            deliverer = Deliverer(
+                self._database, vault_of(settings), client, guard, now, f"{self._name}:webhooks", settings.source,
+                self._count_delivery,
+            )  # fmt: skip
+            await deliverer.run(self._over)
+
+    def _count_delivery(self, delivered: bool) -> None:
+        if self._metrics:
+            self._metrics.deliveries.labels("delivered" if delivered else "failed").inc()
+
+    def _notify(self, at: int) -> None:
+        """Send messages to customers that are due."""
+        with self._database.read() as tx:
+            if not notices.is_due(tx, at):
+                return
+        settings = self._settings
+        sender = sender_of(settings)
+        assert sender is not None, "customers are told something"
+        notifier = Notifier(
+            self._database, vault_of(settings), sender, Writer(settings.notice_locale, settings.notice_templates),
+            settings.source, now, f"{self._name}:notices",
+        )  # fmt: skip
+        while not self._over.is_set() and notifier.step():
+            pass
+
     def _wave(self, at: int) -> None:
         """Decide all that is not released anew."""
         effort = Effort(seconds=self._settings.wave_seconds)
@@ -184,3 +242,6 @@ class Working:
         ended = at - self._settings.job_days * MS_PER_DAY
         self._database.write(lambda tx: idempotency.forget(tx, answered))
         self._database.write(lambda tx: jobs.forget(tx, ended))
+        told = at - self._settings.event_days * MS_PER_DAY
+        while not self._over.is_set() and self._database.write(lambda tx: events.forget(tx, told)):
+            pass

@@ -274,6 +274,47 @@ CHECKS = (
         """,
     ),
     Check(
+        "events_are_numbered",
+        "the events of a subject are numbered without holes, up to the last that was told of it",
+        """
+        SELECT t.subject, t.sequence || ' as the last', e.last || ' of ' || e.events FROM told t JOIN (
+            SELECT subject, MIN(sequence) AS first, MAX(sequence) AS last, COUNT(*) AS events FROM event GROUP BY subject
+        ) AS e ON e.subject = t.subject WHERE e.last <> t.sequence OR e.events <> e.last - e.first + 1
+        UNION ALL SELECT 'event ' || e.id, 'a subject', 'none' FROM event e LEFT JOIN told t ON t.subject = e.subject
+        WHERE t.subject IS NULL
+        """,
+    ),
+    Check(
+        "events_have_facts",
+        "each event comes from a fact, unless it was asked for",
+        """
+        SELECT 'event ' || e.id, 'fact ' || e.fact, 'none' FROM event e LEFT JOIN fact f ON f.id = e.fact
+        WHERE f.id IS NULL AND e.fact <> ''
+        """,
+    ),
+    Check(
+        "deliveries_were_answered",
+        "what is delivered was answered with success, and each try is written down",
+        """
+        SELECT 'event ' || d.event_no || ' to ' || d.webhook, d.tries, COALESCE(a.tries, 0) || ', ' || COALESCE(a.done, 0)
+            || ' with success' FROM delivery d
+        LEFT JOIN (SELECT webhook, event_no, COUNT(*) AS tries,
+                          SUM(CASE WHEN code BETWEEN 200 AND 299 THEN 1 ELSE 0 END) AS done
+                   FROM attempt GROUP BY webhook, event_no) AS a ON a.webhook = d.webhook AND a.event_no = d.event_no
+        WHERE (d.state = 'delivered' AND COALESCE(a.done, 0) = 0) OR COALESCE(a.tries, 0) < d.tries
+           OR (d.replays = 0 AND COALESCE(a.tries, 0) > d.tries)
+        """,
+    ),
+    Check(
+        "deliveries_go_in_sequence",
+        "nothing is delivered while an earlier event of its subject waits, unless that was asked for again",
+        """
+        SELECT DISTINCT 'event ' || d.event_no || ' to ' || d.webhook, 'after event ' || f.event_no, 'before'
+        FROM delivery d JOIN delivery f ON f.webhook = d.webhook AND f.subject = d.subject AND f.event_no < d.event_no
+        WHERE d.state = 'delivered' AND f.state = 'waiting' AND f.replays = 0
+        """,
+    ),
+    Check(
         "consignments_have_times",
         "what was shipped has a time at which it was, and what was delivered too",
         f"""

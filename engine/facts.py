@@ -41,7 +41,7 @@ Lat = Annotated[float, Meta(ge=-90, le=90)]
 Lon = Annotated[float, Meta(ge=-180, le=180)]
 Sequence = Annotated[int, Meta(ge=0, le=2**62)]
 SetAside = Literal["damaged", "quarantined"]
-Prefix = Literal["cat", "con", "end", "fed", "inb", "job", "lab", "lost", "net", "ord", "req", "wav"]
+Prefix = Literal["cat", "con", "end", "evt", "fed", "inb", "job", "lab", "lost", "net", "ord", "req", "wav", "whk"]
 """What the ids that we make begin with."""
 _OURS = re.compile(rf"(?:{'|'.join(get_args(Prefix))})_[a-z2-7]{{20}}(?::|\Z)")
 
@@ -296,6 +296,15 @@ class NetworkLoaded(Fact, frozen=True, kw_only=True):
     skus: int
     stock_rows: int
     receipts: int
+
+
+class WebhookChanged(Fact, frozen=True, kw_only=True):
+    """What another system is told, where, or by which secret is another one; or it is asked to be told again."""
+
+    about = "webhook"
+
+    webhook: Name
+    change: Literal["created", "changed", "deleted", "enabled", "disabled", "secret_made", "replayed", "tested"]
 
 
 # --- orders -----------------------------------------------------------------------------------------------------------
@@ -597,7 +606,7 @@ StockFact = (
     StockReceived | StockCounted | StockAdjusted | StockTransferred | StockSetAside | StockPutBack | StockScrapped
     | SafetySet | ChannelStockSet | CapacitySet | NodePaused | NodeResumed | InboundAnnounced | InboundChanged
 )  # fmt: skip
-CatalogueFact = CatalogueChanged | NetworkLoaded
+CatalogueFact = CatalogueChanged | NetworkLoaded | WebhookChanged
 OrderFact = OrderEdited | OrderCancelled | OrderReviewed
 ConsignmentFact = (
     OrderReleased | Picked | ShortPicked | ConsignmentRejected | Packed | Shipped | OutForDelivery | ReadyForPickup

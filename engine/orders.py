@@ -31,6 +31,8 @@ from solver.refusal import Refusal
 
 LATER = ("released", "shipped", "delivered", "returned")
 """States of units that are beyond an edit."""
+PERSONAL = ("name", "address", "contact", "locale")
+"""What is known of a recipient."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +246,7 @@ class Person:
     name: str | None = None
     address: str | None = None
     contact: str | None = None
+    locale: str | None = None
 
 
 def remember(tx: Tx, people: Sequence[Person]) -> None:
@@ -258,12 +261,12 @@ def remember(tx: Tx, people: Sequence[Person]) -> None:
         return
     last = {person.id: person for person in people}
     ids = sorted(last)
-    columns = {name: [getattr(last[one], name) for one in ids] for name in ("name", "address", "contact")}
+    columns = {name: [getattr(last[one], name) for one in ids] for name in PERSONAL}
     text = "::text" if tx.dialect == "postgresql" else ""
     tx.run(
-        f"INSERT INTO recipient (id, name, address, contact) SELECT id, name{text}, address{text}, contact{text} "
-        "FROM {rows} WHERE true ORDER BY id ON CONFLICT (id) DO UPDATE SET name = excluded.name, "
-        "address = excluded.address, contact = excluded.contact WHERE NOT recipient.erased",
+        f"INSERT INTO recipient (id, {', '.join(PERSONAL)}) SELECT id, {', '.join(name + text for name in PERSONAL)} "
+        "FROM {rows} WHERE true ORDER BY id ON CONFLICT (id) DO UPDATE SET "
+        f"{', '.join(f'{name} = excluded.{name}' for name in PERSONAL)} WHERE NOT recipient.erased",
         Rows(id=ids, **columns),
     )
     erased = tx.first("SELECT r.id FROM {rows} JOIN recipient r ON r.id = rows.id WHERE r.erased", Rows(id=ids))
@@ -282,7 +285,7 @@ def erase_recipient(tx: Tx, fact: RecipientErased, by: str = "") -> bool:
     if not _is_new(tx, fact, by):
         return False
     erased = tx.run(
-        "UPDATE recipient SET name = NULL, address = NULL, contact = NULL, erased = true WHERE id = :id",
+        f"UPDATE recipient SET {', '.join(f'{name} = NULL' for name in PERSONAL)}, erased = true WHERE id = :id",
         id=fact.recipient,
     )
     if not erased:

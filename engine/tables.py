@@ -251,6 +251,8 @@ class Recipient(SQLModel, table=True):
     name: str | None = Field(default=None, sa_column=Column(String, info={"pii": True}))
     address: str | None = Field(default=None, sa_column=Column(String, info={"pii": True}))
     contact: str | None = Field(default=None, sa_column=Column(String, info={"pii": True}))
+    locale: str | None = Field(default=None, sa_column=Column(String, info={"pii": True}))
+    """The language that messages are in, as `de-AT`."""
     erased: bool = False
 
 
@@ -704,6 +706,145 @@ class Job(SQLModel, table=True):
     errors: str = ""
     """One line of JSON for each line of input that was refused."""
     note: str = ""
+
+
+class Webhook(SQLModel, table=True):
+    """Where another system wants to be told of events. No `types`: of all of them."""
+
+    __table_args__ = (CheckConstraint("disabled IN ('', 'by_hand', 'failing', 'gone')", name="disabled_known"),)
+
+    id: str = Field(primary_key=True)
+    url: str
+    types: list[str] = Field(default_factory=list, sa_type=JSON)
+    description: str = ""
+    disabled: str = ""
+    """Why nothing is sent; empty where it is."""
+    failing_since: int | None = _big(default=None)
+    """When the first try failed of those that have failed since the last that did not."""
+    failures: int = 0
+    """Tries in a row that failed."""
+    rests_until: int = _big(default=0)
+    """Nothing is tried until then: too much failed in a row."""
+    created_at: int = _big()
+    version: int = 1
+
+
+class WebhookSecret(SQLModel, table=True):
+    """What signs the deliveries of a webhook, sealed; until then, where a newer one takes its place."""
+
+    __tablename__ = "webhook_secret"
+
+    no: int | None = _counter()
+    webhook: str = Field(foreign_key="webhook.id", index=True)
+    sealed: str
+    created_at: int = _big()
+    until: int | None = _big(default=None)
+
+
+class Told(SQLModel, table=True):
+    """What was told of an order, a SKU or a webhook: the number of its last event, and what later ones depend on."""
+
+    subject: str = Field(primary_key=True)
+    sequence: int = _big(default=0)
+    held: bool = False
+    """Whether the order was held for review when it came in, and is not confirmed yet."""
+    day: int | None = None
+    """The latest day of arrival that was told."""
+    low: bool = False
+    """Whether the SKU is known to be low."""
+
+
+class Event(SQLModel, table=True):
+    """Something that others are told. `sequence` counts the events of its subject, without holes."""
+
+    __table_args__ = (
+        UniqueConstraint("subject", "sequence", name="uq_event_subject_sequence"),
+        Index("ix_event_made", "made_at"),
+    )
+
+    no: int | None = _counter()
+    id: str = Field(unique=True)
+    type: str
+    subject: str
+    sequence: int = _big()
+    at: int = _big()
+    """When it happened."""
+    made_at: int = _big()
+    fact: str
+    """The fact that it comes from; empty for one that is asked for."""
+    data: str
+    """JSON, as the engine has it (`engine.events`)."""
+
+
+class Delivery(SQLModel, table=True):
+    """An event on its way to a webhook, or there, or given up (dead). Of a subject, one waits for those before it."""
+
+    __table_args__ = (
+        CheckConstraint("state IN ('waiting', 'delivered', 'dead')", name="state_known"),
+        CheckConstraint("(state = 'waiting') = (ended_at IS NULL)", name="ended_has_a_time"),
+        *_at_least_0("tries", "replays"),
+        Index("ix_delivery_waiting", "webhook", "subject", "event_no", **_where("state = 'waiting'")),
+        Index("ix_delivery_due", "webhook", "next_at", "event_no", **_where("state = 'waiting'")),
+        Index("ix_delivery_event", "event_no"),
+    )
+
+    webhook: str = Field(foreign_key="webhook.id", primary_key=True)
+    event_no: int = _big(foreign_key="event.no", primary_key=True)
+    subject: str
+    state: str = "waiting"
+    tries: int = 0
+    """Since it was asked for last."""
+    replays: int = 0
+    """How often it was asked for again."""
+    next_at: int = _big()
+    leased_by: str | None = None
+    leased_until: int | None = _big(default=None)
+    ended_at: int | None = _big(default=None)
+
+
+class Attempt(SQLModel, table=True):
+    """One try to deliver: what was answered (`code`), or why nothing was."""
+
+    __table_args__ = (Index("ix_attempt_delivery", "webhook", "event_no", "no"), Index("ix_attempt_event", "event_no"))
+
+    no: int | None = _counter()
+    webhook: str
+    event_no: int = _big()
+    at: int = _big()
+    ms: int
+    code: int | None = None
+    error: str = ""
+
+
+class Notice(SQLModel, table=True):
+    """A message to a recipient about an event; who and where that is, and what it says, is looked up when it is sent."""
+
+    __table_args__ = (
+        CheckConstraint("state IN ('waiting', 'sent', 'skipped', 'dead')", name="state_known"),
+        CheckConstraint("(state = 'waiting') = (ended_at IS NULL)", name="ended_has_a_time"),
+        Index("ix_notice_due", "next_at", "event_no", **_where("state = 'waiting'")),
+        Index("ix_notice_recipient", "recipient", "event_no"),
+    )
+
+    event_no: int = _big(foreign_key="event.no", primary_key=True)
+    recipient: str
+    state: str = "waiting"
+    why: str = ""
+    tries: int = 0
+    next_at: int = _big()
+    leased_by: str | None = None
+    leased_until: int | None = _big(default=None)
+    ended_at: int | None = _big(default=None)
+
+
+class OptOut(SQLModel, table=True):
+    """What a recipient does not want to be told; '' is everything."""
+
+    __tablename__ = "opt_out"
+
+    recipient: str = Field(primary_key=True)
+    type: str = Field(primary_key=True)
+    at: int = _big()
 
 
 APPEND_ONLY = ("movement", "fact", "decision")

@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api.figures import version
 from api.http import description, health, problems
 from api.http.routes import ROUTERS
+from api.http.routes.notices import public
 from api.http.service import Service, now
 from api.http.telemetry import Metrics, log
 from api.settings import Settings
@@ -53,7 +54,8 @@ def make_app(settings: Settings, database: Database | None = None, clock: Callab
     )  # fmt: skip
     for router in ROUTERS:
         app.include_router(router, prefix="/v1")
-    app.include_router(health.router)
+    for router in (health.router, public):
+        app.include_router(router)
     for kind in (HTTPException, RequestValidationError, Unavailable, Refusal, problems.Refused):
         app.add_exception_handler(kind, _expected)
     app.add_middleware(Front)

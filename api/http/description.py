@@ -8,6 +8,7 @@ from fastapi.routing import APIRoute, iter_route_contexts
 
 from api.http import door
 from api.http.problems import MEDIA, Problem
+from api.webhooks.envelope import described
 
 ABOUT = (
     "Decides which warehouse or store ships what, for every order at once, and proves how good the decision is. "
@@ -54,6 +55,7 @@ def describe(app: FastAPI) -> dict[str, Any]:
     for route in guarded(app):
         for method in route.methods or ():
             _behind_the_door(schema["paths"][route.path_format][method.lower()], route)
+    schema["webhooks"] = described()
     app.openapi_schema = schema
     return schema
 

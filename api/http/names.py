@@ -11,6 +11,7 @@ ChannelId = Annotated[str, Path(min_length=1, max_length=200, pattern=PLAIN, exa
 ConsignmentId = Annotated[str, Path(min_length=1, max_length=200, pattern=PLAIN, examples=["con_example"])]
 LabelledId = Annotated[str, Path(min_length=1, max_length=200, pattern=PLAIN, examples=["con_labelled"])]
 """Of a consignment that has a label."""
+EventId = Annotated[str, Path(min_length=1, max_length=200, pattern=PLAIN, examples=["evt_example"])]
 HoldId = Annotated[str, Path(min_length=1, max_length=200, pattern=PLAIN, examples=["hold-example"])]
 NodeId = Annotated[str, Path(min_length=1, max_length=200, pattern=PLAIN, examples=["near"])]
 OrderId = Annotated[str, Path(min_length=1, max_length=200, pattern=PLAIN, examples=["ord_example"])]
@@ -18,3 +19,4 @@ RecipientId = Annotated[str, Path(min_length=1, max_length=200, pattern=PLAIN, e
 ServiceId = Annotated[str, Path(min_length=1, max_length=200, pattern=PLAIN, examples=["ground"])]
 SkuId = Annotated[str, Path(min_length=1, max_length=200, pattern=PLAIN, examples=["kettle"])]
 WaveId = Annotated[str, Path(min_length=1, max_length=200, pattern=PLAIN, examples=["wav_example"])]
+WebhookId = Annotated[str, Path(min_length=1, max_length=200, pattern=PLAIN, examples=["whk_example"])]

@@ -45,6 +45,7 @@ CONFLICTS = frozenset(
         "already_received",
         "already_released",
         "count_conflict",
+        "delivery_waits",
         "hold_conflict",
         "hold_ended",
         "in_review",
@@ -65,6 +66,9 @@ CONFLICTS = frozenset(
         "pickup_lapsed",
         "recipient_erased",
         "too_many_parcels",
+        "too_many_secrets",
+        "too_many_webhooks",
+        "webhook_disabled",
         "wrong_state",
     }
 )

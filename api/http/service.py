@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
 from threading import Event
 from typing import Annotated, Any, TypeVar, cast
@@ -26,6 +27,8 @@ from api.http.problems import Refused
 from api.keys import Key
 from api.papers import Letters
 from api.settings import Settings
+from api.vault import Vault, vault_of
+from api.webhooks.guard import Guard
 from engine import reads
 from engine.ahead import lookout_of
 from engine.capture import Captured, capture_in
@@ -208,6 +211,16 @@ class Service:
         at = self.clock()
         with self.database.read() as tx:
             return promise_all(tx, read_catalogue(tx, at), wanted, at)
+
+    @cached_property
+    def vault(self) -> Vault:
+        """What seals the secrets that are read again."""
+        return vault_of(self.settings)
+
+    @property
+    def guard(self) -> Guard:
+        """What says where webhooks may go."""
+        return Guard(self.settings.networks, http=self.settings.webhook_http)
 
     async def currency(self) -> str:
         """The currency of all money here; once said, it stays."""

@@ -77,3 +77,6 @@ class Metrics:
         self.busy = Gauge("allot_requests_in_flight", "Requests being answered", registry=self.registry)
         self.waves = Counter("allot_waves_total", "Waves by how they ended", ["state"], registry=self.registry)
         self.jobs = Counter("allot_jobs_total", "Jobs by how they ended", ["kind", "state"], registry=self.registry)
+        self.deliveries = Counter(
+            "allot_deliveries_total", "Tries to deliver an event to a webhook", ["state"], registry=self.registry
+        )

@@ -1,9 +1,22 @@
 """The routes, by what they are about."""
 
-from api.http.routes import consignments, deciding, jobs, keys, network, orders, papers, retailer, stock
+from api.http.routes import (
+    consignments,
+    deciding,
+    jobs,
+    keys,
+    network,
+    notices,
+    orders,
+    papers,
+    retailer,
+    stock,
+    webhooks,
+)
 
 ROUTERS = tuple(
-    module.router for module in (orders, consignments, papers, stock, deciding, network, retailer, jobs, keys)
+    module.router
+    for module in (orders, consignments, papers, stock, deciding, network, retailer, webhooks, notices, jobs, keys)
 )
 
 __all__ = ["ROUTERS"]

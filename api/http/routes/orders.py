@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 from fastapi import APIRouter, Body, Query, Request
+from pydantic import Field
 from starlette.responses import Response
 
 from api.http import edge, problems
@@ -300,7 +301,10 @@ class Recipient(Said):
     name: Text | None = None
     address: Text | None = None
     contact: Text | None = None
-    model_config = example(name="Ann Example", address="1 High Street")
+    locale: Annotated[
+        str | None, Field(pattern=r"^[a-z]{2,3}(-[A-Z]{2})?$", description="The language of messages, as de-AT")
+    ] = None
+    model_config = example(name="Ann Example", address="1 High Street", locale="en")
 
 
 class Remembered(Shown):
@@ -313,6 +317,6 @@ class Remembered(Shown):
 @access(*WRITERS)
 async def put_recipient(call: Called, recipient: RecipientId, body: Recipient) -> Response:
     """Write down who receives; orders know the id alone."""
-    person = Person(recipient, body.name, body.address, body.contact)
+    person = Person(recipient, body.name, body.address, body.contact, body.locale)
     await call.service.write(lambda tx: orders.remember(tx, [person]))
     return Json({"id": recipient})

@@ -1,4 +1,4 @@
-"""What holds for the whole retailer: terms, currency, how often nodes may refuse an order, how consignments leave.
+"""What holds for the whole retailer: terms, currency, refusals of nodes, how consignments leave, when stock is low.
 
 Terms are as the network file has them: whole cents of the one currency of all money here.
 """
@@ -20,6 +20,7 @@ from api.http.values import Json
 from api.keys import ADMIN, ENGINEER, NODE, OPERATOR, PLANNER, Scope
 from engine.database import Tx, decoded
 from engine.entries import CURRENCY, put_currency, put_terms
+from engine.events import Thresholds, put_thresholds
 from engine.network import Currency
 from engine.placing import TERMS
 from engine.rejections import REJECTIONS, put_rejections
@@ -69,6 +70,9 @@ SETTINGS = (
     _Setting("shipping", SHIPPING, _put_shipping, PLANNER,
              "How consignments leave: how long pickups wait, who sends, by whose services.",
              "Say how consignments leave: how long pickups wait, who sends, by whose services."),
+    _Setting("thresholds", Thresholds(), put_thresholds, PLANNER,
+             "With how many units stock is low, of all SKUs and of some.",
+             "Say with how many units stock is low, of all SKUs and of some; a webhook of `stock.low` is told then."),
 )  # fmt: skip
 
 
