@@ -201,13 +201,13 @@ def _check_telling(settings: Settings) -> None:
     folder = settings.notice_templates
     if folder is not None and not Path(folder).is_dir():
         raise Refusal("ALLOT_NOTICE_TEMPLATES", f"{folder!r} is no folder", "bad_setting")
+    if settings.notify and url is None:
+        raise Refusal("ALLOT_PUBLIC_URL", "must be set where customers are told: each message has a link to get no more",
+                      "bad_setting")  # fmt: skip
     if settings.smtp_host is None:
         return
     if settings.smtp_from is None or "@" not in parseaddr(settings.smtp_from)[1]:
         raise Refusal("ALLOT_SMTP_FROM", "must say who mail comes from, as Shop <orders@shop.example>", "bad_setting")
-    if url is None:
-        raise Refusal("ALLOT_PUBLIC_URL", "must be set where mail is sent: each has a link by which to get no more",
-                      "bad_setting")  # fmt: skip
     if settings.smtp_user is not None and settings.smtp_tls == "none":
         raise Refusal("ALLOT_SMTP_TLS", "'none' would send the password for all to read", "bad_setting")
 

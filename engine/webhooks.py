@@ -28,7 +28,7 @@ TRIPS = 10
 """Failures in a row after which a webhook rests; then one delivery is tried at a time until one succeeds."""
 REST = 30_000
 """Milliseconds of rest."""
-AT_ONCE = 8
+AT_ONCE = 32
 """Deliveries to one webhook that a process has under way, at most: who answers slowly holds up nobody else."""
 GONE = 410
 MOST = 100
@@ -166,13 +166,14 @@ def change(tx: Tx, at: int, id: str, url: str, types: Sequence[str], description
     return _changed(tx, at, id, "changed", by)
 
 
-def delete(tx: Tx, at: int, id: str, by: str = "") -> None:
+def delete(tx: Tx, at: int, id: str, by: str = "") -> WebhookSeen:
     """Forget a webhook, with its secrets and its deliveries. Raises `unknown_webhook`."""
-    get(tx, id, lock=True)
+    found = get(tx, id, lock=True)
     for table in ("attempt", "delivery", "webhook_secret"):
         tx.run(f"DELETE FROM {table} WHERE webhook = :id", id=id)
     tx.run("DELETE FROM webhook WHERE id = :id", id=id)
     _note(tx, at, id, "deleted", 0, by)
+    return found
 
 
 def add_secret(tx: Tx, at: int, id: str, sealed: str, overlap: int, by: str = "") -> WebhookSeen:

@@ -22,7 +22,7 @@ from solver.refusal import Refusal
 
 SECONDS = 15.0
 """What a try may take, from finding the address to the answer."""
-MOST = 256
+MOST = 512
 """Deliveries that a process has under way, at most."""
 READ = 65_536
 """Bytes of an answer that are read, at most; none are kept."""

@@ -6,7 +6,9 @@ nowhere else, so that a name that means something else a moment later has no eff
 
 import asyncio
 import socket
+import threading
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 import httpx
@@ -70,7 +72,7 @@ class Guard:
         if read.scheme not in allowed or not read.host or len(url) > LONGEST:
             kinds = " or ".join(f"{scheme}://" for scheme in allowed)
             raise Refusal("url", f"{url[:100]!r} is no URL that begins with {kinds}", "bad_url")
-        if read.userinfo or read.fragment or read.port is not None and not 0 < read.port <= 65535:
+        if read.userinfo or read.fragment or (read.port is not None and not 0 < read.port <= 65535):
             raise Refusal("url", "has a user, a fragment or no port of 1 to 65535, which no webhook has", "bad_url")
         if _is_address(read.host):  # of a name, addresses are looked at whenever something is sent
             self._check_address(read.host)
@@ -142,6 +144,26 @@ def _is_public(address: Address) -> bool:
 
 
 async def look_up(host: str, port: int) -> list[str]:
-    """The addresses of a name by the system's own resolver."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return [str(address[0]) for *_, address in found]
+    """The addresses of a name by the system's own resolver, which may take long: each in a thread that holds up nobody."""
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[list[str]] = loop.create_future()
+
+    def tell(found: list[str] | OSError | UnicodeError) -> None:
+        if answer.done():
+            return  # nobody waits any more
+        if isinstance(found, list):
+            answer.set_result(found)
+        else:
+            answer.set_exception(found)
+
+    def ask() -> None:
+        found: list[str] | OSError | UnicodeError
+        try:
+            found = [str(where[0]) for *_, where in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+        except (OSError, UnicodeError) as error:
+            found = error
+        with suppress(RuntimeError):  # the process ends, and the loop is closed
+            loop.call_soon_threadsafe(tell, found)
+
+    threading.Thread(target=ask, name="look up", daemon=True).start()
+    return await answer

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from time import perf_counter
 
+from benchmarks.faults import webhooks
 from benchmarks.faults.deciding import deciding
 from benchmarks.faults.idempotency import idempotency
 from benchmarks.faults.kills import kills
@@ -31,6 +32,10 @@ FAULTS = (
     Fault("odd requests", odd_requests, no_suite),
     Fault("deciding, postgresql", partial(deciding, "postgresql"), no_server),
     Fault("deciding, sqlite", partial(deciding, "sqlite")),
+    Fault("webhooks sink, postgresql", partial(webhooks.sink, "postgresql"), no_server),
+    Fault("webhooks sink, sqlite", partial(webhooks.sink, "sqlite")),
+    Fault("webhooks kills, postgresql", partial(webhooks.kills, "postgresql"), no_server),
+    Fault("webhooks kills, sqlite", partial(webhooks.kills, "sqlite")),
     Fault("keys and scopes", keys_and_scopes, no_suite),
     Fault("anything in any order", any_order, no_suite),
     Fault("peers' accounting", accounting, no_suite),

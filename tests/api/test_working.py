@@ -1,21 +1,35 @@
 """What goes on beside the requests comes to its end."""
 
+import json
+import queue
 import threading
 import time
+from http.server import BaseHTTPRequestHandler
+from typing import Any
+from unittest.mock import patch
 
 import pytest
 
 from api import working
+from api.http.service import now
+from api.notices import Message
 from api.settings import Settings
+from api.vault import Vault
+from api.webhooks import new_secret
 from api.working import Task, Working
+from engine import webhooks
 from engine.ahead import lookout_of
+from engine.books import fsck
 from engine.capture import capture
 from engine.consignments import release
 from engine.database import Database
 from engine.facts import OrderReleased, ReadyForPickup
 from engine.labels import want
+from engine.orders import Person, remember
 from engine.shipping import make_ready
 from engine.waves import WaveDone
+from tests.api.http.conftest import SECRET_KEY
+from tests.api.webhooks.sink import listening
 from tests.engine.town import HOUR, NOON, TEE, found_town, order, receive
 
 
@@ -71,9 +85,44 @@ def test_pickups_lapse_and_labels_are_settled_on_the_clock(database: Database, m
         assert tx.value("SELECT state FROM label") == "made"
 
 
-def beside(database: Database, **settings: str) -> Working:
+def beside(database: Database, **settings: Any) -> Working:
     url = database.engine.url.render_as_string(hide_password=False)
-    return Working(Settings(database_url=url, **settings), database)  # type: ignore[arg-type]
+    return Working(Settings(database_url=url, **settings), database)
+
+
+def test_what_happens_reaches_another_system_and_the_customer(database: Database) -> None:
+    found_town(database, venlo=3)
+    got, mailbox = queue.SimpleQueue[str](), queue.SimpleQueue[str]()
+
+    def take(request: BaseHTTPRequestHandler) -> None:
+        got.put(json.loads(request.rfile.read(int(request.headers["content-length"])))["type"])
+        request.send_response(204)
+        request.end_headers()
+
+    class Outbox:
+        def takes(self, contact: str) -> bool:
+            return True
+
+        def send(self, message: Message) -> None:
+            mailbox.put(message.contact)
+
+    vault = Vault(SECRET_KEY)
+    told = {"webhook_http": True, "webhook_networks": "127.0.0.0/8", "secret_key": SECRET_KEY}
+    customers = {"smtp_host": "mail.example", "smtp_from": "a@shop.example", "public_url": "https://allot.example"}
+    with listening(take) as (port, _), patch("api.working.sender_of", lambda _settings: Outbox()):
+        address, sealed = f"http://127.0.0.1:{port}/", vault.seal(new_secret())
+        database.write(lambda tx: webhooks.create(tx, NOON, "whk_1", address, (), "", sealed))
+        database.write(lambda tx: remember(tx, [Person("cus-1", "Ann", None, "ann@example.org")]))
+        one = beside(database, **told, **customers, wave_every=0)
+        one.start(0)
+        try:
+            capture(database, [order((TEE, 1), at=now(), recipient="cus-1")], now())
+            assert [got.get(timeout=20), got.get(timeout=20)] == ["order.confirmed", "order.allocated"]
+            assert mailbox.get(timeout=20) == "ann@example.org"
+        finally:
+            one.stop()
+    with database.read() as tx:
+        assert fsck(tx) == []
 
 
 def test_what_is_kept_in_memory_is_made_ready_in_each_process(

@@ -10,7 +10,8 @@ from benchmarks.faults.postgres import no_server
 from benchmarks.faults.rows import Edition, Fault, Row
 
 SUITE = ("odd requests", "keys and scopes", "anything in any order", "peers' accounting")
-LONG = ("oversell, postgresql", "kills, sqlite", "idempotency, postgresql", "deciding, postgresql")
+LONG = ("oversell, postgresql", "kills, sqlite", "idempotency, postgresql", "deciding, postgresql",
+        "webhooks sink, postgresql", "webhooks kills, postgresql")  # fmt: skip
 OWN = [fault.name for fault in command.FAULTS if fault.name not in SUITE]
 
 

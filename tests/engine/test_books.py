@@ -1,10 +1,13 @@
 import sqlite3
+from collections import Counter
 
 import pytest
 
+from engine import webhooks
 from engine.books import CHECKS, fsck
 from engine.consignments import release, take_back
 from engine.database import Database, Tx
+from engine.events import relay
 from engine.facts import (
     Delivered,
     HoldReleased,
@@ -21,6 +24,7 @@ from engine.labels import made, want
 from engine.orders import place
 from engine.shipping import deliver, lapse, make_ready, ship
 from engine.stock import record
+from engine.webhooks import Result
 from tests.engine.shop import NOON, STORE, held, open_shop, ordered, settle
 
 DAMAGES: dict[str, list[str]] = {
@@ -56,6 +60,15 @@ DAMAGES: dict[str, list[str]] = {
     "orders_have_facts": ["UPDATE orders SET content = 'other' WHERE no = 1"],
     "holds_have_facts": ["UPDATE hold SET content = 'other' WHERE id = 'h1'"],
     "consumers_read_what_is_there": ["INSERT INTO consumer (name, fact_no) VALUES ('webhooks', 99999)"],
+    "events_are_numbered": ["UPDATE event SET sequence = 9 WHERE no = 1"],
+    "events_have_facts": ["UPDATE event SET fact = 'none' WHERE no = 1"],
+    "deliveries_were_answered": ["UPDATE attempt SET code = 500"],
+    "deliveries_go_in_sequence": [
+        "UPDATE delivery SET state = 'waiting', ended_at = NULL WHERE event_no = (SELECT MIN(no) FROM event WHERE subject "
+        "= (SELECT subject FROM event WHERE type = 'order.shipped'))",
+        "UPDATE delivery SET state = 'delivered', ended_at = 1 WHERE event_no = (SELECT no FROM event "
+        "WHERE type = 'order.shipped')",
+    ],
     "consignments_have_times": ["UPDATE consignment SET delivered_at = NULL"],
     "pickups_end": ["UPDATE consignment_line SET returned = 0 WHERE consignment_no = 2"],
     "kits_stay_whole": ["UPDATE consignment_line SET line_units = line_units + 1 WHERE number = 2 AND sku_no = 2"],
@@ -97,7 +110,12 @@ def busy(database: Database) -> Database:
         make_ready(tx, ReadyForPickup(id="y", at=NOON, consignment=pickup))
         lapse(tx, PickupLapsed(id="z", at=NOON, consignment=pickup))
 
+    database.write(lambda tx: webhooks.create(tx, NOON, "whk_1", "https://a.example", (), "", "sealed"))
     database.write(act)
+    while database.write(lambda tx: relay(tx, NOON)):
+        pass
+    due = database.write(lambda tx: webhooks.claim(tx, NOON, "w", Counter(), 1))
+    database.write(lambda tx: webhooks.settle(tx, NOON, "w", [Result("whk_1", due[0].event_no, NOON, 5, 200)]))
     return database
 
 

@@ -1,5 +1,6 @@
 """Whatever happens in a shop, in whatever order: after every step the books balance, and the same again changes nothing."""
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -15,9 +16,10 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from engine import labels
+from engine import labels, webhooks
 from engine.capture import capture
 from engine.entries import ServiceEntry, put_services
+from engine.events import Thresholds, forget, put_thresholds, relay
 from engine.facts import (
     ChannelStockSet,
     ConsignmentFact,
@@ -56,6 +58,7 @@ from engine.facts import (
     StockTransferred,
     short_id,
 )
+from engine.notices import TOLD
 from engine.store import Store
 from engine.waves import run_wave
 from solver.effort import Effort
@@ -101,6 +104,8 @@ class Shop(RuleBasedStateMachine):
         self.store = Store(url)
         open_shop(self.store.database)
         self.store.database.write(lambda tx: put_services(tx, SERVICES, NOON))
+        self.store.database.write(lambda tx: webhooks.create(tx, NOON, "whk_1", "https://a.example", (), "", "sealed"))
+        self.store.database.write(lambda tx: put_thresholds(tx, Thresholds(units=3), NOON))
         self.now, self.count = NOON, 0
         self.orders: list[str] = []
         self.holds: list[str] = []
@@ -399,6 +404,37 @@ class Shop(RuleBasedStateMachine):
                 write(lambda tx, label=label: labels.made(tx, at, label, f"T{label.no}", 300))
             else:
                 write(lambda tx, label=label: labels.refused(tx, label, "too_heavy"))
+
+    # --- who is told --------------------------------------------------------------------------------------------
+
+    @rule(codes=st.lists(st.sampled_from((200, 200, 200, 500, 500, None, 410)), max_size=6), minutes=st.integers(0, 30))
+    def tell(self, codes: list[int | None], minutes: int) -> None:
+        """Events are made of what happened, and some of them delivered, or not."""
+        self.last = None
+        write = self.store.database.write
+        while write(lambda tx: relay(tx, self.now, TOLD)):
+            pass
+        self.now += minutes * MINUTE
+        due = write(lambda tx: webhooks.claim(tx, self.now, "w", Counter(), len(codes)))
+        results = [
+            webhooks.Result(one.webhook, one.event_no, self.now, 1, code) for one, code in zip(due, codes, strict=False)
+        ]
+        write(lambda tx: webhooks.settle(tx, self.now, "w", results))
+        write(lambda tx: webhooks.give_back(tx, "w"))
+
+    @rule(since=st.integers(0, 60), what=st.sampled_from(("enable", "missed", "all", "disable", "forget")))
+    def tell_again(self, since: int, what: str) -> None:
+        self.last = None
+        write, at = self.store.database.write, self.now - since * MINUTE
+        if what == "enable":
+            write(lambda tx: webhooks.enable(tx, self.now, "whk_1", at))
+        elif what == "disable":
+            write(lambda tx: webhooks.disable(tx, self.now, "whk_1"))
+        elif what == "forget":
+            write(lambda tx: forget(tx, at))
+        else:
+            self.do(lambda: write(lambda tx: webhooks.replay(tx, self.now, "whk_1", at, delivered=what == "all")))
+            self.last = None
 
     # --- what holds all the time --------------------------------------------------------------------------------
 

@@ -34,7 +34,9 @@ class WebhookSaid(Said):
     """Where another system is to be told of events."""
 
     url: Annotated[str, Field(min_length=1, max_length=2000, pattern=PLAIN)]
-    types: Annotated[tuple[Type, ...], Field(max_length=100, description="Which; all where none is named")] = ()
+    types: Annotated[
+        list[Type], Field(default_factory=list, max_length=100, description="Which; all where none is named")
+    ]
     description: Text = ""
     model_config = example(url="https://hooks.example.com/allot", types=["order.shipped", "order.delivered"])
 
@@ -143,12 +145,12 @@ async def put_webhook(call: Called, webhook: WebhookId, body: WebhookSaid) -> Re
     return _shown(await call.service.write(act))
 
 
-@router.delete("/webhooks/{webhook}", operation_id="delete_webhook", status_code=204)
+@router.delete("/webhooks/{webhook}", operation_id="delete_webhook", response_class=Json, responses=_ONE)
 @access(ENGINEER)
 async def delete_webhook(call: Called, webhook: WebhookId) -> Response:
-    """Forget a webhook, with its secrets and the log of its deliveries."""
-    await call.service.write(lambda tx: webhooks.delete(tx, call.at, webhook, call.key.id))
-    return Response(status_code=204)
+    """Forget a webhook, with its secrets and the log of its deliveries; what it was is answered."""
+    found = await call.service.write(lambda tx: webhooks.delete(tx, call.at, webhook, call.key.id))
+    return Json(edge.show(found, ""))
 
 
 @router.post("/webhooks/{webhook}/secrets", operation_id="add_webhook_secret", status_code=201, response_class=Json,

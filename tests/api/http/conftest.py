@@ -26,6 +26,10 @@ APP = make_app(Settings(database_url="sqlite://"))
 """One for all tests: to make its routes takes half a second."""
 
 
+SECRET_KEY = "x" * 43 + "="
+"""What seals secrets in tests."""
+
+
 class Clock:
     """A clock that stands until it is set."""
 
@@ -94,7 +98,7 @@ def opened(database: Database, clock: Clock | None = None, **settings: Any) -> I
     clock = clock or Clock()
     url = database.engine.url.render_as_string(hide_password=False)
     app = APP
-    furnish(app, Settings(database_url=url, **settings), database, clock)
+    furnish(app, Settings(**{"database_url": url, "secret_key": SECRET_KEY, **settings}), database, clock)
     loop = asyncio.new_event_loop()
     lifespan = app.router.lifespan_context(app)
     loop.run_until_complete(lifespan.__aenter__())

@@ -217,6 +217,7 @@ def fuzz_example(url: str, cases: int, imports: int, number: int = 0) -> Fuzzed:
                             ids["con_ready"], ids["con_labelled"]],
             "hold": ["hold-example"], "inbound": ["po-example"], "sku": ["kettle", "cup", "tea-set"], "channel": ["web"],
             "node": ["near", "far", "shop"], "job": [ids["job_example"]], "wave": [ids["wav_example"]],
+            "webhook": [ids["whk_example"]], "event": [ids["evt_example"]], "recipient": ["cus-example"],
         }  # fmt: skip
         found = fuzz(desk, names, cases, number)
         mutate_imports(desk, imports, number, found)

@@ -1,7 +1,10 @@
 """The example network of the API's description, made over the API itself: nodes, kettles, and orders in every state."""
 
+from collections import Counter
 from typing import Any
 
+from engine import webhooks
+from engine.events import relay
 from engine.facts import order_id
 from tests.api.http.conftest import Desk
 
@@ -59,9 +62,21 @@ def step(desk: Desk, consignment: str, what: str) -> None:
     done(desk.post(f"/v1/consignments/{consignment}/{what}", {}, once=f"{what} {consignment}"))
 
 
+def tell(desk: Desk) -> str:
+    """Make events of what happened, and have the first of them delivered; gives its id."""
+    at = desk.clock()
+    while desk.database.write(lambda tx: relay(tx, at)):
+        pass
+    first, *_ = desk.database.write(lambda tx: webhooks.claim(tx, at, "world", Counter(), 1))
+    done = [webhooks.Result(first.webhook, first.event_no, at, 12, 204)]
+    desk.database.write(lambda tx: webhooks.settle(tx, at, "world", done))
+    return first.event.id
+
+
 def fill(desk: Desk) -> dict[str, str]:
     """Everything that the examples name; gives the real ids of those that cannot be chosen."""
     furnish(desk)
+    webhook = done(desk.post("/v1/webhooks", {"url": "https://hooks.example.com/allot"}))["id"]
     done(desk.post("/v1/orders", order("W-1000")))
     done(desk.post("/v1/orders", order("W-1000-review", review=True)))
     released, picked, shipped, labelled = (release(desk, f"W-con-{n}") for n in range(4))
@@ -88,6 +103,7 @@ def fill(desk: Desk) -> dict[str, str]:
     lines = "channel,external_id,sku,qty,lat,lon\nweb,W-3001,kettle,1,52.1,5.1\n"
     job = done(desk.ask("POST", "/v1/orders/import", content=lines, headers=sent), 202)["id"]
     return {
+        "whk_example": webhook, "evt_example": tell(desk),
         "ord_example": order_id("web", "W-1000"), "ord_in_review": order_id("web", "W-1000-review"),
         "con_example": released, "con_picked": picked, "con_shipped": shipped, "con_pickup": pickup,
         "con_ready": ready, "con_labelled": labelled,

@@ -379,6 +379,7 @@ def test_customers_are_told_nothing_unless_there_is_a_mail_server() -> None:
         ({"smtp_from": None}, "ALLOT_SMTP_FROM"),
         ({"smtp_from": "The Shop"}, "ALLOT_SMTP_FROM"),
         ({"public_url": None}, "ALLOT_PUBLIC_URL"),
+        ({"public_url": None, "smtp_host": None, "notice_sender": "sms"}, "ALLOT_PUBLIC_URL"),
         ({"public_url": "allot.example"}, "ALLOT_PUBLIC_URL"),
         ({"smtp_tls": "none", "smtp_user": "shop"}, "ALLOT_SMTP_TLS"),
         ({"smtp_tls": "maybe"}, "ALLOT_SMTP_TLS"),

@@ -28,6 +28,7 @@ from engine.database import Database
 from engine.events import relay
 from engine.facts import OrderReleased, Shipped
 from engine.orders import Person, place, remember
+from engine.webhooks import AT_ONCE
 from tests.api.webhooks.sink import ADDRESS, Sink, answered_with, certificate, listening, resolve
 from tests.engine.shop import STORE, TEE, open_shop, ordered, settle, supply
 
@@ -340,13 +341,13 @@ def test_who_never_answers_does_not_hold_up_others(office: Office) -> None:
 
     office.hear("https://slow.example/", "whk_slow")
     office.hear("https://quick.example/", "whk_quick")
-    for number in range(30):
+    for number in range(AT_ONCE + 3):
         office.order(str(number))
 
     def arrived() -> bool:
         with office.database.read() as tx:
             sql = "SELECT COUNT(*) FROM delivery WHERE webhook = 'whk_quick' AND state = 'delivered'"
-            return bool(tx.value(sql) == 30)
+            return bool(tx.value(sql) == AT_ONCE + 3)
 
     deliver_seconds, deliver.LAST_SECONDS = deliver.LAST_SECONDS, 0.1
     try:
@@ -355,7 +356,7 @@ def test_who_never_answers_does_not_hold_up_others(office: Office) -> None:
         deliver.LAST_SECONDS = deliver_seconds
     with office.database.read() as tx:
         left = tx.value("SELECT COUNT(*) FROM delivery WHERE state = 'waiting' AND leased_by IS NULL")
-    assert left == 30, "what was under way is given back"
+    assert left == AT_ONCE + 3, "what was under way is given back"
 
 
 def test_many_events_arrive_each_order_in_its_sequence(office: Office) -> None:

@@ -1,13 +1,15 @@
 """Webhooks go to public addresses and nowhere else, whatever a name says and when."""
 
 import asyncio
+import socket
+import threading
 from collections.abc import Sequence
 from ipaddress import ip_address, ip_network
 
 import httpx
 import pytest
 
-from api.webhooks.guard import Guard
+from api.webhooks.guard import Guard, look_up
 from solver.refusal import Refusal
 
 PRIVATE = (
@@ -94,6 +96,29 @@ def test_a_name_without_an_address_is_said_to_have_none() -> None:
     with pytest.raises(Refusal) as refused:
         found()
     assert refused.value.code == "no_address"
+
+
+def test_names_that_take_long_to_be_found_hold_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many there are: more than any pool of threads has."""
+    over = threading.Event()
+
+    def slow(host: str, *_: object, **__: object) -> list[tuple[object, ...]]:
+        if host.startswith("slow"):
+            over.wait(30)
+        return [(2, 1, 6, "", ("8.8.8.8", 443))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", slow)
+
+    async def look() -> list[str]:
+        waiting = [asyncio.create_task(look_up(f"slow{n}.example", 443)) for n in range(100)]
+        await asyncio.sleep(0)
+        found = await asyncio.wait_for(look_up("quick.example", 443), 20)
+        assert not any(task.done() for task in waiting)
+        over.set()
+        await asyncio.gather(*waiting)
+        return found
+
+    assert asyncio.run(look()) == ["8.8.8.8"]
 
 
 @pytest.mark.parametrize("host", ["2130706433", "0x7f000001", "127.1", "localhost"])
