@@ -18,6 +18,7 @@ from api.http.app import make_app
 from api.http.service import Service, now
 from api.http.telemetry import set_up_logs
 from api.settings import Settings
+from api.vault import vault_of
 from api.working import Working
 from engine.database import Database
 from engine.migrations import is_current, newest, revision_of, upgrade
@@ -133,8 +134,31 @@ class Server(uvicorn.Server):
                 signal.signal(number, handler)
 
 
+def check_telling(settings: Settings) -> None:
+    """Refuse to begin where customers are to be told and could not be.
+
+    Raises
+    ------
+    Refusal
+        There is no such sender, no key to seal with, or a template is wrong.
+    """
+    from jinja2 import TemplateError
+
+    from api.notices import sender_of
+    from api.notices.writing import Writer
+
+    if sender_of(settings) is None:
+        return
+    vault_of(settings)
+    try:
+        Writer(settings.notice_locale, settings.notice_templates).check()
+    except TemplateError as error:
+        raise Refusal("ALLOT_NOTICE_TEMPLATES", f"{error.message or type(error).__name__}", "bad_setting") from error
+
+
 def serve(settings: Settings, listening: Callable[[str], None]) -> None:
     """Serve until SIGTERM or Ctrl-C; then finish what was begun."""
+    check_telling(settings)
     warm_up()
     set_up_logs(settings.log_level)
     with Database(settings.database_url, settings.connections) as database:
@@ -159,6 +183,7 @@ def serve(settings: Settings, listening: Callable[[str], None]) -> None:
 
 def work(settings: Settings, workers: int, began: Callable[[], None]) -> None:
     """Do jobs and what the clock asks for, until SIGTERM or Ctrl-C."""
+    check_telling(settings)
     warm_up()
     set_up_logs(settings.log_level)
     over = threading.Event()

@@ -20,6 +20,7 @@ from api.notices.notify import TOGETHER, Notifier
 from api.notices.smtp import Smtp
 from api.notices.unsubscribing import link_of, read_token
 from api.notices.writing import Writer
+from api.serving import check_telling
 from api.settings import Settings, read_settings
 from api.vault import Vault
 from engine import notices
@@ -371,6 +372,24 @@ def test_customers_are_told_nothing_unless_there_is_a_mail_server() -> None:
         "order.shipped",
         "order.delayed",
     }
+
+
+def test_a_process_does_not_begin_where_customers_could_not_be_told(tmp_path: Path) -> None:
+    told = {"smtp_host": "mail.example", "smtp_from": SHOP, "public_url": PUBLIC}
+    embedded = {"database_url": f"sqlite:///{tmp_path}/allot.db", **told}
+    check_telling(read_settings())
+    check_telling(read_settings(**embedded))
+    (tmp_path / "en").mkdir()
+    (tmp_path / "en" / "order.shipped.j2").write_text("{% block %}")
+    server = {"database_url": "postgresql+psycopg://allot@nowhere/allot", **told}
+    for given, name in (
+        ({**embedded, "notice_templates": str(tmp_path)}, "ALLOT_NOTICE_TEMPLATES"),
+        ({**embedded, "notice_sender": "pigeon"}, "ALLOT_NOTICE_SENDER"),
+        (server, "ALLOT_SECRET_KEY"),
+    ):
+        with pytest.raises(Refusal) as refused:
+            check_telling(read_settings(**given))
+        assert refused.value.place == name
 
 
 @pytest.mark.parametrize(
