@@ -34,10 +34,11 @@ from benchmarks.results import Say
 from benchmarks.shop import NOW, Customers, Shop, open_shop
 from engine import webhooks
 from engine.capture import capture
-from engine.consignments import deliver, release, ship
+from engine.consignments import release
 from engine.database import Database
 from engine.events import relay
 from engine.facts import Delivered, OrderReleased, Shipped
+from engine.shipping import deliver, ship
 
 SHOP = Shop(nodes=6, skus=60, stock=1_000_000)
 TOLD = {

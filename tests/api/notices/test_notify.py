@@ -212,7 +212,10 @@ def test_a_link_says_who_and_what_to_nobody_but_us() -> None:
     assert read_token(VAULT, token) == ("cus-1", "order.shipped")
 
 
-@pytest.mark.parametrize("token", ["", "x", "é", VAULT.seal("whsec_abc"), VAULT.seal('["other", "cus-1", "x"]')])
+@pytest.mark.parametrize(
+    "token", ["", "x", "é", VAULT.seal("whsec_abc"), VAULT.seal('["other", "cus-1", "x"]')],
+    ids=["nothing", "a letter", "no ASCII", "a secret", "of other use"],
+)  # fmt: skip
 def test_nothing_else_is_a_link_not_even_another_secret_of_ours(token: str) -> None:
     with pytest.raises(Refusal) as refused:
         read_token(VAULT, token)

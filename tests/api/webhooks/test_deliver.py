@@ -23,11 +23,12 @@ from api.webhooks.envelope import schema_of
 from api.webhooks.guard import Resolver
 from engine import webhooks
 from engine.books import fsck
-from engine.consignments import release, ship
+from engine.consignments import release
 from engine.database import Database
 from engine.events import relay
 from engine.facts import OrderReleased, Shipped
 from engine.orders import Person, place, remember
+from engine.shipping import ship
 from engine.webhooks import AT_ONCE
 from tests.api.webhooks.sink import ADDRESS, Sink, answered_with, certificate, listening, resolve
 from tests.engine.shop import STORE, TEE, open_shop, ordered, settle, supply
