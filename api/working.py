@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from api.carriers.calls import Calls
+from api.channels.pushing import make_client, push_due
 from api.http import idempotency
 from api.http.service import now
 from api.http.telemetry import Metrics, log
@@ -22,10 +23,11 @@ from api.notices.writing import Writer
 from api.settings import Settings
 from api.vault import vault_of
 from api.webhooks import Deliverer, Guard, client_of
-from engine import events, jobs, notices
+from engine import channels, events, jobs, notices
 from engine.ahead import lookout_of
 from engine.calendar import MS_PER_DAY
-from engine.database import Database, Unavailable
+from engine.connections import get_connection
+from engine.database import Database, Tx, Unavailable
 from engine.store import Store
 from engine.waves import run_wave
 from solver.effort import Effort
@@ -98,12 +100,15 @@ class Working:
             Task("expire", self._settings.sweep_every, self._expire),
             Task("labels", self._settings.sweep_every, self._settle_labels),
             Task("track", TRACK_EVERY, self._track),
+            Task("channels", self._settings.sweep_every, self._catch_up),
             Task("look ahead", LOOK_EVERY, self._look_ahead, in_each=True),
             Task("tell", TELL_EVERY, self._tell, in_each=True),
             Task("deliver", TELL_EVERY, self._deliver, in_each=True),
         ]
         if self._settings.notify:
             tasks.append(Task("notify", TELL_EVERY, self._notify, in_each=True))
+        if self._settings.push_every:
+            tasks.append(Task("push", self._settings.push_every, self._push))
         if self._settings.wave_every:
             tasks.append(Task("wave", self._settings.wave_every, self._wave))
         return tasks
@@ -160,6 +165,21 @@ class Working:
     def _track(self, _at: int) -> None:
         """Ask carriers where parcels are."""
         Calls(self._database, now).look_after()
+
+    def _catch_up(self, at: int) -> None:
+        """Cancel what channels gave up while it was at its nodes, where it came back from there."""
+        with self._database.read() as tx:
+            found = channels.orders_to_retry(tx)
+        for connection, order in found:
+            self._database.write(partial(_hear_again, connection=connection, order=order, at=at))
+
+    def _push(self, _at: int) -> None:
+        """Tell channels what they may sell."""
+        with self._database.read() as tx:
+            if tx.first("SELECT 1 FROM channel_item LIMIT 1") is None:
+                return
+        with make_client() as client:
+            push_due(self._database, vault_of(self._settings), now, client, self._over.is_set)
 
     def _look_ahead(self, at: int) -> None:
         """Make ready what policies that look ahead need at capture."""
@@ -245,3 +265,8 @@ class Working:
         told = at - self._settings.event_days * MS_PER_DAY
         while not self._over.is_set() and self._database.write(lambda tx: events.forget(tx, told)):
             pass
+        self._database.write(lambda tx: channels.forget_events(tx, at - channels.KEPT))
+
+
+def _hear_again(tx: Tx, connection: str, order: str, at: int) -> None:
+    channels.hear_again(tx, get_connection(tx, connection), order, at)

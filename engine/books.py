@@ -266,6 +266,36 @@ CHECKS = (
         """,
     ),
     Check(
+        "channel_orders_are_of_their_channel",
+        "an order that a connection says is one of its channel, by the id that it has there",
+        """
+        SELECT 'order ' || o.id, c.channel || ' ' || r.external_id, o.channel || ' ' || o.external_id FROM channel_order r
+        JOIN connection c ON c.id = r.connection JOIN orders o ON o.no = r.order_no
+        WHERE o.channel <> c.channel OR o.external_id <> r.external_id
+        """,
+    ),
+    Check(
+        "channel_lines_are_lines",
+        "a line that a connection says is one of an order that it says",
+        """
+        SELECT 'line ' || l.ref || ' of order ' || l.order_no, 'a line of an order that was said',
+            CASE WHEN i.number IS NULL THEN 'no line' ELSE 'nobody said it' END FROM channel_line l
+        LEFT JOIN order_line i ON i.order_no = l.order_no AND i.number = l.number
+        LEFT JOIN channel_order r ON r.order_no = l.order_no WHERE i.number IS NULL OR r.order_no IS NULL
+        """,
+    ),
+    Check(
+        "what_is_not_done_is_told",
+        "what a connection said and was not done has an issue: units that were given up too late, and states that are kept",
+        """
+        SELECT 'order ' || r.external_id || ' of ' || r.connection, 'an issue', 'none' FROM channel_order r
+        WHERE (r.said <> '' OR r.waiting <> ''
+               OR EXISTS (SELECT 1 FROM channel_line l WHERE l.order_no = r.order_no AND l.undone > 0))
+          AND NOT EXISTS (SELECT 1 FROM channel_issue i
+                          WHERE i.connection = r.connection AND i.external_id = r.external_id)
+        """,
+    ),
+    Check(
         "consumers_read_what_is_there",
         "no reader of the log is ahead of it",
         """

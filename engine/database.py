@@ -24,6 +24,8 @@ from sqlalchemy import Engine, create_engine, event, make_url
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import PoolProxiedConnection
 
+from solver.refusal import Refusal
+
 Dialect = Literal["sqlite", "postgresql"]
 T = TypeVar("T")
 Column = Sequence[Any] | NDArray[Any]
@@ -94,6 +96,19 @@ class Tx:
             self.together(*asked)
         else:
             self._later += asked
+
+    def attempt(self, act: Callable[[], T]) -> T | Refusal:
+        """Do something that may be refused: what is refused has changed nothing, and the transaction goes on."""
+        self.run("SAVEPOINT attempt")
+        try:
+            done = act()
+        except Refusal as refusal:
+            self._later = []
+            self.run("ROLLBACK TO SAVEPOINT attempt")
+            self.run("RELEASE SAVEPOINT attempt")
+            return refusal
+        self.run("RELEASE SAVEPOINT attempt")
+        return done
 
     def commit(self) -> None:
         """Make what was done last, where anything was."""

@@ -41,7 +41,9 @@ Lat = Annotated[float, Meta(ge=-90, le=90)]
 Lon = Annotated[float, Meta(ge=-180, le=180)]
 Sequence = Annotated[int, Meta(ge=0, le=2**62)]
 SetAside = Literal["damaged", "quarantined"]
-Prefix = Literal["cat", "con", "end", "evt", "fed", "inb", "job", "lab", "lost", "net", "ord", "req", "wav", "whk"]
+Prefix = Literal[
+    "cat", "chn", "con", "end", "evt", "fed", "inb", "iss", "job", "lab", "lost", "net", "ord", "rcp", "req", "wav", "whk"
+]  # fmt: skip
 """What the ids that we make begin with."""
 _OURS = re.compile(rf"(?:{'|'.join(get_args(Prefix))})_[a-z2-7]{{20}}(?::|\Z)")
 
@@ -282,7 +284,7 @@ class CatalogueChanged(Fact, frozen=True, kw_only=True):
     about = "entry"
 
     entry: Name
-    table: Literal["calendar", "node", "sku", "service", "channel", "setting"]
+    table: Literal["calendar", "node", "sku", "service", "channel", "connection", "setting"]
     version: int
 
 

@@ -135,8 +135,13 @@ def review(tx: Tx, fact: OrderReviewed, by: str = "") -> bool:
     return True
 
 
-def edit(tx: Tx, fact: OrderEdited, by: str = "") -> bool:
+def edit(tx: Tx, fact: OrderEdited, by: str = "", *, revive: bool = False) -> bool:
     """Change an order that is not released. Where the new one may need other parcels, its claims are given back first.
+
+    Parameters
+    ----------
+    revive
+        Whether one may be changed that is cancelled whole: where it goes on elsewhere.
 
     Raises
     ------
@@ -149,7 +154,7 @@ def edit(tx: Tx, fact: OrderEdited, by: str = "") -> bool:
         return False
     order = lock_order(tx, fact.order)
     _check_version(order, fact.version)
-    if not order.later and not any(line.unreleased for line in order.lines):
+    if not revive and not order.later and not any(line.unreleased for line in order.lines):
         raise Refusal("order", f"order {fact.order!r} is cancelled whole; place a new one", "order_cancelled")
     fewer, more = _quantities(order, fact)
     if order.later and (fact.place is not None or fact.pickup is not None):

@@ -847,6 +847,139 @@ class OptOut(SQLModel, table=True):
     at: int = _big()
 
 
+class Connection(SQLModel, table=True):
+    """A shop elsewhere that sells on one of our channels: it sends its orders, and is told what it may sell."""
+
+    __table_args__ = (CheckConstraint("push_tries >= 0", name="push_tries_at_least_0"),)
+
+    id: str = Field(primary_key=True)
+    kind: str
+    """What it is: `shopify`, say (`api.channels`)."""
+    channel: str = Field(foreign_key="channel.id", unique=True)
+    account: str
+    """Its name there: the shop's domain, the seller's id."""
+    secrets: str = ""
+    """Sealed: what it signs with, and what it lets us in by."""
+    arrangement: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)
+    active: bool = True
+    push_at: int = _big(default=0)
+    """When it is told levels again, at the earliest; whoever does so moves it first, so that nobody else does."""
+    push_tries: int = 0
+    """Times in a row that it could not be told."""
+    push_problem: str = ""
+    version: int = 1
+
+
+class ChannelItem(SQLModel, table=True):
+    """What a connection calls a SKU, and how many of it it was told that it may sell."""
+
+    __tablename__ = "channel_item"
+    __table_args__ = (Index("ix_channel_item_sku", "sku_no"),)
+
+    connection: str = Field(foreign_key="connection.id", primary_key=True)
+    external_sku: str = Field(primary_key=True)
+    sku_no: int = _big(foreign_key="sku.no")
+    ref: str = ""
+    """What it is told levels by, as its kind has it; without, it is not told."""
+    pushed: int | None = _big(default=None)
+    pushed_at: int | None = _big(default=None)
+    retry_at: int = _big(default=0)
+    """Not told before: what it has is not what we thought, or it refuses."""
+    problem: str = ""
+
+
+class ChannelOrder(SQLModel, table=True):
+    """An order as its connection last said it. Without an order of ours: nothing of it is ours to do yet, or any more."""
+
+    __tablename__ = "channel_order"
+
+    connection: str = Field(foreign_key="connection.id", primary_key=True)
+    external_id: str = Field(primary_key=True)
+    order_no: int | None = _big(default=None, foreign_key="orders.no", unique=True)
+    said_at: int = _big(default=0)
+    """When the newest state was that we have heard of, by its clock; what is older is not applied."""
+    sent_at: int = _big(default=0)
+    """When that was sent, of several at the same moment."""
+    applied: int = 0
+    """How often anything of it was applied: what facts made of it are told apart by."""
+    destination: str = ""
+    """Where it goes, as it was said and done."""
+    said: str = ""
+    """The newest state, without personal data, while something of it is not done."""
+    waiting: str = ""
+    """Changes that came before the order itself did."""
+
+
+class ChannelLine(SQLModel, table=True):
+    """A line as its connection calls it: `asked` units that it wants, `undone` that it gave up too late."""
+
+    __tablename__ = "channel_line"
+    __table_args__ = (
+        *_at_least_0("asked", "undone", "elsewhere"),
+        UniqueConstraint("order_no", "number", name="uq_channel_line_order_no_number"),
+        Index("ix_channel_line_undone", "order_no", **_where("undone > 0")),
+    )
+
+    order_no: int = _big(foreign_key="orders.no", primary_key=True)
+    ref: str = Field(primary_key=True)
+    number: int
+    asked: int = _big()
+    undone: int = _big(default=0)
+    elsewhere: int = _big(default=0)
+    """Units that somebody else shipped, by what the connection says."""
+
+
+class ChannelEvent(SQLModel, table=True):
+    """A message of a connection, so that the same again has no second effect."""
+
+    __tablename__ = "channel_event"
+
+    connection: str = Field(foreign_key="connection.id", primary_key=True)
+    id: str = Field(primary_key=True)
+    at: int = _big(index=True)
+    topic: str
+    external_id: str = ""
+    outcome: str
+
+
+class ChannelIssue(SQLModel, table=True):
+    """Something that a connection said and that could not be done: for people to look at. Nothing personal is in it."""
+
+    __tablename__ = "channel_issue"
+    __table_args__ = (
+        CheckConstraint("state IN ('open', 'settled')", name="state_known"),
+        UniqueConstraint("connection", "external_id", "code", "place", name="uq_channel_issue_what"),
+        Index("ix_channel_issue_state", "state", "no"),
+    )
+
+    no: int | None = _counter()
+    id: str = Field(unique=True)
+    connection: str = Field(foreign_key="connection.id")
+    external_id: str = ""
+    code: str
+    place: str
+    detail: str
+    state: str = "open"
+    at: int = _big()
+    times: int = 1
+    settled_at: int | None = _big(default=None)
+    settled_by: str = ""
+    """The key of who settled it; empty where what was said later did."""
+
+
+class PostalArea(SQLModel, table=True):
+    """Where a postal area is, about: for places that are said without coordinates. The area '' is the whole country."""
+
+    __tablename__ = "postal_area"
+    __table_args__ = (CheckConstraint("lat BETWEEN -90 AND 90 AND lon BETWEEN -180 AND 180", name="on_earth"),)
+
+    country: str = Field(primary_key=True)
+    area: str = Field(primary_key=True)
+    lat: float
+    lon: float
+    region: str = ""
+
+
 APPEND_ONLY = ("movement", "fact", "decision")
 """Tables whose rows are never changed or deleted; triggers see to it."""
 

@@ -42,7 +42,13 @@ def describe(app: FastAPI) -> dict[str, Any]:
         title=app.title, version=app.version, openapi_version="3.1.0", description=ABOUT, routes=app.routes
     )
     parts = schema.setdefault("components", {})
-    parts["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer", "description": "An API key, `allot_...`."}}
+    parts["securitySchemes"] = {
+        "key": {"type": "http", "scheme": "bearer", "description": "An API key, `allot_...`."},
+        "signature": {
+            "type": "apiKey", "in": "header", "name": "X-Shopify-Hmac-Sha256",
+            "description": "What a channel signs its messages with, by its own rules and in a header of its own.",
+        },
+    }  # fmt: skip
     shown = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
     parts.setdefault("schemas", {}).update(shown.pop("$defs"))
     parts["schemas"]["Problem"] = shown
@@ -69,7 +75,7 @@ def guarded(app: FastAPI) -> list[Any]:
 
 def _behind_the_door(operation: dict[str, Any], route: Any) -> None:
     said = door.access_of(route.endpoint)
-    operation["security"] = [{"key": sorted({*said.scopes, "admin"})}]
+    operation["security"] = [{"key": sorted({*said.scopes, "admin"})}, *([{"signature": []}] if said.signed else [])]
     if said.once != "no":
         operation.setdefault("parameters", []).append({**ONCE, "required": said.once == "must"})
     if said.match != "no":

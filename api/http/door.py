@@ -33,6 +33,7 @@ class Access:
     """Who may use a route, the size of its body, and whether it takes an `Idempotency-Key` (`once`) and `If-Match` (`match`).
 
     `keeps`: the endpoint keeps its answer to the key itself, in the transaction of what it does (`Call.once`).
+    `signed`: who shows no key may come in as `STRANGER`; the endpoint lets nobody do anything whose signature it has not seen.
     """
 
     scopes: tuple[Scope, ...]
@@ -41,6 +42,11 @@ class Access:
     match: Once = "no"
     media: tuple[str, ...] = ("application/json",)
     keeps: bool = False
+    signed: bool = False
+
+
+STRANGER = Key("", "", frozenset(), None, 0, None, None)
+"""Who has shown no key."""
 
 
 def access(
@@ -50,11 +56,12 @@ def access(
     match: Once = "no",
     media: tuple[str, ...] = ("application/json",),
     keeps: bool = False,
+    signed: bool = False,
 ) -> Callable[[E], E]:
     """Say who may use an endpoint, and how."""
 
     def mark(endpoint: E) -> E:
-        endpoint.access = Access(scopes, size, once, match, media, keeps)  # type: ignore[attr-defined]
+        endpoint.access = Access(scopes, size, once, match, media, keeps, signed)  # type: ignore[attr-defined]
         return endpoint
 
     return mark
@@ -99,11 +106,12 @@ async def _enter(
     handle: Callable[[Request], Coroutine[Any, Any, Response]],
 ) -> Response:
     takes_body, takes_json, may_be_empty = takes
-    key = await _key_of(service, request)
+    stranger = said.signed and "authorization" not in request.headers
+    key = STRANGER if stranger else await _key_of(service, request)
     request.state.key = key.id
-    if not key.may(said.scopes):
+    if not stranger and not key.may(said.scopes):
         raise Refused("forbidden", f"this needs a key of scope {' or '.join(said.scopes)}")
-    headers = service.count(service.rate, key.id)
+    headers = service.count(service.rate, f"at {request.url.path}" if stranger else key.id)
     body = await _body(request, _most(service, said.size)) if takes_body else b""
     if takes_body:
         _check_media(request, said, body)
@@ -134,10 +142,15 @@ async def _key_of(service: Service, request: Request) -> Key:
     shown = kind.lower() == "bearer" and bool(secret)
     key = await service.key_of(secret.strip()) if shown else None
     if key is None:
-        service.count(service.failed_rate, f"from {request.client.host if request.client else ''}")
         detail = "the API key is not valid" if shown else "an API key is needed: Authorization: Bearer allot_..."
-        raise Refused("unauthenticated", detail, {"WWW-Authenticate": "Bearer"})
+        raise unproven(service, request, detail)
     return key
+
+
+def unproven(service: Service, request: Request, detail: str) -> Refused:
+    """Why somebody is not let in; counted, by where they come from."""
+    service.count(service.failed_rate, f"from {request.client.host if request.client else ''}")
+    return Refused("unauthenticated", detail, {"WWW-Authenticate": "Bearer"})
 
 
 def _most(service: Service, size: Size) -> int:

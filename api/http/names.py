@@ -8,11 +8,13 @@ from api.http.values import PLAIN
 
 CalendarId = Annotated[str, Path(min_length=1, max_length=200, pattern=PLAIN, examples=["daily"])]
 ChannelId = Annotated[str, Path(min_length=1, max_length=200, pattern=PLAIN, examples=["web"])]
+ConnectionId = Annotated[str, Path(min_length=1, max_length=200, pattern=PLAIN, examples=["shopify-example"])]
 ConsignmentId = Annotated[str, Path(min_length=1, max_length=200, pattern=PLAIN, examples=["con_example"])]
 LabelledId = Annotated[str, Path(min_length=1, max_length=200, pattern=PLAIN, examples=["con_labelled"])]
 """Of a consignment that has a label."""
 EventId = Annotated[str, Path(min_length=1, max_length=200, pattern=PLAIN, examples=["evt_example"])]
 HoldId = Annotated[str, Path(min_length=1, max_length=200, pattern=PLAIN, examples=["hold-example"])]
+IssueId = Annotated[str, Path(min_length=1, max_length=200, pattern=PLAIN, examples=["iss_example"])]
 NodeId = Annotated[str, Path(min_length=1, max_length=200, pattern=PLAIN, examples=["near"])]
 OrderId = Annotated[str, Path(min_length=1, max_length=200, pattern=PLAIN, examples=["ord_example"])]
 RecipientId = Annotated[str, Path(min_length=1, max_length=200, pattern=PLAIN, examples=["cus-example"])]

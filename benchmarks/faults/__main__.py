@@ -11,6 +11,7 @@ from pathlib import Path
 from time import perf_counter
 
 from benchmarks.faults import webhooks
+from benchmarks.faults.channels import storms
 from benchmarks.faults.deciding import deciding
 from benchmarks.faults.idempotency import idempotency
 from benchmarks.faults.kills import kills
@@ -36,6 +37,8 @@ FAULTS = (
     Fault("webhooks sink, sqlite", partial(webhooks.sink, "sqlite")),
     Fault("webhooks kills, postgresql", partial(webhooks.kills, "postgresql"), no_server),
     Fault("webhooks kills, sqlite", partial(webhooks.kills, "sqlite")),
+    Fault("channel storms, postgresql", partial(storms, "postgresql"), no_server),
+    Fault("channel storms, sqlite", partial(storms, "sqlite")),
     Fault("keys and scopes", keys_and_scopes, no_suite),
     Fault("anything in any order", any_order, no_suite),
     Fault("peers' accounting", accounting, no_suite),

@@ -1,6 +1,8 @@
 """The smallest shop: two nodes, a few SKUs, two channels, and stock where a test says so."""
 
+from engine.channels import LineSaid, OrderSaid
 from engine.claims import plan_work, shift_units
+from engine.connections import Connection, ConnectionEntry, get_connection, put_connection
 from engine.database import Database, Tx
 from engine.facts import HeldUnits, HoldPlaced, OrderedLine, OrderPlaced, Place, StockReceived
 from engine.ledger import move
@@ -128,4 +130,24 @@ def held(
         channel="web",
         until=NOON + minutes * MINUTE,
         units=tuple(HeldUnits(sku=sku, units=count, node=node) for sku, count in units),
+    )
+
+
+def connect(database: Database) -> Connection:
+    """A connection `shop` that sells on the channel `market`."""
+    entry = ConnectionEntry(id="shop", kind="shopify", channel="market", account="example.myshopify.com")
+    database.write(lambda tx: put_connection(tx, entry, NOON))
+    with database.read() as tx:
+        return get_connection(tx, "shop")
+
+
+def said(order: str, *lines: tuple[str, str, int], at: int = NOON, **more: object) -> OrderSaid:
+    """An order as a connection says it: what it calls its lines, their SKUs, and units."""
+    return OrderSaid(
+        order=order,
+        placed_at=NOON,
+        said_at=at,
+        currency="EUR",
+        lines=tuple(LineSaid(ref=ref, sku=sku, wanted=units, ordered=units) for ref, sku, units in lines),
+        **{"lat": 52.0, "lon": 5.0, **more},  # type: ignore[arg-type]
     )

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from engine.capture import capture
+from engine.channels import hear
+from engine.connections import get_connection
 from engine.database import Database
 from engine.entries import put_services
 from engine.facts import (
@@ -25,7 +27,7 @@ from engine.store import Store
 from engine.waves import run_wave
 from solver.effort import Effort
 from solver.refusal import Refusal
-from tests.engine.shop import CAP, NOON, STORE, TEE, WAREHOUSE, held, open_shop, ordered, supply
+from tests.engine.shop import CAP, NOON, STORE, TEE, WAREHOUSE, connect, held, open_shop, ordered, said, supply
 from tests.engine.test_books_machine import SERVICES
 
 SKUS = ("tee", "cap", "set")
@@ -38,6 +40,8 @@ class Client:
         self.store, self.number, self.orders = store, number, orders
         self.chance = np.random.default_rng(number)
         self.count = 0
+        with store.database.read() as tx:
+            self.shop = get_connection(tx, "shop")
 
     def about(self) -> dict[str, object]:
         self.count += 1
@@ -57,6 +61,7 @@ class Client:
             self.release,
             self.feed,
             self.wave,
+            self.hear,
         )
         with suppress(Refusal):  # expected: it came too late
             todo[self.pick(len(todo))]()
@@ -108,6 +113,18 @@ class Client:
         else:
             self.store.record([StockAdjusted(**self.about(), sku=sku, node=node, change=self.pick(9) - 4, reason="x")])  # type: ignore[arg-type]
 
+    def hear(self) -> None:
+        """A shop elsewhere says one of a few orders, as it was at some time or other."""
+        at, order = NOON + self.pick(50), f"S{self.pick(5)}"
+        lines = [(str(i), SKUS[i], 1 + self.pick(3)) for i in range(1 + self.pick(3))]
+        state = said(order, *lines, at=at, cancelled=self.pick(6) == 0)
+        event = str(self.about()["id"])
+        heard = self.store.database.write(
+            lambda tx: hear(tx, self.shop, event, "orders", state, None, NOON + self.count)
+        )
+        if heard.order:
+            self.orders.append(heard.order)
+
     def wave(self) -> None:
         worker = str(self.about()["id"])
         run_wave(self.store.database, NOON + self.count, worker=worker, policy="cheapest", effort=Effort(seconds=1))
@@ -119,6 +136,7 @@ def test_everything_at_once_leaves_books_that_balance(database: Database, acts: 
     database.write(lambda tx: put_services(tx, SERVICES, NOON))
     database.write(lambda tx: tx.run("UPDATE sku SET backorder = false WHERE id IN ('cap', 'set')"))
     supply(database, (TEE, STORE, 30), (TEE, WAREHOUSE, 30), (CAP, STORE, 30), (CAP, WAREHOUSE, 30))
+    connect(database)
     store = Store(database)
     orders: list[str] = []
     clients = [Client(store, number, orders) for number in range(8)]

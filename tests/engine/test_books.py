@@ -5,8 +5,10 @@ import pytest
 
 from engine import webhooks
 from engine.books import CHECKS, fsck
+from engine.channels import hear
 from engine.consignments import release, take_back
 from engine.database import Database, Tx
+from engine.entries import put_services
 from engine.events import relay
 from engine.facts import (
     Delivered,
@@ -25,7 +27,8 @@ from engine.orders import place
 from engine.shipping import deliver, lapse, make_ready, ship
 from engine.stock import record
 from engine.webhooks import Result
-from tests.engine.shop import NOON, STORE, held, open_shop, ordered, settle
+from tests.engine.shop import NOON, STORE, connect, held, open_shop, ordered, said, settle
+from tests.engine.test_books_machine import SERVICES
 
 DAMAGES: dict[str, list[str]] = {
     "on_hand_is_movements": ["UPDATE stock SET on_hand = on_hand + 1 WHERE sku_no = 1"],
@@ -59,6 +62,9 @@ DAMAGES: dict[str, list[str]] = {
     "holds_end_once": ["UPDATE hold SET state = 'held' WHERE id = 'h2'"],
     "orders_have_facts": ["UPDATE orders SET content = 'other' WHERE no = 1"],
     "holds_have_facts": ["UPDATE hold SET content = 'other' WHERE id = 'h1'"],
+    "channel_orders_are_of_their_channel": ["UPDATE channel_order SET external_id = 'other'"],
+    "channel_lines_are_lines": ["UPDATE channel_line SET number = 9"],
+    "what_is_not_done_is_told": ["UPDATE channel_line SET undone = 1"],
     "consumers_read_what_is_there": ["INSERT INTO consumer (name, fact_no) VALUES ('webhooks', 99999)"],
     "events_are_numbered": ["UPDATE event SET sequence = 9 WHERE no = 1"],
     "events_have_facts": ["UPDATE event SET fact = 'none' WHERE no = 1"],
@@ -116,6 +122,9 @@ def busy(database: Database) -> Database:
         pass
     due = database.write(lambda tx: webhooks.claim(tx, NOON, "w", Counter(), 1))
     database.write(lambda tx: webhooks.settle(tx, NOON, "w", [Result("whk_1", due[0].event_no, NOON, 5, 200)]))
+    database.write(lambda tx: put_services(tx, SERVICES, NOON))
+    here = connect(database)
+    database.write(lambda tx: hear(tx, here, "e1", "orders", said("S1", ("1", "tee", 2)), None, NOON))
     return database
 
 

@@ -18,6 +18,7 @@ from hypothesis.stateful import (
 
 from engine import labels, webhooks
 from engine.capture import capture
+from engine.channels import hear
 from engine.entries import ServiceEntry, put_services
 from engine.events import Thresholds, forget, put_thresholds, relay
 from engine.facts import (
@@ -63,7 +64,7 @@ from engine.store import Store
 from engine.waves import run_wave
 from solver.effort import Effort
 from solver.refusal import Refusal
-from tests.engine.shop import MINUTE, NOON, open_shop, settle
+from tests.engine.shop import MINUTE, NOON, connect, open_shop, said, settle
 
 SKUS = ("tee", "cap", "mug")
 NODES = ("warehouse", "store", "far")
@@ -106,6 +107,7 @@ class Shop(RuleBasedStateMachine):
         self.store.database.write(lambda tx: put_services(tx, SERVICES, NOON))
         self.store.database.write(lambda tx: webhooks.create(tx, NOON, "whk_1", "https://a.example", (), "", "sealed"))
         self.store.database.write(lambda tx: put_thresholds(tx, Thresholds(units=3), NOON))
+        self.here = connect(self.store.database)
         self.now, self.count = NOON, 0
         self.orders: list[str] = []
         self.holds: list[str] = []
@@ -250,6 +252,20 @@ class Shop(RuleBasedStateMachine):
         if answer.outcome == "new":
             self.orders.append(answer.id)
             self.go_far(answer.id, "post", None, far)
+
+    @rule(
+        order=st.integers(0, 2), lines=st.dictionaries(st.integers(0, 3), st.integers(0, 5), min_size=1, max_size=3),
+        at=st.integers(0, 9), cancelled=st.integers(0, 5),
+    )  # fmt: skip
+    def say(self, order: int, lines: dict[int, int], at: int, cancelled: int) -> None:
+        """A shop elsewhere says what an order was like at some time or other."""
+        told = [(str(line), (*SKUS, "set")[line], units if cancelled else 0) for line, units in lines.items()]
+        state, event, now = said(f"S{order}", *told, at=NOON + at, cancelled=not cancelled), self.new_id(), self.now
+        heard = self.do(
+            lambda: self.store.database.write(lambda tx: hear(tx, self.here, event, "orders", state, None, now))
+        )
+        if heard.order is not None and heard.order not in self.orders:
+            self.orders.append(heard.order)
 
     @precondition(lambda self: self.orders)
     @rule(

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from engine.database import Ask, Database, Tx, Unavailable
+from solver.refusal import Refusal
 
 GO = "SELECT pg_terminate_backend(pg_backend_pid())"
 
@@ -70,3 +71,21 @@ def test_where_every_connection_is_in_use_the_database_is_unavailable(
         with pytest.raises(Unavailable, match="in use"):
             server.write(lambda tx: tx.value("SELECT 1"))
     assert server.write(lambda tx: tx.value("SELECT 1")) == 1
+
+
+def test_what_is_refused_within_a_transaction_has_changed_nothing_and_the_rest_is_done(database: Database) -> None:
+    def put(tx: Tx, name: str, refused: bool) -> str:
+        tx.later(Ask("INSERT INTO timer (name, at) VALUES (:name, 1)", name=name))
+        if refused:
+            raise Refusal("name", "is not wanted")
+        return name
+
+    def act(tx: Tx) -> list[str]:
+        put(tx, "first", False)
+        found = [tx.attempt(lambda one=name: put(tx, one, one == "bad")) for name in ("good", "bad", "last")]
+        nested = tx.attempt(lambda: [tx.attempt(lambda: put(tx, "inner", True)), put(tx, "outer", True)])
+        return [type(one).__name__ for one in [*found, nested]]
+
+    assert database.write(act) == ["str", "Refusal", "str", "Refusal"]
+    with database.read() as tx:
+        assert tx.all("SELECT name FROM timer ORDER BY name") == [("first",), ("good",), ("last",)]

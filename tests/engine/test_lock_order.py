@@ -8,11 +8,11 @@ import pytest
 from engine.database import Database, Tx
 from engine.entries import put_services
 from engine.store import Store
-from tests.engine.shop import CAP, NOON, STORE, TEE, WAREHOUSE, open_shop, supply
+from tests.engine.shop import CAP, NOON, STORE, TEE, WAREHOUSE, connect, open_shop, supply
 from tests.engine.test_at_once import Client
 from tests.engine.test_books_machine import SERVICES
 
-ORDER = ("orders", "sku", "channel_stock", "hold", "stock", "node_day")
+ORDER = ("channel_order", "orders", "sku", "channel_stock", "hold", "stock", "node_day")
 """As `engine/README.md` has it; rows of other tables belong to those of one of these."""
 LOCKS = re.compile(r"FOR (?:NO KEY )?UPDATE(?: OF (\w+))?")
 
@@ -61,6 +61,7 @@ def test_rows_are_locked_in_one_order(database: Database, seen: dict[int, list[s
     database.write(lambda tx: tx.run("UPDATE sku SET backorder = false WHERE id = 'cap'"))
     database.write(lambda tx: tx.run("INSERT INTO channel_stock (channel, sku_no, allotment) VALUES ('web', 1, 60)"))
     supply(database, (TEE, STORE, 30), (TEE, WAREHOUSE, 30), (CAP, STORE, 30), (CAP, WAREHOUSE, 30))
+    connect(database)
     seen.clear()
     client = Client(Store(database), 5, [])
     for _ in range(200):

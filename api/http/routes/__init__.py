@@ -1,6 +1,7 @@
 """The routes, by what they are about."""
 
 from api.http.routes import (
+    channels,
     consignments,
     deciding,
     jobs,
@@ -16,7 +17,20 @@ from api.http.routes import (
 
 ROUTERS = tuple(
     module.router
-    for module in (orders, consignments, papers, stock, deciding, network, retailer, webhooks, notices, jobs, keys)
+    for module in (
+        orders,
+        consignments,
+        papers,
+        stock,
+        deciding,
+        network,
+        retailer,
+        channels,
+        webhooks,
+        notices,
+        jobs,
+        keys,
+    )
 )
 
 __all__ = ["ROUTERS"]

@@ -216,6 +216,7 @@ def fuzz_example(url: str, cases: int, imports: int, number: int = 0) -> Fuzzed:
             "consignment": [ids["con_example"], ids["con_picked"], ids["con_shipped"], ids["con_pickup"],
                             ids["con_ready"], ids["con_labelled"]],
             "hold": ["hold-example"], "inbound": ["po-example"], "sku": ["kettle", "cup", "tea-set"], "channel": ["web"],
+            "connection": ["shopify-example"], "issue": [ids["iss_example"]],
             "node": ["near", "far", "shop"], "job": [ids["job_example"]], "wave": [ids["wav_example"]],
             "webhook": [ids["whk_example"]], "event": [ids["evt_example"]], "recipient": ["cus-example"],
         }  # fmt: skip

@@ -97,6 +97,18 @@ def fill(desk: Desk) -> dict[str, str]:
     aside = {"sku": "kettle", "node": "near", "units": 5, "state": "damaged"}
     done(desk.post("/v1/stock/set-asides", aside, once="aside"))
     put(desk, "recipients/cus-example", {"name": "Ann Example"})
+    put(desk, "channels/market", {"safety": 0})
+    shop = {"kind": "shopify", "channel": "market", "account": "example.myshopify.com", "secrets": {"signing": "hush"}}
+    put(desk, "connections/shopify-example", shop)
+    when = "2025-11-25T09:00:00Z"
+    unknown = {
+        "id": 5000,
+        "created_at": when,
+        "updated_at": when,
+        "line_items": [{"id": 1, "sku": "pot", "quantity": 1}],
+    }
+    done(desk.post("/v1/channels/shopify-example/events", unknown))
+    (issue, *_) = done(desk.get("/v1/channel-issues"))["data"]
     key = done(desk.post("/v1/keys", {"name": "example", "scopes": ["operator"]}))["id"]
     wave = done(desk.post("/v1/waves", {"policy": "cheapest", "seconds": 1.0}))["id"]
     sent = {"Content-Type": "text/csv"}
@@ -106,6 +118,6 @@ def fill(desk: Desk) -> dict[str, str]:
         "whk_example": webhook, "evt_example": tell(desk),
         "ord_example": order_id("web", "W-1000"), "ord_in_review": order_id("web", "W-1000-review"),
         "con_example": released, "con_picked": picked, "con_shipped": shipped, "con_pickup": pickup,
-        "con_ready": ready, "con_labelled": labelled,
+        "con_ready": ready, "con_labelled": labelled, "iss_example": issue["id"],
         "key_example": key, "wav_example": wave, "job_example": job,
     }  # fmt: skip

@@ -1,0 +1,129 @@
+"""A message of a channel, from the bytes that came to what was done: proven, read, done once.
+
+Whoever sends it is told that it came as soon as it is written down, even where nothing could be made of it: sent again, it would be
+the same. Then there is an issue. Only a message that is not proven to be theirs, or that finds no database, is to be sent again.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from api.channels import Arrival, Channel, Opened, Reading, channel_of
+from api.http import values
+from api.http.problems import Refused
+from api.http.telemetry import log
+from api.vault import Vault
+from engine.ahead import lookout_of
+from engine.channels import Heard, OrderGone, hear, note_undone, note_unread
+from engine.connections import Connection, get_connection
+from engine.database import Database, Unavailable
+from solver.refusal import Refusal
+
+SIGNING = "signing"
+
+
+class Secrets(msgspec.Struct, kw_only=True):
+    """The secrets of a connection, by name; and what signed before `signing` did, until when that is still taken."""
+
+    now: dict[str, str] = {}
+    before: list[tuple[str, int]] = []
+
+    def signing(self, at: int) -> list[str]:
+        """Whatever may have signed a message."""
+        found = [self.now[SIGNING]] if SIGNING in self.now else []
+        return found + [secret for secret, until in self.before if until > at]
+
+    def rotate(self, name: str, secret: str, at: int, keep: int) -> "Secrets":
+        """The same with another secret; the one that signed so far is taken for so many milliseconds more."""
+        before = [(old, until) for old, until in self.before if until > at]
+        if name == SIGNING and name in self.now and keep:
+            before.append((self.now[name], at + keep))
+        return Secrets(now={**self.now, name: secret}, before=before)
+
+
+def seal(vault: Vault, secrets: Secrets) -> str:
+    """Secrets as they are kept."""
+    return vault.seal(msgspec.json.encode(secrets).decode())
+
+
+def unseal(vault: Vault, sealed: str) -> Secrets:
+    """Secrets as they are."""
+    return msgspec.json.decode(vault.unseal(sealed), type=Secrets) if sealed else Secrets()
+
+
+def open_connection(vault: Vault, connection: Connection) -> Opened:
+    """A connection with its secrets."""
+    return Opened(connection, unseal(vault, connection.secrets).now)
+
+
+def hear_message(
+    database: Database, vault: Vault, id: str, headers: Mapping[str, str], body: bytes, at: int, *, trusted: bool
+) -> Heard | None:
+    """Do what a message says.
+
+    Parameters
+    ----------
+    headers
+        By name in lower case.
+    trusted
+        Whether somebody with a key of ours sends it on: then it need not be signed.
+
+    Returns
+    -------
+    Heard or None
+        Nothing where it is not proven that it is theirs, or where there is no such connection: nobody is told which.
+
+    Raises
+    ------
+    Refusal
+        `unknown_connection` to whoever is trusted; `inactive_connection`.
+    """
+    try:
+        with database.read() as tx:
+            connection = get_connection(tx, id)
+    except Refusal:
+        if trusted:
+            raise
+        return None
+    channel = channel_of(connection.kind)
+    signing = None if trusted else unseal(vault, connection.secrets).signing(at)
+    arrival = channel.verify(connection, headers, body, signing)
+    if arrival is None:
+        if trusted:
+            raise Refusal("body", f"is nothing that {connection.kind} sends", "bad_payload")
+        return None
+    if not arrival.event:  # a greeting
+        return Heard("ignored")
+    if not connection.active:
+        raise Refusal("connection", f"connection {id!r} is not active", "inactive_connection")
+    try:
+        reading = _read(channel, connection, arrival, body, at)
+    except Refusal as refusal:
+        why = refusal
+        return database.write(lambda tx: note_unread(tx, id, arrival.event, arrival.topic, why, at))
+    return _do(database, connection, arrival, reading, at)
+
+
+def _read(channel: Channel, connection: Connection, arrival: Arrival, body: bytes, at: int) -> Reading:
+    try:
+        payload: Any = values.decode(body)
+    except Refused as refused:
+        raise Refusal("body", "is no JSON that can be read", refused.code) from None
+    reading = channel.read(connection, arrival, payload)
+    if isinstance(reading.said, OrderGone) and not reading.said.said_at:
+        return Reading(msgspec.structs.replace(reading.said, said_at=at))
+    return reading
+
+
+def _do(database: Database, connection: Connection, arrival: Arrival, reading: Reading, at: int) -> Heard:
+    lookout = lookout_of(database)
+    event, topic = arrival.event, arrival.topic
+    try:
+        return database.write(lambda tx: hear(tx, connection, event, topic, reading.said, reading.whom, at, lookout))
+    except Unavailable:
+        raise
+    except Exception:
+        log.exception("bug", connection=connection.id, topic=topic, event_id=event)
+        bug = Refusal("order", "something went wrong here; it was logged", "bug")
+        return database.write(lambda tx: note_undone(tx, connection.id, event, topic, reading.said, bug, at))

@@ -1,0 +1,98 @@
+"""Connections are told what they may sell: what has changed, as many items at once as they take, and no faster than they allow.
+
+Nothing here happens within a transaction. A connection is taken for a minute; what has changed is counted; then it is told, by a
+key that is the same for the same change; then it is written down what it has. Whoever dies in between has told it, or has not: the
+next one tells it again.
+"""
+
+from collections.abc import Callable, Sequence
+
+import httpx
+
+from api.channels import Level, Told, channel_of
+from api.channels.hearing import open_connection
+from api.http.telemetry import log
+from api.vault import Vault
+from engine.connections import Connection
+from engine.database import Database, Unavailable
+from engine.facts import short_id
+from engine.levels import Change, changes, due, lease, not_told, told
+from solver.refusal import Refusal
+
+SECONDS = 10.0
+"""What an answer may take."""
+MOST_ROUNDS = 1000
+
+
+def make_client() -> httpx.Client:
+    """A client that waits for nobody long and goes nowhere that it was not sent."""
+    return httpx.Client(timeout=SECONDS, follow_redirects=False)
+
+
+def push_due(
+    database: Database, vault: Vault, clock: Callable[[], int], client: httpx.Client, over: Callable[[], bool] = bool
+) -> int:
+    """Tell every connection that is due what has changed, until nothing is left or it wants a rest; how many items were told.
+
+    Parameters
+    ----------
+    over
+        Whether to end.
+    """
+    with database.read() as tx:
+        found = due(tx, clock())
+    count = 0
+    for id in found:
+        for _ in range(MOST_ROUNDS):
+            if over():
+                return count
+            more = push_once(database, vault, id, clock, client)
+            count += more
+            if not more:
+                break
+    return count
+
+
+def push_once(database: Database, vault: Vault, id: str, clock: Callable[[], int], client: httpx.Client) -> int:
+    """Tell a connection some of what has changed; how many items were told, or are known better now."""
+    at = clock()
+    connection = database.write(lambda tx: lease(tx, id, at))
+    if connection is None:
+        return 0
+    try:
+        return _push(database, vault, connection, clock, client)
+    except Unavailable:
+        raise
+    except Refusal as refusal:
+        problem = str(refusal)
+    except httpx.HTTPStatusError as error:
+        problem = f"it answers {error.response.status_code}"
+    except httpx.HTTPError as error:
+        problem = f"it does not answer: {type(error).__name__}"
+    except Exception as error:
+        log.exception("bug", connection=id)
+        problem = f"something went wrong here: {type(error).__name__}"
+    log.warning("connection not told", connection=id, why=problem)
+    database.write(lambda tx: not_told(tx, connection, problem, clock()))
+    return 0
+
+
+def _push(
+    database: Database, vault: Vault, connection: Connection, clock: Callable[[], int], client: httpx.Client
+) -> int:
+    channel = channel_of(connection.kind)
+    with database.read() as tx:
+        found = changes(tx, connection, clock(), channel.TOGETHER)
+    came = Told()
+    if found:
+        levels = [Level(one.external_sku, one.ref, one.units, one.before) for one in found]
+        came = channel.push(client, open_connection(vault, connection), levels, _key(connection, found))
+    wait = int(1000 * came.wait)
+    database.write(lambda tx: told(tx, connection.id, found, came.there, came.refused, clock(), wait))
+    return len(came.there) + len(came.refused)
+
+
+def _key(connection: Connection, found: Sequence[Change]) -> str:
+    """A name for this change: the same for as long as it was not told."""
+    said = [f"{one.external_sku} {one.units} {one.before} {one.before_at}" for one in found]
+    return short_id("chn", connection.id, "levels", *said)

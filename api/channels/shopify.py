@@ -1,0 +1,320 @@
+"""Shopify: orders by webhook, levels by the Admin API (GraphQL).
+
+Read as its public documentation has it (shopify.dev: webhooks, Order and Refund of the REST Admin API, `inventorySetQuantities`;
+API version 2026-04). Every topic about an order but `orders/edited` and `refunds/create` brings the whole order, so that only
+the newest counts.
+
+Options of a connection: `location` (of which levels are told, `gid://shopify/Location/...`); `api_version`; `unpaid` (`wait`:
+orders whose payment is pending are none yet); `test_orders` (`take`); `services` (fulfilment services whose lines are ours
+besides `manual`, with commas between them). Items are told by their inventory item (`gid://shopify/InventoryItem/...`).
+"""
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import httpx
+
+from api.channels import Arrival, Level, Opened, Reading, Told
+from api.channels.payload import (
+    Payload,
+    address_lines,
+    event_of,
+    paid,
+    plain,
+    postal_area,
+    rest_after,
+    signed_by,
+    words,
+)
+from api.http.values import read_moment
+from engine.channels import ChangeSaid, LineSaid, Nothing, OrderGone, OrderSaid, ToForget, UnitsChanged, Whom
+from engine.connections import Connection
+from solver.refusal import Refusal
+
+SECRETS = ("signing", "token")
+"""What webhooks are signed with (the app's client secret), and the Admin API's access token."""
+TOGETHER = 100
+API_VERSION = "2026-04"
+ORDER = frozenset({
+    "orders/create", "orders/updated", "orders/paid", "orders/cancelled", "orders/fulfilled", "orders/partially_fulfilled",
+})  # fmt: skip
+"""Topics that bring the whole order."""
+NOT_LEFT = frozenset({"cancelled", "error", "failure"})
+"""Fulfilments that came to nothing."""
+STALE = frozenset({"CHANGE_FROM_QUANTITY_STALE", "COMPARE_QUANTITY_STALE"})
+_SHOP = re.compile(r"[a-z0-9][a-z0-9-]*\.myshopify\.com\Z")
+_VERSION = re.compile(r"\d{4}-\d{2}\Z|unstable\Z")
+
+SET = """mutation Tell($input: InventorySetQuantitiesInput!, $key: String!) {
+  inventorySetQuantities(input: $input) @idempotent(key: $key) { userErrors { code field message } }
+}"""
+THERE = """query There($ids: [ID!]!, $location: ID!) {
+  nodes(ids: $ids) {
+    ... on InventoryItem { id inventoryLevel(locationId: $location) { quantities(names: ["available"]) { quantity } } }
+  }
+}"""
+
+
+def check(connection: Connection) -> None:
+    """The account is the shop's own domain, which no other address can stand in for."""
+    if not _SHOP.match(connection.account):
+        raise Refusal("account", f"{connection.account!r} is no shop, as example.myshopify.com is", "bad_account")
+    version = connection.arrangement.options.get("api_version", API_VERSION)
+    if not _VERSION.match(version):
+        raise Refusal("arrangement.options.api_version", f"{version!r} is no version, as {API_VERSION} is", "bad_input")
+
+
+def verify(
+    connection: Connection, headers: Mapping[str, str], body: bytes, signing: Sequence[str] | None
+) -> Arrival | None:
+    """One app's secret signs for all of its shops: the shop must be this one as well."""
+    if signing is not None:
+        signed = signed_by(headers.get("x-shopify-hmac-sha256", ""), body, signing)
+        if not signed or headers.get("x-shopify-shop-domain", "").lower() != connection.account:
+            return None
+    topic = plain(headers.get("x-shopify-topic", "")) or "orders/updated"
+    event = plain(headers.get("x-shopify-webhook-id", ""))
+    if not event and (shared := plain(headers.get("x-shopify-event-id", ""))):
+        event = f"{shared} {topic}"[:200]  # several topics may tell of one event
+    try:
+        sent_at = max(0, read_moment(headers.get("x-shopify-triggered-at", "")))
+    except ValueError:
+        sent_at = 0
+    return Arrival(event or event_of(body, topic), topic, sent_at)
+
+
+def read(connection: Connection, arrival: Arrival, payload: Any) -> Reading:
+    """An order, what of it has changed, or whom to forget."""
+    if arrival.topic in ORDER:
+        return _order(connection, arrival, Payload(payload))
+    match arrival.topic:
+        case "orders/edited":
+            return Reading(_edited(Payload(payload).part("order_edit")))
+        case "refunds/create":
+            return Reading(_refunded(Payload(payload)))
+        case "orders/delete":
+            return Reading(OrderGone(order=Payload(payload).id("id"), said_at=arrival.sent_at))
+        case "customers/redact":
+            return Reading(ToForget(orders=_orders_to_redact(Payload(payload))))
+    return Reading(Nothing(why="a topic that says nothing of orders"))
+
+
+def _orders_to_redact(said: Payload) -> tuple[str, ...]:
+    found = said.value.get("orders_to_redact") or []
+    if not isinstance(found, list) or not all(isinstance(one, int | str) for one in found):
+        raise said.bad("orders_to_redact", "is no list of orders")
+    return tuple(str(one) for one in found)
+
+
+def _order(connection: Connection, arrival: Arrival, said: Payload) -> Reading:
+    options = connection.arrangement.options
+    order = said.id("id")
+    if said.yes("test", False) and options.get("test_orders") != "take":
+        return Reading(Nothing(why="a test order", order=order))
+    cancelled = said.has("cancelled_at")
+    address = said.part("shipping_address")
+    ways = [(way.text("code", ""), way.text("title", "")) for way in said.parts("shipping_lines")]
+    country = address.text("country_code", "").upper()
+    return Reading(
+        OrderSaid(
+            order=order, placed_at=said.moment("created_at"), said_at=said.moment("updated_at"), sent_at=arrival.sent_at,
+            currency=said.text("currency", ""), lines=_lines(said, cancelled, _services(options)), cancelled=cancelled,
+            waits=options.get("unpaid") == "wait" and said.text("financial_status", "") == "pending",
+            lat=address.number("latitude"), lon=address.number("longitude"), country=country,
+            area=postal_area(country, address.text("zip", "")),
+            collect=() if address.value else tuple(name for way in ways for name in way if name),
+            service=next((name for way in ways for name in way if name), ""),
+        ),
+        _whom(said, address),
+    )  # fmt: skip
+
+
+def _services(options: Mapping[str, str]) -> set[str]:
+    return {"manual", *words(options.get("services", ""))}
+
+
+def _whom(said: Payload, address: Payload) -> Whom:
+    names = (address.text("name", ""), f"{address.text('first_name', '')} {address.text('last_name', '')}".strip())
+    town = f"{address.text('zip', '')} {address.text('city', '')}".strip()
+    lines = address_lines(
+        address.text("company", ""), address.text("address1", ""), address.text("address2", ""), town,
+        address.text("province", ""), address.text("country", ""),
+    )  # fmt: skip
+    contacts = (said.text("email", ""), said.text("phone", ""), address.text("phone", ""))
+    return Whom(next(filter(None, names), None), lines or None, next(filter(None, contacts), None))
+
+
+def _lines(said: Payload, cancelled: bool, services: set[str]) -> tuple[LineSaid, ...]:
+    fulfilled: Counter[str] = Counter()
+    for fulfilment in said.parts("fulfillments"):
+        if fulfilment.text("status", "") not in NOT_LEFT:
+            for line in fulfilment.parts("line_items"):
+                fulfilled[line.id("id")] += line.units("quantity")
+    refunded: dict[str, Counter[str]] = {}
+    for refund in said.parts("refunds"):
+        for line in refund.parts("refund_line_items"):
+            back = refunded.setdefault(line.id("line_item_id"), Counter())
+            back[line.text("restock_type", "no_restock")] += line.units("quantity")
+    return tuple(
+        _line(line, fulfilled[line.id("id")], refunded.get(line.id("id"), Counter()), cancelled, services)
+        for line in said.parts("line_items")
+    )
+
+
+def _line(line: Payload, fulfilled: int, refunded: Counter[str], cancelled: bool, services: set[str]) -> LineSaid:
+    quantity = line.units("quantity")
+    current = line.units("current_quantity", max(0, quantity - refunded.total()))
+    wanted = min(quantity, current + _came_back(quantity, current, fulfilled, refunded))
+    ours = line.text("fulfillment_service", "manual") in services
+    return LineSaid(
+        ref=line.id("id"),
+        sku=line.text("sku", "") or None,
+        wanted=min(wanted, fulfilled) if cancelled else wanted,
+        fulfilled=min(fulfilled, wanted),
+        ships=line.yes("requires_shipping", True) and not line.yes("gift_card", False) and ours,
+        ordered=max(1, quantity),
+        paid=_paid(line, quantity),
+    )
+
+
+def _came_back(quantity: int, current: int, fulfilled: int, refunded: Counter[str]) -> int:
+    """Units that were refunded after they had left: they were wanted, and are no part of `current` any more.
+
+    Refunds without restocking may be of either; they are of units that have not left, as long as there are such.
+    """
+    removed = max(0, quantity - current - refunded.total())  # by an edit
+    here = max(0, quantity - fulfilled - refunded["cancel"] - removed)
+    other = refunded.total() - refunded["cancel"] - refunded["return"]
+    return refunded["return"] + max(0, other - here)
+
+
+def _paid(line: Payload, quantity: int) -> str:
+    each = line.part("price_set").part("shop_money").money("amount") or line.money("price")
+    less = [
+        discount.part("amount_set").part("shop_money").money("amount") or discount.money("amount")
+        for discount in line.parts("discount_allocations")
+    ]
+    return paid(each, max(1, quantity), less)
+
+
+def _edited(said: Payload) -> ChangeSaid:
+    lines = said.part("line_items")
+    changes = [
+        UnitsChanged(ref=line.id("id"), units=sign * line.units("delta"))
+        for name, sign in (("additions", 1), ("removals", -1))
+        for line in lines.parts(name)
+    ]
+    when = "committed_at" if said.has("committed_at") else "created_at"
+    return ChangeSaid(order=said.id("order_id"), said_at=said.moment(when), changes=tuple(changes))
+
+
+def _refunded(said: Payload) -> ChangeSaid | Nothing:
+    """Units that were refunded before they left."""
+    changes = []
+    for line in said.parts("refund_line_items"):
+        how = line.text("restock_type", "no_restock")
+        unsent = not line.part("line_item").has("fulfillment_status")
+        if how == "cancel" or (how == "no_restock" and unsent):
+            changes.append(UnitsChanged(ref=line.id("line_item_id"), units=-line.units("quantity")))
+    order = said.id("order_id")
+    if not changes:
+        return Nothing(why="a refund that takes nothing out of the order", order=order)
+    return ChangeSaid(order=order, said_at=said.moment("created_at"), changes=tuple(changes))
+
+
+# --- levels -----------------------------------------------------------------------------------------------------------
+
+
+def push(client: httpx.Client, opened: Opened, levels: Sequence[Level], key: str) -> Told:
+    """Set what is available at the location, where it is there what we think is there: else somebody bought it meanwhile.
+
+    All of them are set, or none.
+    """
+    location = opened.option("location")
+    quantities = [
+        {
+            "inventoryItemId": _gid("InventoryItem", level.ref),
+            "locationId": _gid("Location", location),
+            "quantity": level.units,
+            "changeFromQuantity": level.before,
+        }
+        for level in levels
+    ]
+    asked = {"name": "available", "reason": "correction", "quantities": quantities}
+    answer = _ask(client, opened, SET, {"input": asked, "key": key})
+    if isinstance(answer, float):
+        return Told(wait=answer)
+    errors = (answer["data"].get("inventorySetQuantities") or {}).get("userErrors") or []
+    if not errors:
+        return Told(there={level.external_sku: level.units for level in levels}, wait=_rest(answer))
+    stale, refused = _sorted_out(levels, errors)
+    there: dict[str, int] = {}
+    if stale:
+        ids = [_gid("InventoryItem", level.ref) for level in stale]
+        found = _ask(client, opened, THERE, {"ids": ids, "location": _gid("Location", location)})
+        if isinstance(found, float):
+            return Told(refused=refused, wait=found)
+        answer = found
+        for level, node in zip(stale, found["data"].get("nodes") or [], strict=False):
+            for one in ((node or {}).get("inventoryLevel") or {}).get("quantities") or []:
+                there[level.external_sku] = max(0, int(one["quantity"]))
+    return Told(there, refused, _rest(answer))
+
+
+def _gid(kind: str, ref: str) -> str:
+    return ref if ref.startswith("gid://") else f"gid://shopify/{kind}/{ref}"
+
+
+def _sorted_out(levels: Sequence[Level], errors: Sequence[Mapping[str, Any]]) -> tuple[list[Level], dict[str, str]]:
+    """Items of which something else is there than was thought, and those that are refused for another reason."""
+    stale: list[Level] = []
+    refused: dict[str, str] = {}
+    for error in errors:
+        code, path = str(error.get("code") or "REFUSED"), error.get("field") or []
+        which = next((int(part) for part in path if str(part).isdigit()), None)
+        if which is None or which >= len(levels):
+            raise Refusal("push", f"Shopify refuses all of it: {plain(code)}", "push_refused")
+        if code in STALE:
+            stale.append(levels[which])
+        else:
+            refused[levels[which].external_sku] = plain(code)
+    return stale, refused
+
+
+def _ask(client: httpx.Client, opened: Opened, query: str, variables: Mapping[str, Any]) -> dict[str, Any] | float:
+    """What the Admin API answers, or the seconds after which it may be asked again."""
+    version = opened.option("api_version", API_VERSION)
+    answer = client.post(
+        f"https://{opened.connection.account}/admin/api/{version}/graphql.json",
+        json={"query": query, "variables": variables},
+        headers={"X-Shopify-Access-Token": opened.secret("token")},
+    )
+    if answer.status_code == 429:
+        return rest_after(answer, 2.0)
+    answer.raise_for_status()
+    try:
+        said: Any = answer.json()
+    except ValueError:
+        said = None
+    errors = said.get("errors") if isinstance(said, dict) else None
+    if errors:
+        codes = [(one.get("extensions") or {}).get("code", "") for one in errors if isinstance(one, dict)]
+        if "THROTTLED" in codes:
+            return _rest(said) or 2.0
+        raise Refusal(
+            "push", f"Shopify refuses all of it: {plain(str(next(iter(codes), '')) or 'no code')}", "push_refused"
+        )
+    if not isinstance(said, dict) or not isinstance(said.get("data"), dict):
+        raise httpx.DecodingError("the answer is none of the Admin API")
+    return said
+
+
+def _rest(said: Mapping[str, Any]) -> float:
+    """Seconds until as much may be asked again as just was."""
+    cost = (said.get("extensions") or {}).get("cost") or {}
+    state = cost.get("throttleStatus") or {}
+    needed = float(cost.get("requestedQueryCost") or 0) - float(state.get("currentlyAvailable") or 0)
+    rate = float(state.get("restoreRate") or 0)
+    return max(0.0, needed / rate) if rate > 0 else 0.0

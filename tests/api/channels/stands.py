@@ -1,0 +1,137 @@
+"""Stand-ins of channels' own APIs: what they hold, what they were asked, and how they answer."""
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+
+
+@dataclass
+class ShopifyStand:
+    """A shop's Admin API: levels by inventory item at one location, set where they are what the caller thinks."""
+
+    levels: dict[str, int] = field(default_factory=dict)
+    location: str = "gid://shopify/Location/64"
+    asked: list[dict[str, Any]] = field(default_factory=list)
+    keys: dict[str, dict[str, Any]] = field(default_factory=dict)
+    fail: list[httpx.Response | Exception] = field(default_factory=list)
+    """What comes instead of an answer, one after the other."""
+    available: float = 1000.0
+    unstocked: set[str] = field(default_factory=set)
+
+    def client(self) -> httpx.Client:
+        return httpx.Client(transport=httpx.MockTransport(self.answer))
+
+    @property
+    def sets(self) -> list[dict[str, Any]]:
+        """What was asked to be set."""
+        return [one["variables"] for one in self.asked if "inventorySetQuantities" in one["query"]]
+
+    def answer(self, request: httpx.Request) -> httpx.Response:
+        assert str(request.url) == "https://brouwer-koffie.myshopify.com/admin/api/2026-04/graphql.json"
+        assert request.headers["X-Shopify-Access-Token"] == "shpat_x"
+        if self.fail:
+            instead = self.fail.pop(0)
+            if isinstance(instead, Exception):
+                raise instead
+            return instead
+        said = json.loads(request.content)
+        self.asked.append(said)
+        data = self._set(said["variables"]) if "mutation" in said["query"] else self._there(said["variables"])
+        state = {"maximumAvailable": 1000.0, "currentlyAvailable": self.available, "restoreRate": 50.0}
+        cost = {"requestedQueryCost": 10, "actualQueryCost": 10, "throttleStatus": state}
+        return httpx.Response(200, json={"data": data, "extensions": {"cost": cost}})
+
+    def _set(self, variables: dict[str, Any]) -> dict[str, Any]:
+        if variables["key"] in self.keys:
+            return self.keys[variables["key"]]
+        errors = []
+        quantities = variables["input"]["quantities"]
+        for i, one in enumerate(quantities):
+            assert one["locationId"] == self.location
+            path = ["input", "quantities", str(i), "changeFromQuantity"]
+            if one["inventoryItemId"] in self.unstocked:
+                errors.append({"code": "ITEM_NOT_STOCKED_AT_LOCATION", "field": path[:3], "message": "no"})
+            elif one["changeFromQuantity"] not in (None, self.levels.get(one["inventoryItemId"], 0)):
+                errors.append({"code": "CHANGE_FROM_QUANTITY_STALE", "field": path, "message": "stale"})
+        if not errors:
+            self.levels |= {one["inventoryItemId"]: one["quantity"] for one in quantities}
+        answer = {"inventorySetQuantities": {"userErrors": errors}}
+        if not errors:
+            self.keys[variables["key"]] = answer
+        return answer
+
+    def _there(self, variables: dict[str, Any]) -> dict[str, Any]:
+        return {
+            "nodes": [
+                {"id": id, "inventoryLevel": {"quantities": [{"quantity": self.levels.get(id, 0)}]}}
+                for id in variables["ids"]
+            ]
+        }
+
+
+@dataclass
+class WooStand:
+    """A site's REST API: stock by product, and by product and variation."""
+
+    stock: dict[str, int] = field(default_factory=dict)
+    calls: list[str] = field(default_factory=list)
+    known: set[int] = field(default_factory=set)
+    fail: list[httpx.Response] = field(default_factory=list)
+
+    def client(self) -> httpx.Client:
+        return httpx.Client(transport=httpx.MockTransport(self.answer))
+
+    def answer(self, request: httpx.Request) -> httpx.Response:
+        assert request.headers["Authorization"].startswith("Basic ")
+        assert request.url.host == "shop.example"
+        if self.fail:
+            return self.fail.pop(0)
+        path = request.url.path.removeprefix("/wp-json/wc/v3/")
+        self.calls.append(path)
+        product = path.split("/")[1] if "variations" in path else ""
+        told = []
+        for one in json.loads(request.content)["update"]:
+            assert one["manage_stock"] is True
+            if one["id"] in self.known:
+                self.stock[f"{product}/{one['id']}" if product else str(one["id"])] = one["stock_quantity"]
+                told.append({"id": one["id"], "stock_quantity": one["stock_quantity"]})
+            else:
+                told.append(
+                    {"id": one["id"], "error": {"code": "woocommerce_rest_product_invalid_id", "message": "no"}}
+                )
+        return httpx.Response(200, json={"update": told})
+
+
+@dataclass
+class AmazonStand:
+    """The Listings Items API of a seller, and the login before it."""
+
+    quantity: dict[str, int] = field(default_factory=dict)
+    burst: int = 1000
+    """Calls until it wants a rest."""
+    invalid: set[str] = field(default_factory=set)
+
+    def client(self) -> httpx.Client:
+        return httpx.Client(transport=httpx.MockTransport(self.answer))
+
+    def answer(self, request: httpx.Request) -> httpx.Response:
+        if request.url.host == "api.amazon.com":
+            assert b"grant_type=refresh_token" in request.content
+            return httpx.Response(200, json={"access_token": "Atza|1", "expires_in": 3600})
+        assert request.url.host == "sellingpartnerapi-eu.amazon.com"
+        assert request.headers["x-amz-access-token"] == "Atza|1"
+        assert request.url.params["marketplaceIds"] == "A1PA6795UKMFR9"
+        if self.burst <= 0:
+            return httpx.Response(429, headers={"x-amzn-RateLimit-Limit": "0.5"})
+        self.burst -= 1
+        sku = request.url.path.rpartition("/")[2]
+        if sku in self.invalid:
+            return httpx.Response(200, json={"sku": sku, "status": "INVALID", "issues": []})
+        said = json.loads(request.content)
+        assert said["productType"] == "PRODUCT"
+        (patch,) = said["patches"]
+        assert patch["path"] == "/attributes/fulfillment_availability"
+        self.quantity[sku] = patch["value"][0]["quantity"]
+        return httpx.Response(200, json={"sku": sku, "status": "ACCEPTED", "submissionId": "s", "issues": []})

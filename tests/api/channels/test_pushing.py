@@ -1,0 +1,213 @@
+"""Shops elsewhere are told what they may sell: all of it, nothing twice, and no faster than they allow."""
+
+from collections.abc import Callable
+
+import httpx
+import pytest
+
+from api.channels import Told, shopify
+from api.channels.pushing import push_due
+from api.http.service import Service
+from tests.api.channels.shop import ORDER, Shop
+from tests.api.channels.stands import ShopifyStand
+from tests.api.http.world import done, put
+
+KETTLE, CUP, SET = (f"gid://shopify/InventoryItem/{n}" for n in (1, 2, 3))
+Push = Callable[[], int]
+
+
+@pytest.fixture
+def stand(shop: Shop) -> ShopifyStand:
+    items = [
+        {"external_sku": sku, "sku": sku, "ref": ref}
+        for sku, ref in (("kettle", KETTLE), ("cup", CUP), ("tea-set", SET))
+    ]
+    put(shop.desk, "connections/shopify/items", {"items": items})
+    return ShopifyStand()
+
+
+@pytest.fixture
+def push(shop: Shop, stand: ShopifyStand) -> Push:
+    """Tell the shop what has changed."""
+    service: Service = shop.desk.app.state.service
+
+    def act() -> int:
+        with stand.client() as client:
+            return push_due(service.database, service.vault, shop.desk.clock, client)
+
+    return act
+
+
+def test_a_shop_is_told_what_its_channel_may_sell(shop: Shop, stand: ShopifyStand, push: Push) -> None:
+    assert push() == 3
+    assert stand.levels == {KETTLE: 600, CUP: 200, SET: 100}
+    assert [one["changeFromQuantity"] for one in stand.sets[0]["input"]["quantities"]] == [None] * 3
+    seen = done(shop.desk.get("/v1/connections/shopify/items"))["data"]
+    assert {item["external_sku"]: item["pushed"] for item in seen} == {"kettle": 600, "cup": 200, "tea-set": 100}
+
+
+def test_safety_buffers_and_allotments_hold(shop: Shop, stand: ShopifyStand, push: Push) -> None:
+    put(shop.desk, "channels/online", {"safety": 2})
+    for sku, limits in (("kettle", {"allotment": 20}), ("cup", {"buffer": 50})):
+        body = {"channel": "online", "sku": sku, **limits}
+        done(shop.desk.ask("POST", "/v1/stock/channel-limits", json=body, once=f"limit {sku}"))
+    push()
+    assert (stand.levels[KETTLE], stand.levels[CUP]) == (20, 148)
+    shop.send("create")
+    stand.levels = {KETTLE: 18, CUP: 147, SET: stand.levels[SET]}
+    push()
+    shop.desk.clock.at += 10_000
+    push()
+    assert (stand.levels[KETTLE], stand.levels[CUP]) == (18, 147)
+
+
+def test_only_what_has_changed_is_told(shop: Shop, stand: ShopifyStand, push: Push) -> None:
+    push()
+    assert push() == 0
+    done(shop.desk.post("/v1/stock/receipts", {"sku": "kettle", "node": "near", "units": 5}, once="more"))
+    assert push() == 1
+    ((told,),) = [stand.sets[-1]["input"]["quantities"]]
+    assert (told["inventoryItemId"], told["quantity"], told["changeFromQuantity"]) == (KETTLE, 605, 600)
+
+
+def test_where_somebody_bought_meanwhile_nothing_is_set_until_we_have_heard_of_it(
+    shop: Shop, stand: ShopifyStand, push: Push
+) -> None:
+    push()
+    stand.levels[KETTLE] = 598  # two were bought there, and the order is on its way to us
+    done(shop.desk.post("/v1/stock/receipts", {"sku": "kettle", "node": "near", "units": 5}, once="more"))
+    push()
+    assert stand.levels[KETTLE] == 598, "605 would sell the two again"
+    assert push() == 0
+    shop.send("create")
+    shop.desk.clock.at += 10_000
+    push()
+    assert stand.levels[KETTLE] == 603
+    assert shop.order()["allocated"] == 3
+
+
+def test_a_change_that_was_told_but_not_noted_is_told_again_without_harm(
+    shop: Shop, stand: ShopifyStand, push: Push
+) -> None:
+    push()
+    done(shop.desk.post("/v1/stock/receipts", {"sku": "kettle", "node": "near", "units": 5}, once="more"))
+    stand.levels[KETTLE] = 605  # it was told by somebody who died before noting it
+    push()
+    shop.desk.clock.at += 10_000
+    assert push() == 0
+    assert stand.levels[KETTLE] == 605
+
+
+def test_a_shop_that_wants_a_rest_gets_it(shop: Shop, stand: ShopifyStand, push: Push) -> None:
+    stand.fail = [httpx.Response(429, headers={"Retry-After": "7"})]
+    assert push() == 0
+    shop.desk.clock.at += 6_999
+    assert push() == 0
+    shop.desk.clock.at += 1
+    assert push() == 3
+    stand.available = 0.0
+    stand.fail = [httpx.Response(200, json={"errors": [{"message": "Throttled", "extensions": {"code": "THROTTLED"}}],
+                  "extensions": {"cost": {"requestedQueryCost": 110, "throttleStatus": {
+                      "currentlyAvailable": 10.0, "restoreRate": 50.0}}}})]  # fmt: skip
+    done(shop.desk.post("/v1/stock/receipts", {"sku": "kettle", "node": "near", "units": 5}, once="more"))
+    push()
+    shop.desk.clock.at += 1_999
+    assert push() == 0
+    shop.desk.clock.at += 1
+    assert push() == 1
+
+
+@pytest.mark.parametrize(
+    ("fails", "why"),
+    [
+        (httpx.ConnectError("no route"), "it does not answer: ConnectError"),
+        (httpx.Response(503), "it answers 503"),
+        (httpx.Response(401), "it answers 401"),
+        (httpx.Response(302, headers={"Location": "http://10.0.0.1/"}), "it answers 302"),
+        (httpx.Response(200, text="<html>"), "it does not answer: DecodingError"),
+        (httpx.Response(200, json=[]), "it does not answer: DecodingError"),
+    ],
+)
+def test_a_shop_that_does_not_answer_is_tried_again_each_time_later(
+    shop: Shop, stand: ShopifyStand, push: Push, fails: httpx.Response | Exception, why: str
+) -> None:
+    stand.fail = [fails, fails]
+    push()
+    seen = done(shop.desk.get("/v1/connections/shopify"))
+    assert (seen["push_problem"], seen["push_tries"]) == (why, 1)
+    shop.desk.clock.at += 5_000
+    push()
+    shop.desk.clock.at += 9_999
+    assert push() == 0
+    shop.desk.clock.at += 1
+    assert push() == 3
+    assert done(shop.desk.get("/v1/connections/shopify"))["push_problem"] == ""
+
+
+def test_an_item_that_a_shop_refuses_holds_up_no_other(shop: Shop, stand: ShopifyStand, push: Push) -> None:
+    stand.unstocked = {CUP}
+    push()
+    assert stand.levels == {KETTLE: 600, SET: 100}
+    seen = {item["external_sku"]: item for item in done(shop.desk.get("/v1/connections/shopify/items"))["data"]}
+    assert (seen["cup"]["pushed"], seen["cup"]["problem"]) == (None, "ITEM_NOT_STOCKED_AT_LOCATION")
+    asked = len(stand.asked)
+    assert push() == 0
+    assert len(stand.asked) == asked
+    stand.unstocked = set()
+    shop.desk.clock.at += 3_600_000
+    assert push() == 1
+    assert stand.levels[CUP] == 200
+
+
+def test_what_is_sold_out_is_told_first(
+    shop: Shop, stand: ShopifyStand, push: Push, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    push()
+    for sku, node in (("kettle", "near"), ("kettle", "far"), ("kettle", "shop")):
+        done(shop.desk.post("/v1/stock/counts", {"sku": sku, "node": node, "units": 0}, once=f"{sku} {node}"))
+    done(shop.desk.post("/v1/stock/receipts", {"sku": "cup", "node": "near", "units": 5}, once="more"))
+    monkeypatch.setattr(shopify, "TOGETHER", 1)
+    push()
+    order = [one["input"]["quantities"][0]["inventoryItemId"] for one in stand.sets[1:]]
+    assert order[-1] == CUP
+    assert set(order[:2]) == {KETTLE, SET}
+
+
+def test_a_connection_that_lacks_something_says_what(shop: Shop, stand: ShopifyStand, push: Push) -> None:
+    body = {"kind": "shopify", "channel": "online", "account": "brouwer-koffie.myshopify.com"}
+    put(shop.desk, "connections/shopify", body)
+    push()
+    seen = done(shop.desk.get("/v1/connections/shopify"))
+    assert seen["push_problem"] == "arrangement.options.location: is needed for shopify"
+    assert stand.asked == []
+
+
+def test_of_two_who_tell_a_shop_one_does(
+    shop: Shop, stand: ShopifyStand, push: Push, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = shopify.push
+
+    def meanwhile(*arguments: object) -> Told:
+        monkeypatch.setattr(shopify, "push", told)
+        assert push() == 0, "somebody else is at it"
+        return told(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(shopify, "push", meanwhile)
+    assert push() == 3
+    assert len(stand.sets) == 1
+
+
+def test_what_channels_gave_up_too_late_is_cancelled_by_the_clock(shop: Shop) -> None:
+    from api.settings import Settings
+    from api.working import Working
+
+    shop.send("create")
+    (consignment,) = shop.release()
+    shop.send("cancel")
+    shop.step(consignment, "reject", reason="no time")
+    database = shop.desk.database
+    url = database.engine.url.render_as_string(hide_password=False)
+    tasks = {task.name: task for task in Working(Settings(database_url=url), database).tasks()}
+    tasks["channels"].act(shop.desk.clock())
+    assert shop.order(ORDER)["state"] == "cancelled"
+    assert shop.issues() == []
