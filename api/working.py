@@ -151,11 +151,11 @@ class Working:
                 log.exception("bug", task=task.name)
 
     def _expire(self, at: int) -> None:
-        """End holds, orders and pickups whose time is up."""
+        """End holds, orders, pickups and returns whose time is up."""
         store = Store(self._database)
         while not self._over.is_set():
             ended = store.expire(at)
-            if not (ended.holds or ended.orders or ended.pickups):
+            if not (ended.holds or ended.orders or ended.pickups or ended.returns):
                 return
 
     def _settle_labels(self, _at: int) -> None:

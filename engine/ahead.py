@@ -29,7 +29,7 @@ from solver.outlook import Present
 from solver.plan import Plan
 from solver.policies import AHEAD, decide, make, needs_outlook
 from solver.policies.bid_price import Remembered
-from solver.problem import NO_LIMIT, Ints, Problem
+from solver.problem import NO_LIMIT, Floats, Ints, Problem
 from solver.refusal import Refusal
 
 PRICED = ("bid_price", "sampled_futures")
@@ -96,6 +96,8 @@ class Lookout:
     def prepare(self, database: Database, at: int) -> None:
         """Make ready what capture needs for the channels whose policy, or shadow, looks ahead; nothing where all is.
 
+        Where anything ever came back, the outlook is made for returns as well (`expected`).
+
         Parameters
         ----------
         at
@@ -103,7 +105,7 @@ class Lookout:
         """
         with database.read() as tx:
             named = {name for row in tx.all("SELECT policy, shadow FROM channel") for name in row}
-            if not named.intersection(AHEAD):
+            if not named.intersection(AHEAD) and tx.first("SELECT 1 FROM rma LIMIT 1") is None:
                 return
             catalogue = read_catalogue(tx, at)
             known = self._refreshed(tx, catalogue, at)
@@ -137,6 +139,23 @@ class Lookout:
             return {}
         known = self._refreshed(tx, snapshot.catalogue, snapshot.at)
         return _told(tx, snapshot, policies, known, {**known.waves} if forget else known.waves, hurry=False)
+
+    def expected(self, tx: Tx, catalogue: Catalogue, sku: Ints, at: int, days: float) -> Floats | None:
+        """(n, J) units of some SKUs asked for closest to each node until the SKU's next receipt, or for so many days.
+
+        `None` where no outlook was made on this catalogue yet: nobody waits for one.
+        """
+        known = self._known
+        if known.outlook is None or known.shape != _shape(catalogue):
+            return None
+        coming = inbound_of(tx, catalogue, sku)
+        minute, none = at // MS_PER_MINUTE, np.zeros(0, dtype=np.int64)
+        due = np.maximum((coming[2] + 1) * MINUTES_PER_DAY - 1, minute + 1)
+        by = np.argsort(due, kind="stable")
+        present = Present(
+            minute, catalogue.sku_at, none, none, none, due[by], coming[0][by], coming[1][by], coming[3][by], hurry=True
+        )
+        return known.outlook.expected(present, sku, days=days)
 
     def _refreshed(self, tx: Tx, catalogue: Catalogue, at: int) -> _Known:
         """The outlook of today on this catalogue, made and fitted where there is none."""

@@ -110,6 +110,23 @@ def _planned(what: str, of_parcel: str, of_consignment: str) -> Check:
     )
 
 
+def _return_sums(what: str) -> Check:
+    return Check(
+        f"returns_{what}_is_lines",
+        f"the {what} units of a return are those of its lines",
+        f"""
+        SELECT 'return ' || r.id, COALESCE(t.units, 0), r.{what} FROM rma r
+        LEFT JOIN (SELECT rma_no, SUM({what}) AS units FROM rma_line GROUP BY rma_no) AS t ON t.rma_no = r.no
+        WHERE r.{what} <> COALESCE(t.units, 0)
+        """,
+    )
+
+
+_RETURN_LINE = "'return ' || r.id || ' line ' || l.number || ' SKU ' || s.id"
+# what is owed of a return: nothing while it is kept for an exchange that may still be ordered
+_HELD = "(r.wanted = 'exchange' AND r.exchange_no IS NULL)"
+
+
 CHECKS = (
     *(_movements(state) for state in STATES),
     Check(
@@ -301,6 +318,109 @@ CHECKS = (
         """
         SELECT 'consumer ' || c.name, 'at most ' || (SELECT COALESCE(MAX(no), 0) FROM fact), c.fact_no FROM consumer c
         WHERE c.fact_no > (SELECT COALESCE(MAX(no), 0) FROM fact)
+        """,
+    ),
+    *(_return_sums(what) for what in ("awaited", "received", "inspected", "closed")),
+    Check(
+        "return_units_balance",
+        "each unit of a return is in one state; what came is at nodes, and what was looked at was written down",
+        f"""
+        SELECT {_RETURN_LINE}, 'came ' || (l.received + l.inspected) || ', looked at ' || l.inspected,
+               'came ' || COALESCE(t.units, 0) || ', looked at ' || COALESCE(t.inspected, 0) || ' and '
+               || COALESCE(i.units, 0) FROM rma_line l
+        JOIN rma r ON r.no = l.rma_no JOIN sku s ON s.no = l.sku_no
+        LEFT JOIN (SELECT rma_no, consignment_no, number, sku_no, SUM(units) AS units, SUM(inspected) AS inspected
+            FROM rma_receipt GROUP BY rma_no, consignment_no, number, sku_no) AS t
+        ON t.rma_no = l.rma_no AND t.consignment_no = l.consignment_no AND t.number = l.number AND t.sku_no = l.sku_no
+        LEFT JOIN (SELECT rma_no, consignment_no, number, sku_no, SUM(units) AS units
+            FROM inspection GROUP BY rma_no, consignment_no, number, sku_no) AS i
+        ON i.rma_no = l.rma_no AND i.consignment_no = l.consignment_no AND i.number = l.number AND i.sku_no = l.sku_no
+        WHERE l.received + l.inspected <> COALESCE(t.units, 0) OR l.inspected <> COALESCE(t.inspected, 0)
+           OR l.inspected <> COALESCE(i.units, 0)
+           OR l.announced + l.extra <> l.awaited + l.received + l.inspected + l.closed
+        """,
+    ),
+    Check(
+        "returned_was_shipped",
+        "no more came back of a consignment than it held, what came by returns counts as returned, and no more is awaited "
+        "than can still come",
+        """
+        SELECT 'consignment ' || k.id || ' line ' || c.number, 'at most ' || c.units,
+               c.returned || ' returned, ' || t.came || ' by returns, ' || t.awaited || ' awaited'
+        FROM (SELECT consignment_no, number, sku_no, SUM(received + inspected) AS came, SUM(awaited) AS awaited
+              FROM rma_line GROUP BY consignment_no, number, sku_no) AS t
+        JOIN consignment_line c ON c.consignment_no = t.consignment_no AND c.number = t.number AND c.sku_no = t.sku_no
+        JOIN consignment k ON k.no = c.consignment_no
+        WHERE t.came > c.returned OR c.returned + t.awaited > c.units
+        """,
+    ),
+    Check(
+        "what_came_back_is_quarantined",
+        "units that came back and that nobody has looked at yet are quarantined",
+        f"""
+        SELECT {_STOCK}, 'at least ' || t.units, COALESCE(k.quarantined, 0) FROM (
+            SELECT sku_no, node_no, SUM(units - inspected) AS units FROM rma_receipt GROUP BY sku_no, node_no
+        ) AS t JOIN sku s ON s.no = t.sku_no JOIN node n ON n.no = t.node_no
+        LEFT JOIN stock k ON k.sku_no = t.sku_no AND k.node_no = t.node_no WHERE t.units > COALESCE(k.quarantined, 0)
+        """,
+    ),
+    Check(
+        "refunds_are_what_was_inspected",
+        "what is owed of a return are the goods and fees of what was looked at, unless it is kept for an exchange",
+        f"""
+        SELECT 'return ' || r.id, CASE WHEN {_HELD} THEN 0 ELSE COALESCE(i.cents, 0) END, COALESCE(f.cents, 0) FROM rma r
+        LEFT JOIN (SELECT rma_no, SUM(goods_cents - fee_cents) AS cents FROM inspection GROUP BY rma_no) AS i
+        ON i.rma_no = r.no
+        LEFT JOIN (SELECT rma_no, SUM(goods_cents - fee_cents) AS cents FROM refund GROUP BY rma_no) AS f
+        ON f.rma_no = r.no
+        WHERE COALESCE(f.cents, 0) <> CASE WHEN {_HELD} THEN 0 ELSE COALESCE(i.cents, 0) END
+        """,
+    ),
+    Check(
+        "label_and_exchange_are_kept_once",
+        "of what is owed, the parcel back and an exchange are kept as far as it goes, and not more",
+        """
+        SELECT 'return ' || r.id, 'label ' || r.label_cents || ', exchange ' || r.exchange_cents,
+               'label ' || f.label || ', exchange ' || f.exchange || ', left ' || f.cents FROM rma r
+        JOIN (SELECT rma_no, SUM(label_cents) AS label, SUM(exchange_cents) AS exchange, SUM(cents) AS cents
+              FROM refund GROUP BY rma_no) AS f ON f.rma_no = r.no
+        WHERE f.label > r.label_cents OR f.exchange > r.exchange_cents
+           OR (f.cents > 0 AND (f.label < r.label_cents OR f.exchange < r.exchange_cents))
+        """,
+    ),
+    Check(
+        "refunds_within_price",
+        "the goods of a line that are owed are at most what was paid for the units that came back, and carriage is owed once",
+        f"""
+        SELECT {_LINE}, 'at most ' || (COALESCE(l.price_cents, 0) * l.qty), t.cents || ' cents' FROM (
+            SELECT r.order_no, i.number, SUM(i.goods_cents) AS cents FROM inspection i JOIN rma r ON r.no = i.rma_no
+            GROUP BY r.order_no, i.number
+        ) AS t JOIN order_line l ON l.order_no = t.order_no AND l.number = t.number JOIN orders o ON o.no = l.order_no
+        WHERE t.cents > COALESCE(l.price_cents, 0) * l.qty
+        UNION ALL SELECT 'order ' || o.id, 'carriage once', t.times || ' times' FROM (
+            SELECT order_no, COUNT(*) AS times FROM refund WHERE carriage_cents > 0 GROUP BY order_no HAVING COUNT(*) > 1
+        ) AS t JOIN orders o ON o.no = t.order_no
+        """,
+    ),
+    Check(
+        "refunds_have_facts",
+        "what is owed was said by one fact, and each such fact is of something that is owed",
+        """
+        SELECT 'refund ' || f.id, 'one fact', COUNT(a.no) || ' facts' FROM refund f
+        LEFT JOIN fact a ON a.id = f.id AND a.kind = 'RefundOwed' WHERE f.cents > 0 GROUP BY f.id HAVING COUNT(a.no) <> 1
+        UNION ALL SELECT 'fact ' || a.id, 'a refund', 'none' FROM fact a LEFT JOIN refund f ON f.id = a.id AND f.cents > 0
+        WHERE a.kind = 'RefundOwed' AND f.no IS NULL
+        """,
+    ),
+    Check(
+        "exchanges_are_ordered",
+        "an order has as many facts of exchanges as returns that were exchanged",
+        """
+        SELECT 'order ' || o.id, t.exchanged, t.facts FROM (
+            SELECT r.order_no, COUNT(*) AS exchanged, (SELECT COUNT(*) FROM fact a JOIN orders o ON o.id = a.subject
+                WHERE o.no = r.order_no AND a.kind = 'ExchangeOrdered') AS facts
+            FROM rma r WHERE r.exchange_no IS NOT NULL GROUP BY r.order_no
+        ) AS t JOIN orders o ON o.no = t.order_no WHERE t.exchanged <> t.facts
         """,
     ),
     Check(

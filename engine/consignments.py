@@ -1,7 +1,8 @@
-"""Consignments: what was handed to a node, until it leaves, or is open again; and what comes back of it.
+"""Consignments: what was handed to a node, until it leaves, or is open again.
 
 Release is the one-way door: from there on the units are the node's to pick. They stay reserved until they leave; what the node
-cannot find or does not want is open again, and the next decision sees it. From leaving on see `engine.shipping`.
+cannot find or does not want is open again, and the next decision sees it. From leaving on see `engine.shipping`,
+of what comes back `engine.returns`.
 """
 
 from collections import defaultdict
@@ -18,7 +19,6 @@ from engine.facts import (
     OrderReleased,
     Packed,
     Picked,
-    ReturnReceived,
     ShortPicked,
     short_id,
 )
@@ -203,57 +203,6 @@ def reject(tx: Tx, fact: ConsignmentRejected, by: str = "") -> bool:
     plan_work(tx, [one.node_no], [one.work_day], [-1], [-sum(one.line_units().values())])
     _remember(tx, one, fact.at + REMEMBERED if fact.until is None else fact.until, fact.reason)
     escalate(tx, one.order_no)
-    return True
-
-
-def take_back(tx: Tx, fact: ReturnReceived, by: str = "") -> bool:
-    """Units came back, to be sold again or not; a kit has come back when all its parts have.
-
-    Raises
-    ------
-    Refusal
-        `unknown_consignment`, `wrong_state`, `unknown_line`, `unknown_node`, or `too_many_units`.
-    """
-    one = begin(tx, fact, by, (*ON_ITS_WAY, "delivered"))
-    if one is None:
-        return False
-    node_no = one.node_no
-    if fact.node is not None:
-        found = tx.first("SELECT no FROM node WHERE id = :id", id=fact.node)
-        if found is None:
-            raise Refusal("node", f"there is no node {fact.node!r}", "unknown_node")
-        node_no = found[0]
-    contents = {(content.number, content.sku): content for content in one.contents}
-    back: dict[tuple[int, str], int] = defaultdict(int)
-    for i, units in enumerate(fact.units):
-        content = contents.get((units.line, units.sku))
-        if content is None:
-            raise Refusal(f"units[{i}].line", f"it holds no {units.sku!r} of line {units.line}", "unknown_line")
-        back[units.line, units.sku] += units.units
-        left = content.units - content.returned
-        if back[units.line, units.sku] > left:
-            raise Refusal(f"units[{i}].units", f"{left} units can come back", "too_many_units")
-    tx.run(
-        "UPDATE consignment_line SET returned = consignment_line.returned + rows.units FROM {rows} "
-        "WHERE consignment_line.consignment_no = :no AND consignment_line.number = rows.number "
-        "AND consignment_line.sku_no = rows.sku_no",
-        Rows(
-            number=[number for number, _ in back],
-            sku_no=[contents[key].sku_no for key in back],
-            units=list(back.values()),
-        ),
-        no=one.no,
-    )
-    move(
-        tx, fact.at, "returned", one.id, [contents[u.line, u.sku].sku_no for u in fact.units],
-        [node_no] * len(fact.units), on_hand=[u.units if u.to == "stock" else 0 for u in fact.units],
-        damaged=[u.units if u.to == "damaged" else 0 for u in fact.units],
-        quarantined=[u.units if u.to == "quarantined" else 0 for u in fact.units],
-    )  # fmt: skip
-    before, after = one.returned(), read(tx, one.no).returned()
-    more = {number: units - before[number] for number, units in after.items() if units > before[number]}
-    shift(tx, one, more, "delivered" if one.state == "delivered" else "shipped", "returned")
-    set_state(tx, one, one.state)
     return True
 
 

@@ -34,6 +34,7 @@ Units = Annotated[int, Meta(ge=1, le=MOST)]
 Level = Annotated[int, Meta(ge=0, le=MOST)]
 Change = Annotated[int, Meta(ge=-MOST, le=MOST)]
 Cents = Annotated[int, Meta(ge=0, le=10**8)]
+Owed = Annotated[int, Meta(ge=0, le=2**53)]
 Ordered = Annotated[int, Meta(ge=1, le=10**6)]
 Day = Annotated[int, Meta(ge=0, le=47_482)]
 Number = Annotated[int, Meta(ge=1, le=LINES)]
@@ -41,8 +42,17 @@ Lat = Annotated[float, Meta(ge=-90, le=90)]
 Lon = Annotated[float, Meta(ge=-180, le=180)]
 Sequence = Annotated[int, Meta(ge=0, le=2**62)]
 SetAside = Literal["damaged", "quarantined"]
+ReturnReason = Literal[
+    "unwanted", "wrong_size", "late", "damaged", "defective", "wrong_item", "not_as_described", "undelivered", "other"
+]
+"""Why units come back."""
+Condition = Literal["as_new", "opened", "used", "damaged"]
+"""How units are that came back."""
+Disposition = Literal["restock", "refurbish", "liquidate", "scrap"]
+"""What becomes of them: sold again, mended, sold off, thrown away."""
 Prefix = Literal[
-    "cat", "chn", "con", "end", "evt", "fed", "inb", "iss", "job", "lab", "lost", "net", "ord", "rcp", "req", "wav", "whk"
+    "cat", "chn", "con", "end", "evt", "fed", "inb", "iss", "job", "lab", "lost", "net", "ord", "rcp", "req", "rfd", "rma", "wav",
+    "whk",
 ]  # fmt: skip
 """What the ids that we make begin with."""
 _OURS = re.compile(rf"(?:{'|'.join(get_args(Prefix))})_[a-z2-7]{{20}}(?::|\Z)")
@@ -532,19 +542,137 @@ class Delivered(AboutConsignment, frozen=True, kw_only=True):
 
 
 class ReturnedUnits(Part, frozen=True, kw_only=True):
-    """Units of a SKU that came back: sellable again, or damaged."""
+    """Units of a SKU that came back: quarantined until somebody has looked at them, unless that was done at once."""
 
     line: Number
     sku: Name
     units: Units
-    to: Literal["stock", "damaged", "quarantined"] = "stock"
+    to: Literal["stock", "damaged", "quarantined"] = "quarantined"
+    """`stock`: looked at, and as new, to be sold again; `damaged`: looked at, and to be mended."""
+    reason: ReturnReason | None = None
+    """Why, where no return announced it."""
 
 
 class ReturnReceived(AboutConsignment, frozen=True, kw_only=True):
-    """Units came back to a node, or to the one they came from."""
+    """Units came back to a node: that of their return, or the one they came from, where it does not say."""
 
     units: Annotated[tuple[ReturnedUnits, ...], Meta(min_length=1, max_length=LINES)]
     node: Name | None = None
+    rma: Name | None = None
+
+
+# --- returns ----------------------------------------------------------------------------------------------------------
+
+
+class WantedBack(Part, frozen=True, kw_only=True):
+    """Units of a line that the customer gives back, and why."""
+
+    line: Number
+    units: Units
+    reason: ReturnReason
+
+
+class ReturnRequested(AboutOrder, frozen=True, kw_only=True):
+    """A customer asks to give units back. The id of the return is made from the fact's."""
+
+    lines: Annotated[tuple[WantedBack, ...], Meta(min_length=1, max_length=LINES)]
+    wanted: Literal["refund", "exchange"] = "refund"
+    how: Literal["parcel", "store"] = "parcel"
+    node: Name | None = None
+    """The store that the customer brings it to."""
+    place: Place | None = None
+    """From where it is sent; the place of the order where not said."""
+    carriage_cents: Cents = 0
+    """What the customer paid for the delivery of the order."""
+
+
+class AboutReturn(Fact, frozen=True, kw_only=True):
+    """Something about a return."""
+
+    about = "rma"
+
+    rma: Name
+
+
+class ReturnApproved(AboutReturn, frozen=True, kw_only=True):
+    """The customer may send it, or bring it."""
+
+
+class ReturnRefused(AboutReturn, frozen=True, kw_only=True):
+    """The customer may not."""
+
+    reason: Note = ""
+
+
+class ReturnRouted(AboutReturn, frozen=True, kw_only=True):
+    """The node that it goes to was chosen; `cents` is what that costs, less what the units are worth there."""
+
+    node: Name
+    service: Annotated[str, Meta(max_length=200)] = ""
+    cents: int
+
+
+class ReturnCancelled(AboutReturn, frozen=True, kw_only=True):
+    """What has not come is not to come any more."""
+
+    reason: Note = ""
+
+
+class ReturnExpired(AboutReturn, frozen=True, kw_only=True):
+    """What has not come in time is not awaited any more."""
+
+
+class InspectedUnits(Part, frozen=True, kw_only=True):
+    """Units of a SKU that somebody looked at: how they are, and what becomes of them."""
+
+    line: Number
+    sku: Name
+    units: Units
+    condition: Condition = "as_new"
+    disposition: Disposition
+
+
+class ReturnInspected(AboutReturn, frozen=True, kw_only=True):
+    """Somebody looked at units that had come back; at which node, where they lie at more than one."""
+
+    units: Annotated[tuple[InspectedUnits, ...], Meta(min_length=1, max_length=LINES)]
+    node: Name | None = None
+
+
+class RefundedLine(Part, frozen=True, kw_only=True):
+    """What is owed for units of a SKU of a line."""
+
+    line: Number
+    sku: Name
+    units: Units
+    cents: Owed
+
+
+class RefundOwed(AboutOrder, frozen=True, kw_only=True):
+    """The customer is owed money: goods and carriage, less fee and label, less what an exchange has used up of it."""
+
+    rma: Name | None = None
+    consignment: Name | None = None
+    cents: Owed
+    why: Literal["inspected", "exchange_lapsed", "pickup_lapsed"]
+    lines: tuple[RefundedLine, ...]
+    fee_cents: Owed = 0
+    carriage_cents: Owed = 0
+    label_cents: Owed = 0
+    exchange_cents: Owed = 0
+
+
+class ExchangeOrdered(AboutOrder, frozen=True, kw_only=True):
+    """An order took the place of what is given back: what it costs, what was to be credited then, and the difference.
+
+    `difference_cents` is above 0 where the customer pays more, below 0 where something is left to refund.
+    """
+
+    rma: Name
+    new_order: Name
+    price_cents: Owed
+    credit_cents: Owed
+    difference_cents: int
 
 
 class LabelMade(AboutConsignment, frozen=True, kw_only=True):
@@ -614,9 +742,11 @@ ConsignmentFact = (
     OrderReleased | Picked | ShortPicked | ConsignmentRejected | Packed | Shipped | OutForDelivery | ReadyForPickup
     | PickupLapsed | Delivered | ReturnReceived
 )  # fmt: skip
+ReturnFact = ReturnRequested | ReturnApproved | ReturnRefused | ReturnCancelled | ReturnInspected
 AnyFact = (
     StockFact | CatalogueFact | OrderFact | ConsignmentFact | StockReported | OrderPlaced | Allocated | Deallocated
-    | LabelMade | LabelCancelled | HoldPlaced | HoldReleased | RecipientErased
+    | LabelMade | LabelCancelled | ReturnFact | ReturnRouted | ReturnExpired | RefundOwed | ExchangeOrdered | HoldPlaced
+    | HoldReleased | RecipientErased
 )  # fmt: skip
 
 _DECODER: msgspec.json.Decoder[Any] = msgspec.json.Decoder(AnyFact)

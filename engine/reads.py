@@ -367,11 +367,12 @@ def _consignments(tx: Tx, rows: Sequence[tuple[Any, ...]]) -> list[Numbered[Cons
 
 
 def timeline(tx: Tx, order_id: str) -> list[FactSeen]:
-    """All that happened to an order and its consignments, as it was written down."""
+    """All that happened to an order, its consignments and returns, as it was written down."""
     no = tx.first("SELECT no FROM orders WHERE id = :id", id=order_id)
     if no is None:
         raise Refusal("order", f"there is no order {order_id!r}", "unknown_order")
-    subjects = [order_id, *(id for (id,) in tx.all("SELECT id FROM consignment WHERE order_no = :no", no=no[0]))]
+    theirs = "SELECT id FROM consignment WHERE order_no = :no UNION ALL SELECT id FROM rma WHERE order_no = :no"
+    subjects = [order_id, *(id for (id,) in tx.all(theirs, no=no[0]))]
     rows = tx.all(
         "SELECT f.no, f.id, f.kind, f.at, f.subject, f.by, f.payload FROM {rows} JOIN fact f ON f.subject = rows.subject "
         "ORDER BY f.no",

@@ -110,7 +110,7 @@ def record(tx: Tx, facts: Sequence[StockFact], by: str = "") -> list[bool]:
     Refusal
         `unknown_sku`, `unknown_node`, `unknown_channel`, `unknown_inbound`, `kit_has_no_stock`, `not_enough_stock`,
         `stock_is_reserved` (what is reserved may not leave), `count_conflict` (the books did not say what was expected),
-        `fact_conflict`.
+        `awaits_inspection` (what came back is not looked at yet), `fact_conflict`.
     """
     new = write_facts(tx, facts, by)
     effective = [(i, fact) for i, (fact, is_new) in enumerate(zip(facts, new, strict=True)) if is_new]
@@ -203,6 +203,7 @@ def apply_levels(tx: Tx, numbers: Numbers, facts: Sequence[tuple[str, Fact]]) ->
         for key, level in after.items():
             level.reserved = claimed[key].reserved
     _refuse_reserved(numbers, facts, after)
+    _refuse_awaiting(tx, numbers, facts, after)
     missing = {key: max(0, level.reserved - level.there) for key, level in after.items()}
     changed = [key for key in keys if missing[key] != before[key]]
     entries += [_Entry("missed", ref, key, missing[key] - before[key]) for key in changed]
@@ -231,6 +232,20 @@ def _refuse_reserved(numbers: Numbers, facts: Sequence[tuple[str, Fact]], after:
             level = after[_keys(numbers, fact)[0]]
             if level.reserved > level.there:
                 raise Refusal(f"{place}units", f"{level.reserved} units are reserved at the node", "stock_is_reserved")
+
+
+def _refuse_awaiting(tx: Tx, numbers: Numbers, facts: Sequence[tuple[str, Fact]], after: dict[Key, _Level]) -> None:
+    """What came back is quarantined until somebody has looked at it: nobody puts it back or throws it away before."""
+    for place, fact in facts:
+        if isinstance(fact, StockPutBack | StockScrapped) and fact.state == "quarantined":
+            sku, node = _keys(numbers, fact)[0]
+            waiting = tx.value(
+                "SELECT COALESCE(SUM(units - inspected), 0) FROM rma_receipt WHERE sku_no = :sku AND node_no = :node",
+                sku=sku, node=node,
+            )  # fmt: skip
+            if after[sku, node].quarantined < waiting:
+                told = f"{waiting} of the quarantined units came back and wait to be looked at: inspect their return"
+                raise Refusal(f"{place}units", told, "awaits_inspection")
 
 
 def _simulate(

@@ -7,7 +7,8 @@ here each stands alone.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from engine import consignments, feed, holds, orders, shipping, stock
+from engine import consignments, feed, holds, orders, refunds, return_requests, returns, shipping, stock
+from engine.ahead import lookout_of
 from engine.books import Finding, fsck
 from engine.database import Database
 from engine.facts import (
@@ -28,7 +29,13 @@ from engine.facts import (
     PickupLapsed,
     ReadyForPickup,
     RecipientErased,
+    ReturnApproved,
+    ReturnCancelled,
+    ReturnFact,
+    ReturnInspected,
     ReturnReceived,
+    ReturnRefused,
+    ReturnRequested,
     Shipped,
     ShortPicked,
     StockFact,
@@ -46,6 +53,7 @@ class Ended:
     holds: int
     orders: int
     pickups: int
+    returns: int
 
 
 class Store:
@@ -133,7 +141,29 @@ class Store:
             case Delivered():
                 return self.database.write(lambda tx: shipping.deliver(tx, fact, by))
             case ReturnReceived():
-                return self.database.write(lambda tx: consignments.take_back(tx, fact, by))
+                return self.database.write(lambda tx: returns.take_back(tx, fact, by))
+
+    # --- returns ------------------------------------------------------------------------------------------------
+
+    def ask_back(self, facts: Sequence[ReturnRequested], by: str = "") -> list[bool]:
+        """Take returns in, and give those that are approved nodes together (`engine.return_requests.request`)."""
+        lookout = lookout_of(self.database)
+        return self.database.write(lambda tx: return_requests.request(tx, facts, by, lookout))
+
+    def go_back(self, fact: ReturnFact, by: str = "") -> bool:
+        """What customers and staff do with a return; says whether the fact is new."""
+        match fact:
+            case ReturnRequested():
+                return self.ask_back([fact], by)[0]
+            case ReturnApproved():
+                lookout = lookout_of(self.database)
+                return self.database.write(lambda tx: return_requests.approve(tx, fact, by, lookout))
+            case ReturnRefused():
+                return self.database.write(lambda tx: return_requests.refuse(tx, fact, by))
+            case ReturnCancelled():
+                return self.database.write(lambda tx: return_requests.cancel(tx, fact, by))
+            case ReturnInspected():
+                return self.database.write(lambda tx: returns.inspect(tx, fact, by))
 
     # --- stock --------------------------------------------------------------------------------------------------
 
@@ -154,11 +184,14 @@ class Store:
         return self.database.write(lambda tx: holds.release_hold(tx, fact, by))
 
     def expire(self, now: int) -> Ended:
-        """End holds, orders and pickups whose time is up."""
+        """End holds, orders, pickups and returns whose time is up, and refund what is not kept for an exchange any more."""
+        write = self.database.write
         return Ended(
-            self.database.write(lambda tx: holds.expire_holds(tx, now)),
-            self.database.write(lambda tx: orders.expire_orders(tx, now)),
-            self.database.write(lambda tx: shipping.lapse_pickups(tx, now)),
+            write(lambda tx: holds.expire_holds(tx, now)),
+            write(lambda tx: orders.expire_orders(tx, now)),
+            write(lambda tx: shipping.lapse_pickups(tx, now)),
+            write(lambda tx: return_requests.expire_returns(tx, now))
+            + write(lambda tx: refunds.settle_returns(tx, now)),
         )
 
     # --- the log and the books ----------------------------------------------------------------------------------

@@ -472,6 +472,168 @@ class Label(SQLModel, table=True):
     """Why it was refused, as a code."""
 
 
+RETURN_ENDS = ("refused", "cancelled", "expired")
+"""How a return ends that nothing came of."""
+_RETURN_STATE = (
+    "CASE WHEN review THEN 'requested' WHEN received > 0 OR (awaited > 0 AND inspected > 0) THEN 'received' "
+    "WHEN awaited > 0 THEN 'approved' WHEN inspected > 0 THEN 'inspected' ELSE ended END"
+)
+
+
+class Rma(SQLModel, table=True):
+    """A return: units of an order that are to come back, or came unannounced. Units are those of SKUs, of a kit's parts."""
+
+    __table_args__ = (
+        *_at_least_0("awaited", "received", "inspected", "closed", "carriage_cents", "label_cents", "exchange_cents"),
+        CheckConstraint("wanted IN ('refund', 'exchange')", name="wanted_known"),
+        CheckConstraint("how IN ('parcel', 'store', 'unannounced')", name="how_known"),
+        CheckConstraint(
+            f"ended IS NULL OR ended IN ({', '.join(repr(end) for end in RETURN_ENDS)})", name="ended_known"
+        ),
+        CheckConstraint("awaited + received + inspected > 0 OR ended IS NOT NULL", name="ended_where_nothing_is_left"),
+        CheckConstraint("exchange_no IS NOT NULL OR exchange_cents = 0", name="exchange_has_order"),
+        Index("ix_rma_awaited", "expires_at", **_where("awaited > 0")),
+        Index("ix_rma_settle", "settle_at", **_where("settle_at IS NOT NULL")),
+        Index("ix_rma_state", "state", "no"),
+        Index("ix_rma_node", "node_no", "no"),
+    )
+
+    no: int | None = _counter()
+    id: str = Field(unique=True)
+    order_no: int = _big(foreign_key="orders.no", index=True)
+    wanted: str
+    how: str
+    requested_at: int = _big()
+    expires_at: int = _big()
+    review: bool = False
+    ended: str | None = None
+    awaited: int = _big(default=0)
+    received: int = _big(default=0)
+    """Came, and nobody has looked at them yet."""
+    inspected: int = _big(default=0)
+    closed: int = _big(default=0)
+    """Are not to come any more."""
+    state: str | None = Field(default=None, sa_column=Column(String, Computed(_RETURN_STATE, persisted=True)))
+    lat: float | None = None
+    lon: float | None = None
+    node_no: int | None = _big(default=None, foreign_key="node.no")
+    """Where it is to go."""
+    service: str = ""
+    cost_cents: int | None = _big(default=None)
+    """Carriage and handling, less what the units are worth there."""
+    decision: str = "{}"
+    """Why it goes there, as JSON."""
+    carriage_cents: int = _big(default=0)
+    """What the customer paid for the delivery of the order."""
+    label_cents: int = _big(default=0)
+    """What is kept for the parcel back."""
+    exchange_no: int | None = _big(default=None, foreign_key="orders.no", unique=True)
+    exchange_cents: int = _big(default=0)
+    """What the order that took its place costs."""
+    settle_at: int | None = _big(default=None)
+    """When what was looked at is refunded where no exchange was ordered."""
+    version: int = 1
+
+
+class RmaLine(SQLModel, table=True):
+    """Units of a SKU of a line that came with a consignment, and where they are on their way back."""
+
+    __tablename__ = "rma_line"
+    __table_args__ = (
+        *_at_least_0("announced", "extra", "awaited", "received", "inspected", "closed"),
+        CheckConstraint("announced + extra = awaited + received + inspected + closed", name="every_unit_is_somewhere"),
+        Index("ix_rma_line_consignment", "consignment_no", "number", "sku_no"),
+        Index("ix_rma_line_awaited", "sku_no", **_where("awaited > 0")),
+    )
+
+    rma_no: int = _big(foreign_key="rma.no", primary_key=True)
+    consignment_no: int = _big(foreign_key="consignment.no", primary_key=True)
+    number: int = Field(primary_key=True)
+    sku_no: int = _big(foreign_key="sku.no", primary_key=True)
+    reason: str
+    announced: int = _big(default=0)
+    extra: int = _big(default=0)
+    """Came without being announced, or after they were closed."""
+    awaited: int = _big(default=0)
+    received: int = _big(default=0)
+    inspected: int = _big(default=0)
+    closed: int = _big(default=0)
+
+
+class RmaReceipt(SQLModel, table=True):
+    """Units of a return that came to a node, and how many of them somebody has looked at; the others are quarantined there."""
+
+    __tablename__ = "rma_receipt"
+    __table_args__ = (
+        CheckConstraint("inspected >= 0 AND inspected <= units", name="inspected_at_most_units"),
+        Index("ix_rma_receipt_stock", "sku_no", "node_no"),
+    )
+
+    rma_no: int = _big(foreign_key="rma.no", primary_key=True)
+    consignment_no: int = _big(foreign_key="consignment.no", primary_key=True)
+    number: int = Field(primary_key=True)
+    sku_no: int = _big(foreign_key="sku.no", primary_key=True)
+    node_no: int = _big(foreign_key="node.no", primary_key=True)
+    units: int = _big()
+    inspected: int = _big(default=0)
+
+
+class Inspection(SQLModel, table=True):
+    """Units that somebody looked at: how they are, what became of them, what is owed for them. Rows are only added."""
+
+    __table_args__ = (
+        *_at_least_0("goods_cents", "fee_cents"),
+        CheckConstraint("units >= 1", name="units_at_least_1"),
+        CheckConstraint("percent BETWEEN 0 AND 100", name="percent_in_bounds"),
+        CheckConstraint("fee_cents <= goods_cents", name="fee_at_most_goods"),
+        Index("ix_inspection_rma", "rma_no", "no"),
+    )
+
+    no: int | None = _counter()
+    rma_no: int = _big(foreign_key="rma.no")
+    consignment_no: int = _big(foreign_key="consignment.no")
+    number: int
+    sku_no: int = _big(foreign_key="sku.no")
+    node_no: int = _big(foreign_key="node.no")
+    at: int = _big()
+    condition: str
+    disposition: str
+    units: int = _big()
+    percent: int
+    """Of the price."""
+    goods_cents: int = _big()
+    fee_cents: int = _big()
+
+
+class Refund(SQLModel, table=True):
+    """What a customer is owed, once for what was looked at, or for a consignment that was not collected. Rows are only added."""
+
+    __table_args__ = (
+        *_at_least_0("goods_cents", "fee_cents", "carriage_cents", "label_cents", "exchange_cents", "cents"),
+        CheckConstraint(
+            "cents = goods_cents - fee_cents + carriage_cents - label_cents - exchange_cents", name="cents_add_up"
+        ),
+        CheckConstraint("(rma_no IS NULL) <> (consignment_no IS NULL)", name="of_a_return_or_a_consignment"),
+        Index("ix_refund_rma", "rma_no", "no"),
+    )
+
+    no: int | None = _counter()
+    id: str = Field(unique=True)
+    order_no: int = _big(foreign_key="orders.no", index=True)
+    rma_no: int | None = _big(default=None, foreign_key="rma.no")
+    consignment_no: int | None = _big(default=None, foreign_key="consignment.no", unique=True)
+    at: int = _big()
+    why: str
+    inspection_no: int = _big(default=0)
+    """The last inspection that it counts."""
+    goods_cents: int = _big()
+    fee_cents: int = _big(default=0)
+    carriage_cents: int = _big(default=0)
+    label_cents: int = _big(default=0)
+    exchange_cents: int = _big(default=0)
+    cents: int = _big()
+
+
 class Hold(SQLModel, table=True):
     """A timed claim before there is an order; it ends once."""
 
@@ -980,7 +1142,7 @@ class PostalArea(SQLModel, table=True):
     region: str = ""
 
 
-APPEND_ONLY = ("movement", "fact", "decision")
+APPEND_ONLY = ("movement", "fact", "decision", "inspection", "refund")
 """Tables whose rows are never changed or deleted; triggers see to it."""
 
 

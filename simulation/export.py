@@ -245,7 +245,7 @@ def _beginning(tx: Tx) -> list[tuple[str, str, int, int]]:
     """Stock as it was before anything came in or left: what movements for other reasons add up to."""
     found = tx.all(
         "SELECT n.id, s.id, SUM(m.on_hand) FROM movement m JOIN node n ON n.no = m.node_no JOIN sku s ON s.no = m.sku_no "
-        "WHERE m.cause NOT IN ('received', 'shipped', 'returned') "
+        "WHERE m.cause NOT IN ('received', 'shipped', 'returned', 'restocked') "
         "GROUP BY n.id, s.id HAVING SUM(m.on_hand) > 0 ORDER BY s.id, n.id"
     )
     return [(node, sku, int(units), 0) for node, sku, units in found]

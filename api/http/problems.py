@@ -37,6 +37,12 @@ STATUSES = {
 CONFLICTS = frozenset(
     {
         "fact_conflict",
+        "another_order",
+        "awaits_inspection",
+        "final_sale",
+        "no_return_node",
+        "not_an_exchange",
+        "not_returnable",
         "order_conflict",
         "not_enough_stock",
         "stock_is_reserved",

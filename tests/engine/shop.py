@@ -4,6 +4,7 @@ from engine.channels import LineSaid, OrderSaid
 from engine.claims import plan_work, shift_units
 from engine.connections import Connection, ConnectionEntry, get_connection, put_connection
 from engine.database import Database, Tx
+from engine.entries import ServiceEntry
 from engine.facts import HeldUnits, HoldPlaced, OrderedLine, OrderPlaced, Place, StockReceived
 from engine.ledger import move
 from engine.tables import LINE_STATES
@@ -15,6 +16,11 @@ DAY = 86_400_000
 WEEK = '["mon", "tue", "wed", "thu", "fri", "sat", "sun"]'
 WAREHOUSE, STORE, FAR = 1, 2, 3
 TEE, CAP, MUG, SET = 1, 2, 3, 4
+
+SERVICES = [
+    ServiceEntry(id=name, zone_km=[500.0], steps_g=[5000], cents=[[cents]], over_cents_per_kg=[10], transit_days=[days])
+    for name, cents, days in (("post", 300, 2), ("van", 700, 1))
+]
 
 
 def open_shop(database: Database) -> None:

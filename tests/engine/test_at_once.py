@@ -27,8 +27,20 @@ from engine.store import Store
 from engine.waves import run_wave
 from solver.effort import Effort
 from solver.refusal import Refusal
-from tests.engine.shop import CAP, NOON, STORE, TEE, WAREHOUSE, connect, held, open_shop, ordered, said, supply
-from tests.engine.test_books_machine import SERVICES
+from tests.engine.shop import (
+    CAP,
+    NOON,
+    SERVICES,
+    STORE,
+    TEE,
+    WAREHOUSE,
+    connect,
+    held,
+    open_shop,
+    ordered,
+    said,
+    supply,
+)  # fmt: skip
 
 SKUS = ("tee", "cap", "set")
 

@@ -6,7 +6,7 @@ import pytest
 from engine import webhooks
 from engine.books import CHECKS, fsck
 from engine.channels import hear
-from engine.consignments import release, take_back
+from engine.consignments import release
 from engine.database import Database, Tx
 from engine.entries import put_services
 from engine.events import relay
@@ -18,17 +18,20 @@ from engine.facts import (
     ReadyForPickup,
     ReturnedUnits,
     ReturnReceived,
+    ReturnRequested,
     Shipped,
     StockReceived,
+    WantedBack,
 )
 from engine.holds import place_holds, release_hold
 from engine.labels import made, want
 from engine.orders import place
+from engine.return_requests import request
+from engine.returns import take_back
 from engine.shipping import deliver, lapse, make_ready, ship
 from engine.stock import record
 from engine.webhooks import Result
-from tests.engine.shop import NOON, STORE, connect, held, open_shop, ordered, said, settle
-from tests.engine.test_books_machine import SERVICES
+from tests.engine.shop import NOON, SERVICES, STORE, connect, held, open_shop, ordered, said, settle
 
 DAMAGES: dict[str, list[str]] = {
     "on_hand_is_movements": ["UPDATE stock SET on_hand = on_hand + 1 WHERE sku_no = 1"],
@@ -51,7 +54,7 @@ DAMAGES: dict[str, list[str]] = {
     "released_is_consignments": ["UPDATE order_line SET released = released + 1 WHERE order_no = 1"],
     "shipped_is_consignments": ["UPDATE order_line SET shipped = shipped + 1 WHERE order_no = 1"],
     "delivered_is_consignments": ["UPDATE order_line SET delivered = delivered + 1 WHERE order_no = 1"],
-    "returned_is_consignments": ["UPDATE consignment_line SET returned = 2 WHERE number = 1"],
+    "returned_is_consignments": ["UPDATE consignment_line SET returned = 1 WHERE number = 1"],
     "claims_are_of_their_line": ["DELETE FROM claim WHERE order_no = 1 AND number = 2 AND sku_no = 2"],
     "claims_have_parcels": ["DELETE FROM parcel WHERE order_no = 1"],
     "parcels_have_claims": ["DELETE FROM claim WHERE order_no = 1"],
@@ -75,6 +78,20 @@ DAMAGES: dict[str, list[str]] = {
         "UPDATE delivery SET state = 'delivered', ended_at = 1 WHERE event_no = (SELECT no FROM event "
         "WHERE type = 'order.shipped')",
     ],
+    "returns_awaited_is_lines": ["UPDATE rma SET awaited = awaited + 1"],
+    "returns_received_is_lines": ["UPDATE rma SET received = received + 1"],
+    "returns_inspected_is_lines": ["UPDATE rma SET inspected = inspected + 1"],
+    "returns_closed_is_lines": ["UPDATE rma SET closed = closed + 1"],
+    "return_units_balance": ["UPDATE rma_receipt SET inspected = 0"],
+    "returned_was_shipped": ["UPDATE rma_line SET awaited = awaited + 9"],
+    "what_came_back_is_quarantined": ["UPDATE stock SET quarantined = 0"],
+    "refunds_are_what_was_inspected": ["UPDATE rma SET wanted = 'exchange', exchange_no = NULL"],
+    "label_and_exchange_are_kept_once": ["UPDATE rma SET label_cents = label_cents + 1"],
+    "refunds_within_price": ["UPDATE order_line SET price_cents = 1"],
+    "refunds_have_facts": [
+        "INSERT INTO refund (id, order_no, rma_no, at, why, goods_cents, cents) VALUES ('x', 2, 1, 1, 'inspected', 5, 5)"
+    ],
+    "exchanges_are_ordered": ["UPDATE rma SET exchange_no = 1"],
     "consignments_have_times": ["UPDATE consignment SET delivered_at = NULL"],
     "pickups_end": ["UPDATE consignment_line SET returned = 0 WHERE consignment_no = 2"],
     "kits_stay_whole": ["UPDATE consignment_line SET line_units = line_units + 1 WHERE number = 2 AND sku_no = 2"],
@@ -88,6 +105,7 @@ DAMAGES: dict[str, list[str]] = {
 def busy(database: Database) -> Database:
     """A shop in which something of everything has happened."""
     open_shop(database)
+    database.write(lambda tx: put_services(tx, SERVICES, NOON))
     database.write(lambda tx: tx.run("UPDATE sku SET presale_limit = 10 WHERE id = 'mug'"))
     database.write(lambda tx: tx.run("INSERT INTO channel_stock (channel, sku_no, allotment) VALUES ('web', 1, 50)"))
 
@@ -108,7 +126,12 @@ def busy(database: Database) -> Database:
         made(tx, NOON, label, "00123", 300)
         ship(tx, Shipped(id="s", at=NOON, consignment=consignment))
         deliver(tx, Delivered(id="d", at=NOON, consignment=consignment))
-        back = (ReturnedUnits(line=1, sku="tee", units=1),)
+        tx.run("UPDATE order_line SET price_cents = 500 WHERE order_no = 2")
+        asked = ReturnRequested(
+            id="q", at=NOON, order=second.id, lines=(WantedBack(line=1, units=3, reason="unwanted"),)
+        )
+        request(tx, [asked])
+        back = ReturnedUnits(line=1, sku="tee", units=1), ReturnedUnits(line=1, sku="tee", units=1, to="stock")
         take_back(tx, ReturnReceived(id="b", at=NOON, consignment=consignment, units=back))
         settle(tx, fourth.id, (1, STORE, 2))
         ((pickup,),) = release(tx, [OrderReleased(id="p", at=NOON, order=fourth.id)])

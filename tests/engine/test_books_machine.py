@@ -19,7 +19,7 @@ from hypothesis.stateful import (
 from engine import labels, webhooks
 from engine.capture import capture
 from engine.channels import hear
-from engine.entries import ServiceEntry, put_services
+from engine.entries import put_services
 from engine.events import Thresholds, forget, put_thresholds, relay
 from engine.facts import (
     ChannelStockSet,
@@ -64,7 +64,7 @@ from engine.store import Store
 from engine.waves import run_wave
 from solver.effort import Effort
 from solver.refusal import Refusal
-from tests.engine.shop import MINUTE, NOON, connect, open_shop, said, settle
+from tests.engine.shop import MINUTE, NOON, SERVICES, connect, open_shop, said, settle
 
 SKUS = ("tee", "cap", "mug")
 NODES = ("warehouse", "store", "far")
@@ -88,10 +88,6 @@ WAYS = (
     (ReadyForPickup, ReturnReceived, PickupLapsed),
 )
 """What may happen to a consignment one after the other; by van it is collected in the store."""
-SERVICES = [
-    ServiceEntry(id=name, zone_km=[500.0], steps_g=[5000], cents=[[cents]], over_cents_per_kg=[10], transit_days=[days])
-    for name, cents, days in (("post", 300, 2), ("van", 700, 1))
-]
 
 
 class Shop(RuleBasedStateMachine):

@@ -1,6 +1,6 @@
 import pytest
 
-from engine.consignments import pack, pick, pick_short, reject, release, take_back
+from engine.consignments import pack, pick, pick_short, reject, release
 from engine.database import Database
 from engine.facts import (
     ConsignmentRejected,
@@ -10,8 +10,6 @@ from engine.facts import (
     OrderReleased,
     Packed,
     Picked,
-    ReturnedUnits,
-    ReturnReceived,
     Shipped,
     ShortPicked,
     StockCounted,
@@ -165,34 +163,3 @@ def test_a_short_pick_explains_what_a_count_missed(database: Database) -> None:
     assert stock_of(database, TEE, STORE) == (3, 3)
     database.write(lambda tx: ship(tx, Shipped(id="x", at=NOON, consignment=consignment)))
     assert stock_of(database, TEE, STORE) == (0, 0)
-
-
-def test_returns_are_restocked_or_set_aside_where_they_come_in(database: Database) -> None:
-    order, consignment = released(database, ("tee", 3), ("set", 1))
-    database.write(lambda tx: ship(tx, Shipped(id="s", at=NOON, consignment=consignment)))
-    database.write(lambda tx: deliver(tx, Delivered(id="d", at=NOON, consignment=consignment)))
-    units = (
-        ReturnedUnits(line=1, sku="tee", units=1),
-        ReturnedUnits(line=1, sku="tee", units=1, to="damaged"),
-        ReturnedUnits(line=2, sku="tee", units=1),
-    )
-    fact = ReturnReceived(id="r", at=NOON, consignment=consignment, units=units, node="warehouse")
-    database.write(lambda tx: take_back(tx, fact))
-    assert numbers_of(database, order) == (0, 0, 0, 0, 2, 2, 0)
-    assert stock_of(database, TEE, WAREHOUSE) == (12, 0)
-    caps = ReturnReceived(id="q", at=NOON, consignment=consignment, units=(ReturnedUnits(line=2, sku="cap", units=2),))
-    database.write(lambda tx: take_back(tx, caps))
-    assert numbers_of(database, order) == (0, 0, 0, 0, 1, 3, 0)
-    more = ReturnReceived(id="m", at=NOON, consignment=consignment, units=(ReturnedUnits(line=1, sku="tee", units=2),))
-    with pytest.raises(Refusal) as refused:
-        database.write(lambda tx: take_back(tx, more))
-    assert (refused.value.code, refused.value.place) == ("too_many_units", "units[0].units")
-
-
-def test_what_comes_back_undelivered_is_not_delivered_later(database: Database) -> None:
-    order, consignment = released(database, ("tee", 3))
-    database.write(lambda tx: ship(tx, Shipped(id="s", at=NOON, consignment=consignment)))
-    back = ReturnReceived(id="r", at=NOON, consignment=consignment, units=(ReturnedUnits(line=1, sku="tee", units=1),))
-    database.write(lambda tx: take_back(tx, back))
-    database.write(lambda tx: deliver(tx, Delivered(id="d", at=NOON, consignment=consignment)))
-    assert numbers_of(database, order) == (0, 0, 0, 0, 2, 1, 0)

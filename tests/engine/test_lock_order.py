@@ -8,9 +8,8 @@ import pytest
 from engine.database import Database, Tx
 from engine.entries import put_services
 from engine.store import Store
-from tests.engine.shop import CAP, NOON, STORE, TEE, WAREHOUSE, connect, open_shop, supply
+from tests.engine.shop import CAP, NOON, SERVICES, STORE, TEE, WAREHOUSE, connect, open_shop, supply
 from tests.engine.test_at_once import Client
-from tests.engine.test_books_machine import SERVICES
 
 ORDER = ("channel_order", "orders", "sku", "channel_stock", "hold", "stock", "node_day")
 """As `engine/README.md` has it; rows of other tables belong to those of one of these."""

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from engine.consignments import release, take_back
+from engine.consignments import release
 from engine.database import Database, Tx
 from engine.facts import (
     ChannelStockSet,
@@ -37,6 +37,7 @@ from engine.facts import (
     StockSetAside,
 )
 from engine.orders import Placed
+from engine.returns import take_back
 from engine.shipping import ship
 from engine.store import Store
 from solver.refusal import Refusal
@@ -338,7 +339,7 @@ def life_of_an_order(fresh: Fresh, case: dict[str, Any]) -> None:
     for line, sku, node, units in ((1, "T1", "L1", 2), (2, "T2", "L2", 1)):
         consignment = made[world.nodes.index(node)]
         fact = ReturnReceived(**world.about(), consignment=consignment,
-                              units=(ReturnedUnits(line=line, sku=sku, units=units),))  # fmt: skip
+                              units=(ReturnedUnits(line=line, sku=sku, units=units, to="stock"),))  # fmt: skip
         world.store.database.write(lambda tx, f=fact: take_back(tx, f))
     assert {n: {s: world.stock(n, s)[0] for s in world.skus} for n in world.nodes} == returned["on_hand"]
     assert world.reserved("T1") == world.reserved("T2") == 0

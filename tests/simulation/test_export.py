@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.consignments import release, take_back
+from engine.consignments import release
 from engine.database import Database
 from engine.entries import put_services
 from engine.facts import (
@@ -19,6 +19,7 @@ from engine.facts import (
 )
 from engine.network import columns_of
 from engine.orders import cancel, place
+from engine.returns import take_back
 from engine.shipping import deliver, lapse, make_ready, ship
 from engine.stock import record
 from simulation.export import export_history, history_in, network_in
