@@ -110,6 +110,8 @@ class Routed:
         (R,) cents: what it costs, and what the units are worth there.
     cost_cents, bound_cents
         Of all together, worth taken off, and the least that any choice costs.
+    policy
+        Who found it: `joint`, `in_turn`, `nearest` or `origin`.
     """
 
     node: Ints
@@ -118,7 +120,8 @@ class Routed:
     handling: Ints
     worth: Ints
     cost_cents: int
-    bound_cents: float
+    bound_cents: float = 0.0
+    policy: str = ""
 
     @property
     def cents(self) -> Ints:
@@ -135,12 +138,17 @@ class Question:
         (R, J) cents by the cheapest service that carries it all, that service, cents at the node; `FAR` where it is no option.
     reason
         (R, J) 0, or why it is none.
+    rest, gain
+        (L, J) cents that a unit of a line is expected to be worth beyond the room, and how much more with room for it.
     """
 
     def __init__(self, network: NetworkColumns, back: Back, worth: Worth, takes: Bools, paused: Bools) -> None:
         self.network, self.back, self.worth, self.takes, self.paused = network, back, worth, takes, paused
         empty, of = network.empty, back.line_return
         self.line_at = np.searchsorted(worth.sku, back.line_sku)
+        share = back.line_percent[:, None]
+        self.rest = worth.rest[self.line_at] * share // 100
+        self.gain = (worth.first - worth.rest)[self.line_at] * share // 100
         grams = np.bincount(of, empty.sku_weight_g[back.line_sku] * back.line_units, back.returns).astype(np.int64)
         self.grams = grams
         self.carried = _all_of(empty.sku_carried[back.line_sku], of, back.returns)
@@ -191,19 +199,14 @@ class Question:
         able: Bools = (self.reason == 0).any(axis=1)
         return able
 
-    def line_worth(self, node: Ints, *, first: bool) -> Ints:
-        """(L,) cents that a unit of each line is worth at its return's node, with room for it or without."""
-        table = self.worth.first if first else self.worth.rest
-        return table[self.line_at, node[self.back.line_return]] * self.back.line_percent // 100
-
-    def routed(self, node: Ints, bound_cents: float = 0.0) -> Routed:
+    def routed(self, node: Ints) -> Routed:
         """What it costs to send each return to a node, room given to those to whom it is worth most."""
         at, back = np.arange(self.back.returns), self.back
         of = back.line_return
-        with_room, without = self.line_worth(node, first=True), self.line_worth(node, first=False)
-        gain = with_room - without
+        line = np.arange(len(of))
+        without, gain = self.rest[line, node[of]], self.gain[line, node[of]]
         key = self.line_at * self.network.nodes + node[of]
-        by = np.lexsort((np.arange(len(of)), -gain, key))
+        by = np.lexsort((line, -gain, key))
         before = _running(key[by], back.line_units[by])
         room = self.worth.room[self.line_at, node[of]][by]
         roomy = np.zeros(len(of), dtype=np.int64)
@@ -212,7 +215,7 @@ class Question:
         worth = np.bincount(of, total, back.returns).astype(np.int64)
         carriage, handling = self.carriage[at, node], self.handling[at, node]
         cost = int(carriage.sum() + handling.sum() - worth.sum())
-        return Routed(node, self.service[at, node], carriage, handling, worth, cost, bound_cents)
+        return Routed(node, self.service[at, node], carriage, handling, worth, cost)
 
     def nearest(self) -> Ints:
         """(R,) the nearest node that is an option; that of the lowest index where two are."""
@@ -227,18 +230,51 @@ class Question:
         own = self.reason[np.arange(self.back.returns), self.back.origin] == 0
         return np.where(own, self.back.origin, self.nearest()).astype(np.int64)
 
+    def in_turn(self) -> tuple[Ints, int]:
+        """Send each return where it costs least by what room the ones before it have left.
+
+        Returns
+        -------
+        tuple
+            (R,) the nodes, and the cents that no choice costs less than: of each where it costs least with all room there is.
+        """
+        room, node, least = self.worth.room.copy(), np.zeros(self.back.returns, dtype=np.int64), 0
+        for r in range(self.back.returns):
+            cost, taken = self._by_node(r, room)
+            node[r] = np.argmin(cost)
+            least += int(self._by_node(r, self.worth.room)[0].min())
+            for k, units in taken:
+                room[k, node[r]] -= units[node[r]]
+        return node, least
+
+    def _by_node(self, which: int, room: Ints) -> tuple[Ints, list[tuple[int, Ints]]]:
+        """(J,) what a return costs at each node with so much room, and how much of it (J,) it takes of which SKUs."""
+        back = self.back
+        cost = np.where(self.reason[which] == 0, self.carriage[which] + self.handling[which], FAR)
+        left: dict[int, Ints] = {}
+        lines = range(int(back.line_start[which]), int(back.line_start[which + 1]))
+        for i in sorted(lines, key=lambda i: -back.line_percent[i]):
+            k, units = int(self.line_at[i]), back.line_units[i]
+            roomy = np.minimum(units, left.setdefault(k, room[k].copy()))
+            left[k] -= roomy
+            cost -= self.rest[i] * units + self.gain[i] * roomy
+        return cost, [(k, room[k] - after) for k, after in left.items()]
+
     def kept(self) -> Bools:
         """(R, J) the nodes that can be best.
 
         Where all of a return is worth at some node what it is without room, it costs that much there whatever the others do. A node
         where it costs no less even with room for all is never needed.
         """
-        of, back = self.back.line_return, self.back
-        least, most = (np.full(self.reason.shape, FAR) for _ in range(2))
-        for table, cents in ((self.worth.first, least), (self.worth.rest, most)):
-            line = table[self.line_at] * back.line_percent[:, None] // 100 * back.line_units[:, None]
-            worth = np.add.reduceat(line, back.line_start[:-1], axis=0) if len(of) else line
-            cents[:] = np.where(self.reason == 0, self.carriage + self.handling - worth, FAR)
+        back, units = self.back, self.back.line_units[:, None]
+        least, most = (
+            np.where(
+                self.reason == 0,
+                self.carriage + self.handling - np.add.reduceat(worth * units, back.line_start[:-1], axis=0),
+                FAR,
+            )
+            for worth in (self.rest + self.gain, self.rest)
+        )
         best = np.argmin(most, axis=1)
         kept: Bools = (least < most[np.arange(back.returns), best][:, None]) & (self.reason == 0)
         kept[np.arange(back.returns), best] |= self.possible
@@ -319,18 +355,25 @@ def room_of(value: Ints, free: Ints, coming: Ints, expected: Any | None) -> Ints
 def route(question: Question, effort: Effort, seed: int = 0) -> Routed:
     """Choose a node for each return, all together; every return must have one that is possible.
 
-    Never dearer than to send each to the nearest node, or to where it came from.
+    Where each can have its best, none takes room from another, and that is the answer. Else `joint` decides. Never dearer than to
+    send each to the nearest node, or to where it came from, however little the solver may spend.
     """
     assert question.possible.all(), "every return has a node"
-    problem, shift, dest_node = problem_of(question)
-    plan = make("joint", effort, seed)(problem)
-    assert check(problem, plan).ok, "the plan keeps the rules"
-    bound = plan.bound_cents - shift
-    chosen = [_nodes_of(problem, plan, dest_node, question.nearest()), question.nearest(), question.origin()]
-    return min((question.routed(node, bound) for node in chosen), key=lambda one: one.cost_cents)
+    node, least = question.in_turn()
+    bound, chosen = float(least), {"in_turn": node}
+    if question.routed(node).cost_cents > least:
+        problem, shift, dest_node = problem_of(question)
+        plan = make("joint", effort, seed)(problem)
+        assert check(problem, plan).ok, "the plan keeps the rules"
+        bound = max(bound, plan.bound_cents - shift)
+        chosen = {"joint": _nodes_of(plan, dest_node, node), **chosen}
+        chosen |= {"nearest": question.nearest(), "origin": question.origin()}
+    found = {name: question.routed(node) for name, node in chosen.items()}
+    best = min(found, key=lambda name: found[name].cost_cents)
+    return replace(found[best], bound_cents=bound, policy=best)
 
 
-def _nodes_of(problem: Problem, plan: Plan, dest_node: Ints, otherwise: Ints) -> Ints:
+def _nodes_of(plan: Plan, dest_node: Ints, otherwise: Ints) -> Ints:
     """(R,) the node of each return's parcel; another one where the plan has none."""
     node = otherwise.copy()
     node[plan.parcel_order] = dest_node[plan.parcel_dest]
@@ -367,9 +410,9 @@ def problem_of(question: Question) -> tuple[Problem, int, Ints]:
             continue
         i = line - back.returns
         own = np.flatnonzero(kept[of[i]])
-        k, percent = question.line_at[i], back.line_percent[i]
-        first, rest = worth.first[k, own] * percent // 100, worth.rest[k, own] * percent // 100
-        best = int(max(first.max(), rest.max()))
+        k, rest = question.line_at[i], question.rest[i, own]
+        first = rest + question.gain[i, own]
+        best = int(first.max())
         shift += best * int(back.line_units[i])
         roomy = (row_of[k, own] >= 0) & (first > rest)
         options.append((

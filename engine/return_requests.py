@@ -326,7 +326,7 @@ def _record(question: Question, routed: Routed, which: int) -> str:
     """Why a return goes where it goes, as JSON."""
     rules = {"nearest": question.nearest(), "origin": question.origin()}
     record = {
-        "policy": "joint",
+        "policy": routed.policy,
         "carriage_cents": int(routed.carriage[which]),
         "handling_cents": int(routed.handling[which]),
         "worth_cents": int(routed.worth[which]),
