@@ -223,7 +223,8 @@ class Question:
         far = np.full((self.back.returns, empty.nodes), np.inf)
         for r, j in np.argwhere(self.reason == 0).tolist():
             far[r, j] = km(self.back.lat[r], self.back.lon[r], empty.node_lat[j], empty.node_lon[j])
-        return np.argmin(far, axis=1).astype(np.int64)
+        nearest: Ints = np.argmin(far, axis=1).astype(np.int64)
+        return nearest
 
     def origin(self) -> Ints:
         """(R,) the node that each came from; the nearest where that is no option."""

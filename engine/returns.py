@@ -123,12 +123,22 @@ def inspect(tx: Tx, fact: ReturnInspected, by: str = "") -> bool:
     return True
 
 
-def node_of_return(tx: Tx, id: str) -> list[str]:
-    """The nodes that have to do with a return: where it is to go, and where some of it is."""
+def node_of_receipt(tx: Tx, fact: ReturnReceived) -> str | None:
+    """Where units came to, where a fact does not say: to where their return is to go, or to where they came from."""
+    found = tx.first(
+        "SELECT n.id FROM consignment k LEFT JOIN rma r ON r.id = :rma JOIN node n ON n.no = COALESCE(r.node_no, k.node_no) "
+        "WHERE k.id = :id",
+        rma=fact.rma or "", id=fact.consignment,
+    )  # fmt: skip
+    return None if found is None else str(found[0])
+
+
+def nodes_of_inspection(tx: Tx, fact: ReturnInspected) -> list[str]:
+    """Where units of a return wait to be looked at."""
     found = tx.all(
-        "SELECT n.id FROM rma r JOIN node n ON n.no = r.node_no WHERE r.id = :id UNION "
-        "SELECT n.id FROM rma r JOIN rma_receipt t ON t.rma_no = r.no JOIN node n ON n.no = t.node_no WHERE r.id = :id",
-        id=id,
+        "SELECT DISTINCT n.id FROM rma r JOIN rma_receipt t ON t.rma_no = r.no JOIN node n ON n.no = t.node_no "
+        "WHERE r.id = :id AND t.units > t.inspected ORDER BY n.id",
+        id=fact.rma,
     )
     return [node for (node,) in found]
 
@@ -312,4 +322,4 @@ def _settle(tx: Tx, rma: Locked, looked: Sequence[_Looked]) -> None:
     add_up(tx, rma.no)
 
 
-__all__ = ["inspect", "node_of_return", "take_back"]
+__all__ = ["inspect", "node_of_receipt", "nodes_of_inspection", "take_back"]

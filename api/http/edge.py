@@ -18,7 +18,12 @@ from solver.refusal import Refusal
 S = TypeVar("S", bound=msgspec.Struct)
 MOMENTS = frozenset({"at", "until", "cancel_at", "collect_until"})
 DAYS = frozenset({"day", "due_day", "promise_day", "arrives_day", "sale_day"})
-MONEY = {"price_cents": "price", "unfilled_cents": "unfilled_cost", "late_cents": "late_cost"}
+MONEY = {
+    "price_cents": "price",
+    "unfilled_cents": "unfilled_cost",
+    "late_cents": "late_cost",
+    "carriage_cents": "carriage",
+}
 """Names of money inside and outside."""
 _INSIDE = {outside: inside for inside, outside in MONEY.items()}
 MONEY_SCHEMA = {

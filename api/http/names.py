@@ -18,6 +18,7 @@ IssueId = Annotated[str, Path(min_length=1, max_length=200, pattern=PLAIN, examp
 NodeId = Annotated[str, Path(min_length=1, max_length=200, pattern=PLAIN, examples=["near"])]
 OrderId = Annotated[str, Path(min_length=1, max_length=200, pattern=PLAIN, examples=["ord_example"])]
 RecipientId = Annotated[str, Path(min_length=1, max_length=200, pattern=PLAIN, examples=["cus-example"])]
+ReturnId = Annotated[str, Path(min_length=1, max_length=200, pattern=PLAIN, examples=["rma_example"])]
 ServiceId = Annotated[str, Path(min_length=1, max_length=200, pattern=PLAIN, examples=["ground"])]
 SkuId = Annotated[str, Path(min_length=1, max_length=200, pattern=PLAIN, examples=["kettle"])]
 WaveId = Annotated[str, Path(min_length=1, max_length=200, pattern=PLAIN, examples=["wav_example"])]

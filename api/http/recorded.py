@@ -15,8 +15,18 @@ from api.http.problems import Refused
 from api.http.service import Call, Called
 from api.http.values import PLAIN, Json, moment
 from api.keys import Scope
+from engine.ahead import lookout_of
 from engine.database import Tx
-from engine.facts import AboutConsignment, Delivered, Fact, PickupLapsed, ReadyForPickup, ReturnReceived
+from engine.facts import (
+    AboutConsignment,
+    Delivered,
+    Fact,
+    PickupLapsed,
+    ReadyForPickup,
+    ReturnInspected,
+    ReturnReceived,
+)
+from engine.returns import node_of_receipt, nodes_of_inspection
 from solver.refusal import Refusal
 
 
@@ -42,17 +52,20 @@ class Recording:
         A body that works on the example network.
     named
         Examples of what the path names.
+    looks_ahead
+        Whether `act` is told what this process knows of the days to come.
     """
 
     path: str
     operation: str
     kind: type[Fact]
-    act: Callable[[Tx, Any, str], bool]
+    act: Callable[..., bool]
     scopes: tuple[Scope, ...]
     example: Mapping[str, Any]
     named: Mapping[str, str] = field(default_factory=dict)
     once: Once = "must"
     match: Once = "no"
+    looks_ahead: bool = False
 
 
 def record(router: APIRouter, routes: list[Recording]) -> None:
@@ -76,9 +89,11 @@ def _add(router: APIRouter, one: Recording) -> None:
         versions = {"version": call.version} if one.match != "no" else {}
         fact = call.fact_of(one.kind, body, await call.service.currency(), **path, **versions)
 
+        told = [lookout_of(call.service.database)] if one.looks_ahead else []
+
         def act(tx: Tx) -> bool:
             permit(tx, call, fact)
-            return one.act(tx, fact, call.key.id)
+            return one.act(tx, fact, call.key.id, *told)
 
         try:
             new = await call.service.write(act)
@@ -107,8 +122,8 @@ def _add(router: APIRouter, one: Recording) -> None:
 def permit(tx: Tx, call: Call, fact: Fact) -> None:
     """Refuse staff of a node what is about another one.
 
-    A consignment is the node's that packs it. Where it is collected at another one, that one hands it over, and may take units
-    of it back on its own books.
+    A consignment is the node's that packs it; where it is collected at another one, that one hands it over. What comes back is the
+    node's to which it comes, whoever packed it.
 
     Raises
     ------
@@ -119,7 +134,11 @@ def permit(tx: Tx, call: Call, fact: Fact) -> None:
     if bound is None:
         return
     named = {getattr(fact, "node", None), getattr(fact, "to_node", None)} - {None}
-    if isinstance(fact, AboutConsignment):
+    if isinstance(fact, ReturnReceived):
+        named = {fact.node or node_of_receipt(tx, fact)} - {None}
+    elif isinstance(fact, ReturnInspected):
+        named = {fact.node} if fact.node else set(nodes_of_inspection(tx, fact))
+    elif isinstance(fact, AboutConsignment):
         whose = tx.first(
             "SELECT n.id, c.id FROM consignment k JOIN node n ON n.no = k.node_no "
             "LEFT JOIN node c ON c.no = k.collect_no WHERE k.id = :id",
@@ -129,7 +148,7 @@ def permit(tx: Tx, call: Call, fact: Fact) -> None:
             packs, hands_over = whose[0], whose[1] or whose[0]
             if isinstance(fact, ReadyForPickup | PickupLapsed | Delivered):
                 named.add(hands_over)
-            elif not isinstance(fact, ReturnReceived) or bound != hands_over or not named:
+            else:
                 named.add(packs)
     if named - {bound}:
         raise Refused("forbidden", f"this key is for node {bound}")

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -21,14 +21,18 @@ from engine.capture import capture
 from engine.channels import hear
 from engine.entries import put_services
 from engine.events import Thresholds, forget, put_thresholds, relay
+from engine.exchanges import exchange
 from engine.facts import (
     ChannelStockSet,
+    Condition,
     ConsignmentFact,
     ConsignmentRejected,
     Delivered,
+    Disposition,
     HeldUnits,
     HoldPlaced,
     HoldReleased,
+    InspectedUnits,
     LineQuantity,
     LineUnits,
     MissingUnits,
@@ -44,8 +48,13 @@ from engine.facts import (
     PickupLapsed,
     Place,
     ReadyForPickup,
+    ReturnApproved,
+    ReturnCancelled,
     ReturnedUnits,
+    ReturnInspected,
     ReturnReceived,
+    ReturnRefused,
+    ReturnRequested,
     SafetySet,
     Shipped,
     ShippedUnits,
@@ -57,14 +66,17 @@ from engine.facts import (
     StockReported,
     StockSetAside,
     StockTransferred,
+    WantedBack,
     short_id,
 )
 from engine.notices import TOLD
+from engine.return_requests import rma_id
+from engine.return_rules import Fee, ReturnRules, put_return_rules
 from engine.store import Store
 from engine.waves import run_wave
 from solver.effort import Effort
 from solver.refusal import Refusal
-from tests.engine.shop import MINUTE, NOON, SERVICES, connect, open_shop, said, settle
+from tests.engine.shop import DAY, MINUTE, NOON, SERVICES, connect, open_shop, said, settle
 
 SKUS = ("tee", "cap", "mug")
 NODES = ("warehouse", "store", "far")
@@ -90,6 +102,12 @@ WAYS = (
 """What may happen to a consignment one after the other; by van it is collected in the store."""
 
 
+REASONS = ("unwanted", "late", "other")
+CONDITIONS, DISPOSITIONS = get_args(Condition), get_args(Disposition)
+RULES = ReturnRules(fees=(Fee(15, ("unwanted",)),), label_cents=250, tag_days={"odd": 5})
+"""A fee, and a label that may be more than what is owed."""
+
+
 class Shop(RuleBasedStateMachine):
     """A shop to which anything may happen."""
 
@@ -104,10 +122,12 @@ class Shop(RuleBasedStateMachine):
         self.store.database.write(lambda tx: webhooks.create(tx, NOON, "whk_1", "https://a.example", (), "", "sealed"))
         self.store.database.write(lambda tx: put_thresholds(tx, Thresholds(units=3), NOON))
         self.here = connect(self.store.database)
+        self.store.database.write(lambda tx: put_return_rules(tx, RULES, NOON))
         self.now, self.count = NOON, 0
         self.orders: list[str] = []
         self.holds: list[str] = []
         self.consignments: list[str] = []
+        self.rmas: list[str] = []
         self.last: Callable[[], Any] | None = None
 
     def teardown(self) -> None:
@@ -136,7 +156,7 @@ class Shop(RuleBasedStateMachine):
             at=self.now,
             channel=channel,
             external_id=external_id,
-            lines=tuple(OrderedLine(sku=sku, qty=qty) for sku, qty in lines),
+            lines=tuple(OrderedLine(sku=sku, qty=qty, price_cents=333) for sku, qty in lines),
             place=Place(lat=52.0, lon=5.0),
             **more,
         )
@@ -184,7 +204,7 @@ class Shop(RuleBasedStateMachine):
         elif kind is SafetySet:
             more = {"sell": units // 2, "route": 0}
         elif kind in (StockSetAside, StockPutBack):
-            more["state"] = "damaged"
+            more["state"] = "damaged" if change < 3 else "quarantined"
         fact = kind(**self.about(), sku=sku, node=node, **more)
         self.do(lambda: self.store.record([fact]))
 
@@ -338,12 +358,14 @@ class Shop(RuleBasedStateMachine):
     @precondition(lambda self: self.consignments)
     @rule(
         index=which, kind=st.sampled_from(STEPS), pick=which, units=st.integers(1, 3),
-        node=st.one_of(st.none(), nodes), to=st.sampled_from(("stock", "damaged")),
+        node=st.one_of(st.none(), nodes), to=st.sampled_from(("stock", "damaged", "quarantined")), by=which,
     )  # fmt: skip
-    def go_on(self, index: int, kind: Any, pick: int, units: int, node: str | None, to: Any) -> None:
-        self.happen(self.of(self.consignments, index), kind, pick, units, node, to)
+    def go_on(self, index: int, kind: Any, pick: int, units: int, node: str | None, to: Any, by: int) -> None:
+        self.happen(self.of(self.consignments, index), kind, pick, units, node, to, by)
 
-    def happen(self, consignment: str, kind: Any, pick: int, units: int, node: str | None, to: Any) -> None:
+    def happen(
+        self, consignment: str, kind: Any, pick: int, units: int, node: str | None, to: Any, by: int = 0
+    ) -> None:
         """Something happens to a consignment; perhaps only to some units of a line of it."""
         with self.store.database.read() as tx:
             held = tx.all(
@@ -361,6 +383,8 @@ class Shop(RuleBasedStateMachine):
             more = {"missing": (MissingUnits(line=line, sku=sku, units=units),)}
         elif kind is ReturnReceived:
             more = {"units": (ReturnedUnits(line=line, sku=sku, units=units, to=to),), "node": node}
+            if self.rmas and by % 2:
+                more["rma"] = self.of(self.rmas, by)
         fact = kind(**self.about(), consignment=consignment, **more)
         self.handle(fact)
         with self.store.database.read() as tx:
@@ -447,6 +471,94 @@ class Shop(RuleBasedStateMachine):
         else:
             self.do(lambda: write(lambda tx: webhooks.replay(tx, self.now, "whk_1", at, delivered=what == "all")))
             self.last = None
+
+    # --- returns ------------------------------------------------------------------------------------------------
+
+    @precondition(lambda self: self.orders)
+    @rule(
+        index=which, lines=st.lists(st.tuples(st.integers(1, 3), few, st.sampled_from(REASONS)), min_size=1, max_size=2),
+        exchanged=st.booleans(), brought=st.booleans(), paid=st.integers(0, 500),
+    )  # fmt: skip
+    def ask_back(
+        self, index: int, lines: list[tuple[int, int, Any]], exchanged: bool, brought: bool, paid: int
+    ) -> None:
+        fact = ReturnRequested(
+            **self.about(), order=self.of(self.orders, index), carriage_cents=paid,
+            lines=tuple(WantedBack(line=line, units=units, reason=reason) for line, units, reason in lines),
+            wanted="exchange" if exchanged else "refund", how="store" if brought else "parcel",
+            node="store" if brought else None,
+        )  # fmt: skip
+        if self.do(lambda: self.store.ask_back([fact])) is not None:
+            self.rmas.append(rma_id(fact))
+
+    @precondition(lambda self: self.consignments)
+    @rule(
+        index=which,
+        units=st.integers(1, 3),
+        exchanged=st.booleans(),
+        far=st.integers(0, 3),
+        reason=st.sampled_from(REASONS),
+    )
+    def go_back_far(self, index: int, units: int, exchanged: bool, far: int, reason: Any) -> None:
+        """Deliver a consignment, ask its first line back, receive it and look at it: as far as said."""
+        consignment = self.of(self.consignments, index)
+        for kind in (Shipped, Delivered):
+            self.handle(kind(**self.about(), consignment=consignment))
+        with self.store.database.read() as tx:
+            held = tx.first(
+                "SELECT o.id, c.number, s.id FROM consignment k JOIN orders o ON o.no = k.order_no JOIN consignment_line c "
+                "ON c.consignment_no = k.no JOIN sku s ON s.no = c.sku_no WHERE k.id = :id ORDER BY c.number, s.id",
+                id=consignment,
+            )
+        assert held is not None
+        order, line, sku = held
+        asked = ReturnRequested(
+            **self.about(), order=order, lines=(WantedBack(line=line, units=1, reason=reason),),
+            wanted="exchange" if exchanged else "refund",
+        )  # fmt: skip
+        if self.do(lambda: self.store.ask_back([asked])) is None:
+            return
+        self.rmas.append(rma_id(asked))
+        if far >= 1:
+            back = (ReturnedUnits(line=line, sku=sku, units=units),)
+            self.handle(ReturnReceived(**self.about(), consignment=consignment, units=back, rma=self.rmas[-1]))
+        if far >= 2:
+            self.look(-1, line, sku, units, "as_new", "restock", None)
+        if far >= 3 and exchanged:
+            self.swap(-1, [("cap", 1)], 300)
+
+    @precondition(lambda self: self.rmas)
+    @rule(index=which, kind=st.sampled_from((ReturnApproved, ReturnRefused, ReturnCancelled)))
+    def decide_back(self, index: int, kind: Any) -> None:
+        fact = kind(**self.about(), rma=self.of(self.rmas, index))
+        self.do(lambda: self.store.go_back(fact))
+
+    @precondition(lambda self: self.rmas)
+    @rule(
+        index=which, line=st.integers(1, 3), sku=skus, units=st.integers(1, 3), condition=st.sampled_from(CONDITIONS),
+        disposition=st.sampled_from(DISPOSITIONS), node=st.one_of(st.none(), nodes),
+    )  # fmt: skip
+    def look(
+        self, index: int, line: int, sku: str, units: int, condition: Any, disposition: Any, node: str | None
+    ) -> None:
+        one = InspectedUnits(line=line, sku=sku, units=units, condition=condition, disposition=disposition)
+        fact = ReturnInspected(**self.about(), rma=self.of(self.rmas, index), units=(one,), node=node)
+        self.do(lambda: self.store.go_back(fact))
+
+    @precondition(lambda self: self.rmas)
+    @rule(index=which, lines=wanted, price=st.integers(0, 900))
+    def swap(self, index: int, lines: list[tuple[str, int]], price: int) -> None:
+        rma, at = self.of(self.rmas, index), self.now
+        asked = [OrderedLine(sku=sku, qty=qty, price_cents=price) for sku, qty in lines]
+        done = self.do(lambda: self.store.database.write(lambda tx: exchange(tx, rma, asked, at)))
+        if done is not None and done.captured.placed.outcome == "new":
+            self.orders.append(done.fact.new_order)
+
+    @rule(days=st.integers(1, 30))
+    def days_go_by(self, days: int) -> None:
+        self.now += days * DAY
+        now = self.now
+        self.do(lambda: self.store.expire(now))
 
     # --- what holds all the time --------------------------------------------------------------------------------
 

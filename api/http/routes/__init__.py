@@ -11,6 +11,7 @@ from api.http.routes import (
     orders,
     papers,
     retailer,
+    returns,
     stock,
     webhooks,
 )
@@ -21,6 +22,7 @@ ROUTERS = tuple(
         orders,
         consignments,
         papers,
+        returns,
         stock,
         deciding,
         network,

@@ -13,7 +13,7 @@ from api.http.recorded import Recording, record
 from api.http.service import Called, etag
 from api.http.values import PLAIN, Json
 from api.keys import ENGINEER, NODE, OPERATOR, PLANNER
-from engine import consignments, holds, reads, shipping
+from engine import consignments, holds, reads, returns, shipping
 from engine.database import Tx
 from engine.facts import (
     ConsignmentRejected,
@@ -70,7 +70,7 @@ record(
                   {"consignment": "con_ready"}),
         Recording("/consignments/{consignment}/deliver", "deliver_consignment", Delivered, shipping.deliver,
                   _STAFF, {}, {"consignment": "con_shipped"}),
-        Recording("/consignments/{consignment}/return", "return_units", ReturnReceived, consignments.take_back,
+        Recording("/consignments/{consignment}/return", "return_units", ReturnReceived, returns.take_back,
                   _STAFF, _BACK, {"consignment": "con_shipped"}),
         Recording("/holds", "place_hold", HoldPlaced, _place_hold, (OPERATOR, ENGINEER),
                   {"channel": "web", "until": "2030-01-01T00:00:00Z", "units": [{"sku": "kettle", "units": 1}]}),

@@ -1,4 +1,4 @@
-"""What holds for the whole retailer: terms, currency, refusals of nodes, how consignments leave, when stock is low.
+"""What holds for the whole retailer: terms, currency, refusals of nodes, how consignments leave, what may come back, low stock.
 
 Terms are as the network file has them: whole cents of the one currency of all money here.
 """
@@ -24,6 +24,7 @@ from engine.events import Thresholds, put_thresholds
 from engine.network import Currency
 from engine.placing import TERMS
 from engine.rejections import REJECTIONS, put_rejections
+from engine.return_rules import RETURN_RULES, put_return_rules
 from engine.shipping import SHIPPING, ShippingTerms, put_shipping
 from solver.refusal import Refusal
 
@@ -73,6 +74,9 @@ SETTINGS = (
     _Setting("thresholds", Thresholds(), put_thresholds, PLANNER,
              "With how many units stock is low, of all SKUs and of some.",
              "Say with how many units stock is low, of all SKUs and of some; a webhook of `stock.low` is told then."),
+    _Setting("return_rules", RETURN_RULES, put_return_rules, PLANNER,
+             "What may come back, until when, for how much, and where to.",
+             "Say what may come back, until when, for how much, and where to."),
 )  # fmt: skip
 
 

@@ -215,6 +215,7 @@ def fuzz_example(url: str, cases: int, imports: int, number: int = 0) -> Fuzzed:
             "order": [ids["ord_example"], ids["ord_in_review"]],
             "consignment": [ids["con_example"], ids["con_picked"], ids["con_shipped"], ids["con_pickup"],
                             ids["con_ready"], ids["con_labelled"]],
+            "rma": [ids["rma_example"], ids["rma_in_review"], ids["rma_received"], ids["rma_exchange"]],
             "hold": ["hold-example"], "inbound": ["po-example"], "sku": ["kettle", "cup", "tea-set"], "channel": ["web"],
             "connection": ["shopify-example"], "issue": [ids["iss_example"]],
             "node": ["near", "far", "shop"], "job": [ids["job_example"]], "wave": [ids["wav_example"]],

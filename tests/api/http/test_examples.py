@@ -80,7 +80,10 @@ def send(desk: Desk, ids: dict[str, str], method: str, path: str, operation: dic
             more["headers"]["Idempotency-Key"] = f"example {number}"
         if content is not None:
             said = content["example"] if "example" in content else example_of(content["schema"])
-            more["content"] = said if isinstance(said, str) else json.dumps(said)
+            text = said if isinstance(said, str) else json.dumps(said)
+            for name, id in ids.items():
+                text = text.replace(f'"{name}"', f'"{id}"')
+            more["content"] = text
             more["headers"]["Content-Type"] = media
         answers.append(desk.ask(method.upper(), path, **more))
     return answers

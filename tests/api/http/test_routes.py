@@ -51,7 +51,7 @@ def test_an_order_is_allocated_promised_released_shipped_delivered_and_returned(
     (consignment,) = done(shop.get("/v1/consignments?node=near&state=released"))["data"]
     for what in ("pick", "pack", "ship", "deliver"):
         step(shop, consignment["id"], what)
-    back = {"units": [{"line": 1, "sku": "kettle", "units": 1}]}
+    back = {"units": [{"line": 1, "sku": "kettle", "units": 1, "to": "stock"}]}
     done(shop.post(f"/v1/consignments/{consignment['id']}/return", back, once="return"))
     whole = done(shop.get(f"/v1/orders/{placed['id']}"))
     assert (whole["state"], whole["returned"]) == ("returned", 1)
@@ -224,7 +224,7 @@ def test_the_store_where_a_parcel_is_collected_hands_it_over_whoever_packed_it(s
         assert [one["id"] for one in done(shop.get("/v1/consignments", scope="node"))["data"]] == seen
         assert shop.get(f"/v1/consignments/{parcel}", scope="node").status_code == (200 if seen else 403)
     done(says("shop", "deliver"))
-    back = {"units": [{"line": 1, "sku": "kettle", "units": 1}]}
+    back = {"units": [{"line": 1, "sku": "kettle", "units": 1, "to": "stock"}]}
     problem(says("shop", "return", back), 403, "forbidden")  # it would be on the books of the one that packed it
     problem(says("near", "return", {**back, "node": "shop"}), 403, "forbidden")
     done(says("shop", "return", {**back, "node": "shop"}))

@@ -73,6 +73,37 @@ def tell(desk: Desk) -> str:
     return first.event.id
 
 
+def deliver(desk: Desk, external_id: str, qty: int = 9) -> tuple[str, str]:
+    """An order of kettles that the customer has; gives it and its consignment."""
+    kettle = {"sku": "kettle", "qty": qty, "price": {"amount": 2999, "currency": "EUR"}}
+    placed = done(desk.post("/v1/orders", {**order(external_id), "lines": [kettle]}))
+    done(desk.post(f"/v1/orders/{placed['id']}/release", {}, once=f"release {external_id}"))
+    (consignment,) = done(desk.get(f"/v1/orders/{placed['id']}"))["consignments"]
+    for what in ("ship", "deliver"):
+        step(desk, consignment["id"], what)
+    return placed["id"], consignment["id"]
+
+
+def give_back(desk: Desk, order_id: str, reason: str = "unwanted", **more: Any) -> str:
+    """A return of one unit of an order."""
+    asked = {"order": order_id, "lines": [{"line": 1, "units": 1, "reason": reason}], **more}
+    once = f"back {order_id} {reason} {sorted(more)}"
+    return str(done(desk.post("/v1/returns", asked, once=once))["id"])
+
+
+def returned(desk: Desk) -> dict[str, str]:
+    """Returns in every state, of one order."""
+    order_id, consignment = deliver(desk, "W-con-back")
+    awaited, in_review = give_back(desk, order_id), give_back(desk, order_id, "other")
+    received, exchanged = give_back(desk, order_id, "damaged"), give_back(desk, order_id, "late", wanted="exchange")
+    units = {"consignment": consignment, "units": [{"line": 1, "sku": "kettle", "units": 1}], "node": "shop"}
+    done(desk.post(f"/v1/returns/{received}/receive", units, once="receive"))
+    return {
+        "ord_delivered": order_id, "con_delivered": consignment, "rma_example": awaited, "rma_in_review": in_review,
+        "rma_received": received, "rma_exchange": exchanged,
+    }  # fmt: skip
+
+
 def fill(desk: Desk) -> dict[str, str]:
     """Everything that the examples name; gives the real ids of those that cannot be chosen."""
     furnish(desk)
@@ -85,6 +116,7 @@ def fill(desk: Desk) -> dict[str, str]:
     step(desk, labelled, "label")
     step(desk, picked, "pick")
     step(desk, shipped, "ship")
+    back = returned(desk)
     held = {
         "id": "hold-example",
         "channel": "web",
@@ -119,5 +151,6 @@ def fill(desk: Desk) -> dict[str, str]:
         "ord_example": order_id("web", "W-1000"), "ord_in_review": order_id("web", "W-1000-review"),
         "con_example": released, "con_picked": picked, "con_shipped": shipped, "con_pickup": pickup,
         "con_ready": ready, "con_labelled": labelled, "iss_example": issue["id"],
+        **back,
         "key_example": key, "wav_example": wave, "job_example": job,
     }  # fmt: skip
