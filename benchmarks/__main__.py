@@ -1,4 +1,4 @@
-"""The benchmarks: `python -m benchmarks [policies|waves|papers|replay|service|...|all]`, or `allot bench`."""
+"""The benchmarks: `python -m benchmarks [policies|waves|papers|replay|returns|service|...|all]`, or `allot bench`."""
 
 import argparse
 import sys
@@ -18,6 +18,7 @@ from benchmarks import (
     papers,
     papers_page,
     replay,
+    returns,
     service,
     sliced,
     targets,
@@ -38,6 +39,7 @@ RENDERS: dict[str, Render] = {
     "papers": papers_page.render,
     "over_time": over_time.render,
     "replay": replay.render,
+    "returns": returns.render,
     "million": million.render,
     "service": service.render,
 }
@@ -55,6 +57,7 @@ SKIPPED: dict[str, Callable[[], str]] = {
     "papers": papers.skipped,
     "over_time": over_time.skipped,
     "replay": replay.skipped,
+    "returns": returns.skipped,
     "million": million.skipped,
     "service": service.skipped,
 }
@@ -140,6 +143,8 @@ def _pieces(
         yield from papers.measure(settings, wanted, say, quick)
     elif name == "over_time":
         yield from over_time.measure(settings, wanted, say, quick)
+    elif name == "returns":
+        yield from returns.measure(settings, wanted, say)
     elif name == "service":
         yield from service.measure(settings, wanted, say, quick)
     else:
@@ -156,6 +161,7 @@ def settings_of(name: str, asked: argparse.Namespace) -> Any:
         "papers": papers,
         "over_time": over_time,
         "replay": replay,
+        "returns": returns,
         "million": million,
         "service": service,
     }

@@ -136,7 +136,7 @@ Found = tuple[History, Network]
 
 
 def _made_up(settings: Settings, seed: int) -> Found:
-    network = _network("us")
+    network = network_of("us")
     return make_history(7 * settings.made_up_weeks, settings.made_up_orders, network, seed), network
 
 
@@ -146,15 +146,16 @@ def _superstore(settings: Settings, _seed: int) -> Found | None:
         return None
     returns, places = data_file("superstore_us", "Returns.csv*"), data_file("geonames_postal", "US.txt*")
     history = superstore.read(path, returns=returns, places=places).history
-    return _first(history, settings.superstore_days), _network("us")
+    return _first(history, settings.superstore_days), network_of("us")
 
 
 def _uci(settings: Settings, _seed: int) -> Found | None:
     path = uci_file()
-    return None if path is None else (_first(uci.read(path).history, settings.uci_days), _network("uk"))
+    return None if path is None else (_first(uci.read(path).history, settings.uci_days), network_of("uk"))
 
 
-def _network(name: str) -> Network:
+def network_of(name: str) -> Network:
+    """An example with more stores, where a customer waits for one more day."""
     network = enlarged(example(name), NODES)
     return msgspec.structs.replace(
         network, terms=msgspec.structs.replace(network.terms, cancel_after_days=CANCEL_AFTER_DAYS)

@@ -6,7 +6,7 @@ from statistics import mean
 from typing import Any
 
 from api import figures
-from benchmarks import growth, million, over_time, papers_page, yardsticks
+from benchmarks import growth, million, over_time, papers_page, returns, yardsticks
 from benchmarks.results import table
 from benchmarks.waves import GENERAL, JOINT
 from benchmarks.waves_page import ended, own_gap, savings
@@ -66,6 +66,11 @@ def _growth(sections: Sections) -> float | None:
 def _over_cheapest(sections: Sections) -> float | None:
     """The worst that `joint` cost more than `cheapest` on any wave; below 0 it cost less on all."""
     return max((-saving for _, saving in savings(sections.get("waves", {}))), default=None)
+
+
+def _return_nodes(sections: Sections) -> float | None:
+    """The most that the chosen return nodes cost above a rule on the same returns, under the same objective."""
+    return returns.worst_over_rules(sections.get("returns", {}))
 
 
 def _against_general(orders: int) -> Callable[[Sections], float | None]:
@@ -219,6 +224,7 @@ TARGETS = (
         Target(f"{history}, weekly receipts: not captured of myopic to best in hindsight", 0.5, 0.5, _missed(history))
         for history in ("uci", "superstore")
     ),
+    Target("return nodes against nearest and origin, worst replay", 0.0, 0.0, _return_nodes, _dearer),
     Target("waves with known optima: slowest proof", 20.0, 2.0, _examples, _seconds),
 )
 

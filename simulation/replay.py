@@ -18,6 +18,7 @@ from simulation.history import History
 from simulation.log import Asked
 from simulation.placing import Placed, Supply, place
 from simulation.receiving import Weekly
+from simulation.returning import Returning
 from simulation.rhythm import Every, rhythm_of
 from simulation.run import REAL, TERMS, Books, Run, Shipped, Waves
 from simulation.world import World
@@ -127,8 +128,15 @@ def replay_placed(
     until: int | None = None,
     timer: Timer | None = None,
     progress: Progress | None = None,
+    returning: Returning | None = None,
 ) -> Run:
-    """Replay a history that is placed already: placing once serves any number of policies."""
+    """Replay a history that is placed already: placing once serves any number of policies.
+
+    Parameters
+    ----------
+    returning
+        Where what comes back goes, and what that costs beside the run; where it came from where it is `None`.
+    """
     assert 0 <= wave_minute < MINUTES_PER_DAY, "wave_minute is a minute of the day"
     assert release_after >= 0, "release_after is a number of minutes"
     timer = timer or _no_time
@@ -142,6 +150,7 @@ def replay_placed(
         chance=chance,
         release_after=release_after,
         announced_days=placed.announced_days,
+        returning=returning,
     )
     decider = Decider(policy)
     networks = [(0, placed.network), *placed.later]

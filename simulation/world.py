@@ -22,6 +22,7 @@ from simulation.history import History
 from simulation.log import Asked, Log, Tally
 from simulation.open_orders import open_orders
 from simulation.receiving import LATEST
+from simulation.returning import Came, Returning, everywhere
 from simulation.rhythm import Rhythm
 from solver.outlook import Present
 from solver.plan import Plan, part_of
@@ -42,6 +43,8 @@ class World:
         Minutes for which what is decided may still be decided anew; 0: what is decided is released.
     announced_days
         How many days before it comes a receipt is known; `None`: all are known from the beginning.
+    returning
+        Where what comes back goes; where it came from, at no cost, where it is `None`.
     """
 
     def __init__(
@@ -53,6 +56,7 @@ class World:
         chance: Chance | None = None,
         release_after: int = 0,
         announced_days: int | None = None,
+        returning: Returning | None = None,
     ) -> None:
         self.history = history
         self.network = network
@@ -61,7 +65,12 @@ class World:
         self.release_after = release_after
         self.announced = LATEST if announced_days is None else announced_days * MINUTES_PER_DAY
         self.names = Names.of(history) if chance else None
+        self.returning = returning
         self.stock = all_stock(history, network)
+        if returning is not None:
+            self.stock = everywhere(self.stock, network)
+        self.value = np.zeros_like(self.stock.units)
+        """(N,) cents that one more unit was worth in the last wave."""
         self.initial = self.stock.units.copy()
         self.received, self.returned, self.shipped, self.lost = (np.zeros_like(self.initial) for _ in range(4))
         self.row_key = self.stock.sku * network.nodes + self.stock.node
@@ -85,7 +94,8 @@ class World:
         self.placed = self.asked = self.receipts = self.counts = 0
         self.claims = no_claims()
         self.rests: dict[tuple[int, int], int] = {}
-        self.returns: list[tuple[int, int, int]] = []
+        self.returns: list[tuple[int, int, int, int]] = []
+        self.came: list[Came] = []
         self.restocks: list[tuple[int, int, int]] = []
         self.tally = Tally()
         self.log = Log()
@@ -140,6 +150,11 @@ class World:
             self._count(slice(self.counts, end))
             self.counts = end
         self._pass(until)
+        if self.returning is not None and self.came:
+            rows = self.returning.send(self, self.came, until)
+            for (at, _, _, units), row in zip(self.came, rows.tolist(), strict=True):
+                self._restock(at, row, units)
+            self.came = []
 
     def ask(self, at: int, *, whole: bool = True) -> Asked | None:
         """Make the problem of everything open, or none where nothing is open or nothing open has stock.
@@ -198,6 +213,7 @@ class World:
             What is really shipped.
         """
         self.line_held[asked.line] = 0
+        self._price(asked.problem, plan)
         order = asked.order[plan.parcel_order]
         fresh = order[self.order_decided_at[order] < 0]
         self.order_decided_at[fresh] = at
@@ -208,6 +224,15 @@ class World:
         done = self._befall(asked, released, at) if self.chance else released
         self._ship(asked, done, at)
         return done
+
+    def _price(self, problem: Problem, plan: Plan) -> None:
+        """Remember what stock was worth in this wave; what it did not ask for, it says nothing of."""
+        if self.returning is None or not len(plan.row_price):
+            return
+        row = np.flatnonzero((problem.row_sku >= 0) & (problem.row_node >= 0))
+        sku = np.array([self.sku_at[name] for name in problem.sku_id], dtype=np.int64)[problem.row_sku[row]]
+        self.value[:] = 0
+        self.value[self.rows_of(problem.row_node[row].astype(np.int64), sku)] = np.round(plan.row_price[row])
 
     def lapse(self, at: int | None) -> None:
         """Give up the units of orders for which this wave was the last; at the end (`None`) of all that are open."""
@@ -301,7 +326,7 @@ class World:
         for i in np.flatnonzero(after >= 0).tolist():
             if int(line[i]) not in self.line_shipments:
                 back = int(arrives[i]) * MINUTES_PER_DAY + int(after[i])
-                heapq.heappush(self.returns, (back, int(row[i]), int(units[i])))
+                heapq.heappush(self.returns, (back, int(row[i]), int(units[i]), int(line[i])))
 
     def _pass(self, until: int) -> None:
         """Take everything but counts."""
@@ -321,8 +346,8 @@ class World:
             if self.line_held[line] > self.line_open[line]:
                 self._let_go(self.claims.order == self.history.line_order[line])
         while self.returns and self.returns[0][0] <= until:
-            at, stock_row, units = heapq.heappop(self.returns)
-            self._shelve(at, stock_row, units)
+            at, stock_row, units, line = heapq.heappop(self.returns)
+            self._shelve(at, line, stock_row, units)
         while self.restocks and self.restocks[0][0] <= until:
             _, stock_row, units = heapq.heappop(self.restocks)
             self.stock.units[stock_row] += units
@@ -404,12 +429,18 @@ class World:
             if not shipments[-1][1]:
                 shipments.pop()
             units -= back
-            self._shelve(at, stock_row, back)
+            self._shelve(at, line, stock_row, back)
         return units
 
-    def _shelve(self, at: int, stock_row: int, units: int) -> None:
-        """Units came back; they can be sold again some days later."""
+    def _shelve(self, at: int, line: int, stock_row: int, units: int) -> None:
+        """Units came back; they can be sold again some days later, where they were or where they are sent now."""
         self.tally.returned += units
+        if self.returning is None:
+            self._restock(at, stock_row, units)
+        else:
+            self.came.append((at, line, stock_row, units))
+
+    def _restock(self, at: int, stock_row: int, units: int) -> None:
         heapq.heappush(self.restocks, (at + self.network.terms.restock_days * MINUTES_PER_DAY, stock_row, units))
 
     def rows_of(self, node: Ints, sku: Ints) -> Ints:
