@@ -8,7 +8,7 @@ import pytest
 
 from engine import events, webhooks
 from engine.books import fsck
-from engine.consignments import release, take_back
+from engine.consignments import release
 from engine.database import Database, Tx, decoded
 from engine.entries import ChannelEntry, put_channels
 from engine.events import FRESH, Thresholds, has_news, put_thresholds, relay
@@ -33,6 +33,7 @@ from engine.facts import (
 from engine.holds import place_holds, release_hold
 from engine.ledger import write_facts
 from engine.orders import Person, cancel, edit, place, remember, review
+from engine.returns import take_back
 from engine.shipping import deliver, ship
 from engine.stock import record
 from solver.refusal import Refusal

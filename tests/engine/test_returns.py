@@ -2,8 +2,8 @@ import msgspec
 import pytest
 
 from engine.capture import capture
-from engine.consignments import deliver, make_ready, release, ship
 from engine.consignments import read as read_consignment
+from engine.consignments import release
 from engine.database import Database
 from engine.entries import put_services
 from engine.exchanges import exchange
@@ -35,6 +35,7 @@ from engine.return_reads import ReturnWhole, one_return
 from engine.return_requests import approve, cancel, expire_returns, refuse, request, rma_id
 from engine.return_rules import Fee, ReturnRules, put_return_rules
 from engine.returns import inspect, take_back
+from engine.shipping import deliver, make_ready, ship
 from engine.stock import record
 from engine.store import Store
 from solver.refusal import Refusal

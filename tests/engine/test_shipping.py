@@ -6,7 +6,7 @@ import pytest
 
 from engine.books import fsck
 from engine.calendar import MS_PER_DAY
-from engine.consignments import pack, pick_short, reject, release, take_back
+from engine.consignments import pack, pick_short, reject, release
 from engine.database import Database
 from engine.facts import (
     ConsignmentRejected,
@@ -25,6 +25,7 @@ from engine.facts import (
 )
 from engine.migrations import upgrade
 from engine.orders import place
+from engine.returns import take_back
 from engine.shipping import ShippingTerms, deliver, lapse, lapse_pickups, make_ready, put_shipping, send_out, ship
 from solver.refusal import Refusal
 from tests.engine.shop import (
@@ -245,7 +246,7 @@ def test_of_a_pickup_that_came_back_in_part_the_rest_lapses(database: Database) 
     order, pickup = waiting(database, ("tee", 3), ("set", 2))
     back = (
         ReturnedUnits(line=1, sku="tee", units=1, to="damaged"),
-        ReturnedUnits(line=2, sku="cap", units=1),  # a part of a kit that has not come back whole
+        ReturnedUnits(line=2, sku="cap", units=1, to="stock"),  # a part of a kit that has not come back whole
     )
     database.write(lambda tx: take_back(tx, ReturnReceived(id="b", at=NOON, consignment=pickup, units=back)))
     database.write(lambda tx: lapse(tx, PickupLapsed(id="l", at=NOON + DAY, consignment=pickup)))
