@@ -557,14 +557,13 @@ def _consignments(tx: Tx, ids: Sequence[str]) -> tuple[dict[str, _Consignment], 
 
 
 def _rmas(tx: Tx, said: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """The orders of returns that facts name without their order: as they were asked for."""
+    """The orders of returns that are named without their order."""
     found = _by_id(
         tx,
-        "SELECT rows.id, f.payload FROM {rows} JOIN fact f ON f.id = rows.id OR f.subject = rows.id "
-        "WHERE f.kind = 'ReturnRequested'",
+        "SELECT r.id, o.id FROM {rows} JOIN rma r ON r.id = rows.id JOIN orders o ON o.no = r.order_no",
         {what["rma"] for what in said if what.get("rma") and not what.get("order")},
     )
-    return {id: decoded(payload).get("order", "") for id, payload in found}
+    return dict(found)
 
 
 # --- stock ------------------------------------------------------------------------------------------------------------

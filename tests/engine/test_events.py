@@ -3,14 +3,13 @@
 from collections.abc import Sequence
 from typing import Any
 
-import msgspec
 import pytest
 
 from engine import events, webhooks
 from engine.books import fsck
 from engine.consignments import release
 from engine.database import Database, Tx, decoded
-from engine.entries import ChannelEntry, put_channels
+from engine.entries import ChannelEntry, put_channels, put_services
 from engine.events import FRESH, Thresholds, has_news, put_thresholds, relay
 from engine.facts import (
     Allocated,
@@ -25,6 +24,7 @@ from engine.facts import (
     OrderEdited,
     OrderReleased,
     OrderReviewed,
+    OutForDelivery,
     ReturnedUnits,
     ReturnReceived,
     Shipped,
@@ -34,10 +34,11 @@ from engine.holds import place_holds, release_hold
 from engine.ledger import write_facts
 from engine.orders import Person, cancel, edit, place, remember, review
 from engine.returns import take_back
-from engine.shipping import deliver, ship
+from engine.shipping import deliver, send_out, ship
 from engine.stock import record
 from solver.refusal import Refusal
-from tests.engine.shop import DAY, NOON, STORE, TEE, held, open_shop, ordered, settle, supply
+from tests.engine.shop import DAY, NOON, SERVICES, STORE, TEE, held, open_shop, ordered, settle, supply
+from tests.engine.test_returns import ask, come, delivered, look
 
 ALL: Sequence[str] = ()
 
@@ -198,30 +199,26 @@ def test_a_cancellation_says_what_was_cancelled_and_not_why(database: Database) 
     }  # fmt: skip
 
 
-def test_what_facts_to_come_say_is_told_by_their_names(database: Database) -> None:
-    """Returns and refunds: by order, by consignment, or by the return that names the order."""
+def test_returns_and_refunds_are_told_of_their_order(database: Database) -> None:
+    database.write(lambda tx: put_services(tx, SERVICES, NOON))
+    order, consignment = delivered(database, ("tee", 3), number="7")
+    tell(database)
+    rma = ask(database, order, (1, 2))
+    come(database, consignment, (1, "tee", 2), rma=rma)
+    look(database, rma, (1, "tee", 2, "restock"))
+    told = tell(database)
+    assert [type for type, *_ in told] == ["return.approved", "return.received", "refund.owed"]
+    assert {subject for _, subject, _ in told} == {order}
+    data = said(database)
+    assert (data["rma"], data["refund_cents"]) == (rma, 2000)
+
+
+def test_going_out_for_delivery_is_told(database: Database) -> None:
     order = placed(database)
     consignment = shipped(database, order)
-    types(database)
-    raw: list[tuple[str, dict[str, Any]]] = [
-        ("ReturnRequested", {"id": "rma-1", "order": order}),
-        ("ReturnApproved", {"id": "x1", "rma": "rma-1"}),
-        ("RefundOwed", {"id": "x2", "order": order, "rma": "rma-1", "cents": 1250, "why": "return"}),
-        ("OutForDelivery", {"id": "x3", "consignment": consignment}),
-    ]
-    tx_no = "pg_current_xact_id()::text::bigint" if database.dialect == "postgresql" else "0"
-    for kind, fields in raw:
-        payload = msgspec.json.encode({"kind": kind, "at": NOON, **fields}).decode()
-        database.write(
-            lambda tx, kind=kind, id=fields["id"], payload=payload: tx.run(
-                "INSERT INTO fact (id, kind, at, subject, content, payload, tx) "
-                f"VALUES (:id, :kind, :at, :id, '', :payload, {tx_no})",
-                id=id, kind=kind, at=NOON, payload=payload,
-            )
-        )  # fmt: skip
-    assert tell(database) == [
-        ("return.approved", order, 3), ("refund.owed", order, 4), ("order.out_for_delivery", order, 5),
-    ]  # fmt: skip
+    tell(database)
+    database.write(lambda tx: send_out(tx, OutForDelivery(id="o", at=NOON, consignment=consignment)))
+    assert tell(database) == [("order.out_for_delivery", order, 3)]
 
 
 def test_nobody_listens_until_there_is_a_webhook_and_then_from_now_on(database: Database) -> None:
