@@ -18,13 +18,15 @@ Url = Annotated[
         show_default=False,
     ),
 ]
+MOST_ACCOUNTS = 1_000_000
+"""Orders of a reconciliation."""
 export_app = typer.Typer(name="export", help="Write out what happened.", no_args_is_help=True)
 keys_app = typer.Typer(name="keys", help="Make, list and revoke API keys.", no_args_is_help=True)
 
 
 def register(app: typer.Typer) -> None:
     """Add these commands to the command line."""
-    for command in (serve, worker, migrate, fsck, backup, restore, papers):
+    for command in (serve, worker, migrate, fsck, backup, restore, papers, reconcile):
         app.command()(command)
     app.command("load-sample")(load_a_sample)
     app.add_typer(keys_app)
@@ -204,6 +206,42 @@ def papers(
         show.as_json({"consignment": consignment, "files": [str(file) for file in files]})
     else:
         _say(f"{' and '.join(str(file) for file in files)} written")
+
+
+def reconcile(
+    first: Annotated[str, typer.Option("--from", metavar="DAY", help="Orders placed from this day on.")] = "1970-01-01",
+    until: Annotated[str, typer.Option("--to", metavar="DAY", help="Orders placed before this day.")] = "2100-01-01",
+    unbalanced: Annotated[bool, typer.Option("--unbalanced", help="Only orders that do not balance.")] = False,
+    database: Url = None,
+    json: Json = False,
+) -> None:
+    """Compare what was captured, refunded, shipped, returned, invoiced and credited of each order. Exit 1 if any is amiss."""
+    from dataclasses import asdict
+
+    from api import show
+    from api.http.routes.payments import as_csv
+    from api.http.values import read_day
+    from engine.calendar import MS_PER_DAY
+    from engine.reconciliation import reconcile as reconciled
+    from engine.reconciliation import totals
+    from solver.refusal import Refusal
+
+    moments = []
+    for option, said in (("--from", first), ("--to", until)):
+        try:
+            moments.append(read_day(said) * MS_PER_DAY)
+        except ValueError as error:
+            raise Refusal(option, f"{said!r} {error}", "bad_option") from None
+    with _opened(database) as opened, opened.read() as tx:
+        found = reconciled(tx, moments[0], moments[1], limit=MOST_ACCOUNTS)
+    wrong = [one for one in found if one.unbalanced]
+    shown = wrong if unbalanced else found
+    if json:
+        show.as_json({"accounts": [asdict(one) for one in shown], "totals": totals(shown)})
+    else:
+        typer.echo(as_csv(shown), nl=False)
+    if wrong:
+        raise typer.Exit(1)
 
 
 def load_a_sample(

@@ -19,7 +19,7 @@ from solver.refusal import Refusal
 PREFIX = "ALLOT_"
 EMBEDDED = "sqlite:///allot.db"
 LEVELS = ("debug", "info", "warning", "error", "critical")
-SECRETS = ("database_url", "secret_key", "smtp_password")
+SECRETS = ("database_url", "secret_key", "smtp_password", "stripe_key")
 """Settings that may come from a file, named by the same variable with `_FILE` behind it."""
 
 
@@ -96,6 +96,10 @@ class Settings(BaseSettings):
     """What requests may still take after SIGTERM."""
     fonts: str | None = None
     """TrueType files for letters that our papers lack, divided by `:`."""
+    stripe_key: SecretStr | None = None
+    """The secret key of an account at Stripe."""
+    stripe_url: str | None = None
+    """Where the API of Stripe is, if not at Stripe."""
     log_level: str = "info"
 
     @property

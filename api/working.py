@@ -20,6 +20,7 @@ from api.kinds import KINDS
 from api.notices import sender_of
 from api.notices.notify import Notifier
 from api.notices.writing import Writer
+from api.payments.calls import Payments
 from api.settings import Settings
 from api.vault import vault_of
 from api.webhooks import Deliverer, Guard, client_of
@@ -101,6 +102,7 @@ class Working:
             Task("labels", self._settings.sweep_every, self._settle_labels),
             Task("track", TRACK_EVERY, self._track),
             Task("channels", self._settings.sweep_every, self._catch_up),
+            Task("payments", self._settings.sweep_every, self._settle_payments),
             Task("look ahead", LOOK_EVERY, self._look_ahead, in_each=True),
             Task("tell", TELL_EVERY, self._tell, in_each=True),
             Task("deliver", TELL_EVERY, self._deliver, in_each=True),
@@ -161,6 +163,10 @@ class Working:
     def _settle_labels(self, _at: int) -> None:
         """Call carriers for labels that they did not answer for, or that are not wanted any more."""
         Calls(self._database, now).settle()
+
+    def _settle_payments(self, _at: int) -> None:
+        """Bill what left or came back, and ask providers of payments for what is due."""
+        Payments(self._settings, self._database, now).settle()
 
     def _track(self, _at: int) -> None:
         """Ask carriers where parcels are."""

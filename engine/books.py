@@ -9,6 +9,7 @@ from engine.claims import UNDECIDED
 from engine.consignments import AT_NODE, ON_ITS_WAY
 from engine.database import Tx
 from engine.ledger import STATES
+from engine.money_checks import MONEY
 from engine.tables import LINE_STATES
 
 
@@ -521,6 +522,7 @@ CHECKS = (
            OR (l.state = 'wanted' AND k.state NOT IN ({_AT_NODE}))
         """,
     ),
+    *(Check(*one) for one in MONEY),
 )
 """Every invariant that spans rows or tables."""
 

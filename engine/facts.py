@@ -36,6 +36,7 @@ Change = Annotated[int, Meta(ge=-MOST, le=MOST)]
 Cents = Annotated[int, Meta(ge=0, le=10**8)]
 Owed = Annotated[int, Meta(ge=0, le=2**53)]
 Ordered = Annotated[int, Meta(ge=1, le=10**6)]
+Paid = Annotated[int, Meta(ge=1, le=10**12)]
 Day = Annotated[int, Meta(ge=0, le=47_482)]
 Number = Annotated[int, Meta(ge=1, le=LINES)]
 Lat = Annotated[float, Meta(ge=-90, le=90)]
@@ -51,8 +52,8 @@ Condition = Literal["as_new", "opened", "used", "damaged"]
 Disposition = Literal["restock", "refurbish", "liquidate", "scrap"]
 """What becomes of them: sold again, mended, sold off, thrown away."""
 Prefix = Literal[
-    "cat", "chn", "con", "end", "evt", "fed", "inb", "iss", "job", "lab", "lost", "net", "ord", "rcp", "req", "rfd", "rma", "wav",
-    "whk",
+    "cat", "chn", "con", "end", "evt", "fed", "inb", "inv", "iss", "job", "lab", "lost", "net", "ord", "pay", "rcp", "req", "rfd", "rma",
+    "wav", "whk",
 ]  # fmt: skip
 """What the ids that we make begin with."""
 _OURS = re.compile(rf"(?:{'|'.join(get_args(Prefix))})_[a-z2-7]{{20}}(?::|\Z)")
@@ -694,6 +695,81 @@ class LabelCancelled(AboutConsignment, frozen=True, kw_only=True):
     tracking: Name | None = None
 
 
+# --- payments and invoices --------------------------------------------------------------------------------------------
+
+
+class TaxLine(Part, frozen=True, kw_only=True):
+    """Tax at a rate, in hundredths of a percent, of all units of a line; line 0 is the carriage."""
+
+    line: Annotated[int, Meta(ge=0, le=LINES)] = 0
+    rate: Annotated[int, Meta(ge=0, le=10_000)]
+    tax_cents: Cents
+
+
+class OrderTaxed(AboutOrder, frozen=True, kw_only=True):
+    """What the customer pays beside the prices of lines: carriage, and taxes of lines as they are ordered. The last one holds."""
+
+    carriage_cents: Cents = 0
+    taxes: Annotated[tuple[TaxLine, ...], Meta(max_length=5 * LINES)] = ()
+
+
+class AboutPayment(AboutOrder, frozen=True, kw_only=True):
+    """Something about a payment of an order."""
+
+    payment: Name
+    cents: Paid
+
+
+class PaymentAuthorised(AboutPayment, frozen=True, kw_only=True):
+    """A provider keeps money for the order, until then."""
+
+    provider: Name
+    expires_at: Time | None = None
+
+
+class PaymentCaptured(AboutPayment, frozen=True, kw_only=True):
+    """The money of a shipment was taken."""
+
+    charge: Name
+
+
+class PaymentVoided(AboutPayment, frozen=True, kw_only=True):
+    """Money that was kept is the customer's again."""
+
+    why: Literal["not_needed", "captured_once", "expired"]
+
+
+class PaymentRefunded(AboutPayment, frozen=True, kw_only=True):
+    """Money was given back."""
+
+    charge: Name
+
+
+class PaymentDeclined(AboutPayment, frozen=True, kw_only=True):
+    """A provider does not do it, for a reason that has a name, or did not say in time what it did."""
+
+    what: Literal["authorise", "capture", "void", "refund"]
+    why: Name
+
+
+class InvoiceIssued(AboutOrder, frozen=True, kw_only=True):
+    """A shipment was invoiced."""
+
+    invoice: Name
+    number: Name
+    charge: Name
+    cents: int
+
+
+class CreditNoteIssued(AboutOrder, frozen=True, kw_only=True):
+    """A refund was credited."""
+
+    invoice: Name
+    number: Name
+    charge: Name
+    cents: int
+
+
 # --- holds and people -------------------------------------------------------------------------------------------------
 
 
@@ -743,8 +819,12 @@ ConsignmentFact = (
     | PickupLapsed | Delivered | ReturnReceived
 )  # fmt: skip
 ReturnFact = ReturnRequested | ReturnApproved | ReturnRefused | ReturnCancelled | ReturnInspected
+PaymentFact = (
+    OrderTaxed | PaymentAuthorised | PaymentCaptured | PaymentVoided | PaymentRefunded | PaymentDeclined | InvoiceIssued
+    | CreditNoteIssued
+)  # fmt: skip
 AnyFact = (
-    StockFact | CatalogueFact | OrderFact | ConsignmentFact | StockReported | OrderPlaced | Allocated | Deallocated
+    StockFact | CatalogueFact | OrderFact | ConsignmentFact | PaymentFact | StockReported | OrderPlaced | Allocated | Deallocated
     | LabelMade | LabelCancelled | ReturnFact | ReturnRouted | ReturnExpired | RefundOwed | ExchangeOrdered | HoldPlaced
     | HoldReleased | RecipientErased
 )  # fmt: skip

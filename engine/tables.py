@@ -870,6 +870,190 @@ class Job(SQLModel, table=True):
     note: str = ""
 
 
+class OrderBill(SQLModel, table=True):
+    """What an order costs beside the prices of its lines, as the caller said it last."""
+
+    __tablename__ = "order_bill"
+    __table_args__ = (*_at_least_0("carriage_cents"),)
+
+    order_no: int = _big(foreign_key="orders.no", primary_key=True)
+    carriage_cents: int = _big(default=0)
+    taxes: list[dict[str, Any]] = Field(default_factory=list, sa_type=JSON)
+    """Line (0: carriage), rate in hundredths of a percent, cents, and the units that these are of."""
+
+
+CHARGE_KINDS = ("shipment", "refund")
+
+
+class Charge(SQLModel, table=True):
+    """What the customer is to pay for a shipment, or is to get back by a refund. Rows are only added."""
+
+    __table_args__ = (
+        *_at_least_0("goods_cents", "carriage_cents", "tax_cents", "kept_cents", "set_off_cents", "cents"),
+        CheckConstraint(f"kind IN ({', '.join(map(repr, CHARGE_KINDS))})", name="kind_known"),
+        CheckConstraint(
+            "cents + kept_cents + set_off_cents = goods_cents + carriage_cents + CASE WHEN gross THEN 0 ELSE tax_cents END",
+            name="adds_up",
+        ),
+        Index("ix_charge_order", "order_no"),
+    )
+
+    no: int | None = _counter()
+    ref: str = Field(unique=True)
+    """The consignment, or the fact that says what is owed."""
+    kind: str
+    order_no: int = _big(foreign_key="orders.no")
+    at: int = _big()
+    gross: bool
+    """Whether prices have the tax in them."""
+    goods_cents: int = _big()
+    carriage_cents: int = _big()
+    tax_cents: int = _big()
+    kept_cents: int = _big(default=0)
+    """Fees, and carriage back, that are kept of a refund."""
+    set_off_cents: int = _big(default=0)
+    """What an exchange used up of a refund."""
+    cents: int = _big()
+    """What is to be captured, or refunded."""
+    body: str
+    """Its lines, as JSON."""
+
+
+PAYMENT_STATES = ("wanted", "authorised", "declined")
+
+
+class Payment(SQLModel, table=True):
+    """Money that a provider keeps for an order: taken as parcels leave, and given back. No card number is here, only a token."""
+
+    __table_args__ = (
+        *_at_least_0("authorised_cents", "captured_cents", "refunded_cents", "voided_cents"),
+        CheckConstraint("cents >= 1 AND authorised_cents <= cents", name="authorised_at_most_asked"),
+        CheckConstraint("captured_cents + voided_cents <= authorised_cents", name="captured_at_most_authorised"),
+        CheckConstraint("refunded_cents <= captured_cents", name="refunded_at_most_captured"),
+        CheckConstraint(f"state IN ({', '.join(map(repr, PAYMENT_STATES))})", name="state_known"),
+        CheckConstraint("state = 'authorised' OR authorised_cents = 0", name="authorised_has_its_state"),
+        Index("ix_payment_order", "order_no"),
+        Index("ix_payment_expires", "expires_at", **_where("captured_cents + voided_cents < authorised_cents")),
+    )
+
+    no: int | None = _counter()
+    id: str = Field(unique=True)
+    order_no: int = _big(foreign_key="orders.no")
+    provider: str
+    token: str
+    """What the provider knows how to pay by, sealed."""
+    currency: str
+    cents: int = _big()
+    """What was asked for."""
+    state: str = "wanted"
+    authorised_cents: int = _big(default=0)
+    captured_cents: int = _big(default=0)
+    refunded_cents: int = _big(default=0)
+    voided_cents: int = _big(default=0)
+    reference: str | None = None
+    """What the provider calls it."""
+    often: bool = False
+    """Whether it can be captured more than once; where not, the rest is voided with the first capture."""
+    expires_at: int | None = _big(default=None)
+    at: int = _big()
+    why: str = ""
+
+
+class PaymentStep(SQLModel, table=True):
+    """A call to a provider: a row first, then the call with the row's id as its key, then the row says how it went."""
+
+    __tablename__ = "payment_step"
+    __table_args__ = (
+        *_at_least_0("tries"),
+        CheckConstraint("cents >= 1", name="cents_at_least_1"),
+        CheckConstraint("kind IN ('authorise', 'capture', 'void', 'refund')", name="kind_known"),
+        CheckConstraint("state IN ('wanted', 'done', 'refused', 'lost')", name="state_known"),
+        CheckConstraint("(state = 'wanted') = (done_at IS NULL)", name="ended_has_its_time"),
+        Index("ix_payment_step_payment", "payment_no", "no"),
+        Index("ix_payment_step_waiting", "next_at", **_where("state = 'wanted'")),
+    )
+
+    no: int | None = _counter()
+    id: str = Field(unique=True)
+    payment_no: int = _big(foreign_key="payment.no")
+    kind: str
+    cents: int = _big()
+    charge: str = ""
+    """What a capture or a refund is for: `charge.ref`."""
+    state: str = "wanted"
+    tries: int = 0
+    next_at: int = _big()
+    at: int = _big()
+    done_at: int | None = _big(default=None)
+    why: str = ""
+
+
+class PaymentException(SQLModel, table=True):
+    """Money that could not be taken or given back: somebody has to look at it. Gone once it is settled."""
+
+    __tablename__ = "payment_exception"
+    __table_args__ = (CheckConstraint("cents >= 1", name="cents_at_least_1"),)
+
+    order_no: int = _big(foreign_key="orders.no", primary_key=True)
+    ref: str = Field(primary_key=True)
+    """The charge, or the payment."""
+    why: str
+    cents: int = _big()
+    at: int = _big()
+
+
+class GatewayEntry(SQLModel, table=True):
+    """The ledger of the embedded payment provider: what it was asked for, by key."""
+
+    __tablename__ = "gateway_entry"
+    __table_args__ = (Index("ix_gateway_entry_reference", "reference"),)
+
+    key: str = Field(primary_key=True)
+    reference: str
+    kind: str
+    cents: int = _big()
+    answer: str
+    """What was answered, as JSON."""
+
+
+class InvoiceSeries(SQLModel, table=True):
+    """The last number of a series in a year. It is counted in the transaction of the invoice, so that no number is missing."""
+
+    __tablename__ = "invoice_series"
+
+    series: str = Field(primary_key=True)
+    year: int = Field(primary_key=True)
+    last: int = _big()
+
+
+class Invoice(SQLModel, table=True):
+    """An invoice of a shipment, or a credit note of a refund. Rows are only added."""
+
+    __table_args__ = (
+        CheckConstraint("kind IN ('invoice', 'credit_note')", name="kind_known"),
+        CheckConstraint("number >= 1", name="number_at_least_1"),
+        UniqueConstraint("series", "year", "number", name="uq_invoice_series_year_number"),
+        Index("ix_invoice_order", "order_no"),
+        Index("ix_invoice_issued", "issued_at", "no"),
+    )
+
+    no: int | None = _counter()
+    id: str = Field(unique=True)
+    kind: str
+    series: str
+    year: int
+    number: int = _big()
+    order_no: int = _big(foreign_key="orders.no")
+    charge_no: int = _big(foreign_key="charge.no", unique=True)
+    issued_at: int = _big()
+    currency: str
+    net_cents: int = _big()
+    tax_cents: int = _big()
+    cents: int = _big()
+    body: str
+    """Who issued it, its lines and taxes, and which invoices it corrects, as JSON."""
+
+
 class Webhook(SQLModel, table=True):
     """Where another system wants to be told of events. No `types`: of all of them."""
 
@@ -1142,7 +1326,7 @@ class PostalArea(SQLModel, table=True):
     region: str = ""
 
 
-APPEND_ONLY = ("movement", "fact", "decision", "inspection", "refund")
+APPEND_ONLY = ("movement", "fact", "decision", "inspection", "refund", "charge", "invoice")
 """Tables whose rows are never changed or deleted; triggers see to it."""
 
 

@@ -9,12 +9,13 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, TypeVar
+from urllib.parse import unquote_plus
 
 from fastapi import Request
 from fastapi.routing import APIRoute
 from starlette.responses import Response, StreamingResponse
 
-from api.http import idempotency, problems, values
+from api.http import cards, idempotency, problems, values
 from api.http.idempotency import Answered, Asked, as_before, give_up
 from api.http.problems import Refused
 from api.http.service import Call, Service
@@ -117,8 +118,12 @@ async def _enter(
         _check_media(request, said, body)
     if takes_json and not (may_be_empty and not body):
         request._json = values.decode(body)
+        cards.check_body(body, request._json)
+    elif body:
+        await service.run(cards.check_lines, body)
     once = request.headers.get("idempotency-key") if said.once != "no" else None
     _check_once(once, said.once)
+    cards.check_words(path=request.url.path, query=unquote_plus(request.url.query), Idempotency_Key=once)
     at = service.clock()
     match = request.headers.get("if-match") if said.match != "no" else None
     if match is None and said.match == "must":

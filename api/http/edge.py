@@ -23,6 +23,7 @@ MONEY = {
     "unfilled_cents": "unfilled_cost",
     "late_cents": "late_cost",
     "carriage_cents": "carriage",
+    "tax_cents": "tax",
 }
 """Names of money inside and outside."""
 _INSIDE = {outside: inside for inside, outside in MONEY.items()}

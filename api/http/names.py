@@ -15,6 +15,9 @@ LabelledId = Annotated[str, Path(min_length=1, max_length=200, pattern=PLAIN, ex
 EventId = Annotated[str, Path(min_length=1, max_length=200, pattern=PLAIN, examples=["evt_example"])]
 HoldId = Annotated[str, Path(min_length=1, max_length=200, pattern=PLAIN, examples=["hold-example"])]
 IssueId = Annotated[str, Path(min_length=1, max_length=200, pattern=PLAIN, examples=["iss_example"])]
+InvoiceId = Annotated[str, Path(min_length=1, max_length=200, pattern=PLAIN, examples=["inv_example"])]
+InvoicedId = Annotated[str, Path(min_length=1, max_length=200, pattern=PLAIN, examples=["con_priced"])]
+"""Of a consignment that has left, whose lines have prices."""
 NodeId = Annotated[str, Path(min_length=1, max_length=200, pattern=PLAIN, examples=["near"])]
 OrderId = Annotated[str, Path(min_length=1, max_length=200, pattern=PLAIN, examples=["ord_example"])]
 RecipientId = Annotated[str, Path(min_length=1, max_length=200, pattern=PLAIN, examples=["cus-example"])]

@@ -66,6 +66,7 @@ CONFLICTS = frozenset(
         "no_label",
         "no_place",
         "kind_is_fixed",
+        "nothing_to_invoice",
         "nothing_to_release",
         "nothing_to_retry",
         "not_cancellable",

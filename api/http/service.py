@@ -26,6 +26,7 @@ from api.http.idempotency import Answered, Asked, Taken, as_before
 from api.http.problems import Refused
 from api.keys import Key
 from api.papers import Letters
+from api.payments.calls import Payments
 from api.settings import Settings
 from api.vault import Vault, vault_of
 from api.webhooks.guard import Guard
@@ -88,6 +89,7 @@ class Service:
         self.batchers: list[Batcher[Any, Any]] = [self._takes, self._finishes, self._captures, self._promises]
         self._keys: dict[str, tuple[Key | None, float]] = {}
         self.calls = Calls(database, clock)
+        self.payments = Payments(settings, database, clock)
         self._efforts: WeakSet[Event] = WeakSet()
         self._currency: str | None = None
         self._limiter = FixedWindowRateLimiter(Counters())

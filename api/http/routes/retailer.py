@@ -18,6 +18,7 @@ from api.http.door import Route, access
 from api.http.service import Called, etag, expect
 from api.http.values import Json
 from api.keys import ADMIN, ENGINEER, NODE, OPERATOR, PLANNER, Scope
+from engine.charges import BILLING, put_billing
 from engine.database import Tx, decoded
 from engine.entries import CURRENCY, put_currency, put_terms
 from engine.events import Thresholds, put_thresholds
@@ -77,6 +78,9 @@ SETTINGS = (
     _Setting("return_rules", RETURN_RULES, put_return_rules, PLANNER,
              "What may come back, until when, for how much, and where to.",
              "Say what may come back, until when, for how much, and where to."),
+    _Setting("billing", BILLING, put_billing, ADMIN,
+             "How customers are billed: whether prices have tax in them, when invoices are issued, by whom, how they are numbered.",
+             "Say how customers are billed; what is issued already stays as it is."),
 )  # fmt: skip
 
 

@@ -1,0 +1,163 @@
+"""Numbers of payment cards are refused wherever they are said: nobody here may have them, only tokens that a provider gave out.
+
+A number counts as one where its length and first digits are an issuer's and its last digit is right (Luhn, ISO/IEC 7812-1), written
+together or in groups. What only looks like one is refused as well, which is one in ten of the numbers of such a length and
+beginning; so what is common in the trade is spared: 13 digits that are an EAN-13, or not alone in their text (Visa has issued no
+such numbers for long), and 18 that are an SSCC.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from api.http.problems import Refused
+from solver.refusal import Refusal
+
+CODE = "card_number"
+TOLD = "looks like the number of a payment card: send a token of your payment provider; nothing of it was kept"
+_SEPARATOR, _WITHIN_A_LINE = r"[\s.\-‐-―]", r"(?:[^\S\n]|[.\-‐-―])"
+_RUN = re.compile(rf"[0-9](?:{_SEPARATOR}{{0,2}}[0-9]){{12,}}")
+_RUN_OF_A_LINE = re.compile(rf"[0-9](?:{_WITHIN_A_LINE}{{0,2}}[0-9]){{12,}}")
+_IN_BYTES = re.compile(rb"[0-9](?:[\s.\-]{0,2}[0-9]){12}")
+_DIGIT = re.compile(r"[^\D0-9]")
+_GROUP = re.compile(r"[0-9]+")
+_ISSUERS = (
+    (r"4", (13, 16, 19)),  # Visa
+    (r"5[1-5]|222[1-9]|22[3-9]|2[3-6]|27[01]|2720", (16,)),  # Mastercard
+    (r"3[47]", (15,)),  # American Express
+    (r"30[0-5]|3095|36|3[89]", (14, 16, 19)),  # Diners Club
+    (r"6011|64[4-9]|65", (16, 17, 18, 19)),  # Discover
+    (r"352[89]|35[3-8]", (16, 17, 18, 19)),  # JCB
+    (r"62|81", (16, 17, 18, 19)),  # UnionPay, RuPay
+    (r"50|5[6-8]|60|63|67", (16, 17, 18, 19)),  # Maestro, RuPay
+    (r"220[0-4]", (16, 17, 18, 19)),  # Mir
+)
+_BY_LENGTH = {
+    length: re.compile("|".join(issuer for issuer, lengths in _ISSUERS if length in lengths))
+    for length in range(13, 20)
+}
+_DOUBLED = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
+LEAST = 10**12
+"""The smallest whole number that may be one."""
+
+
+def check_body(raw: bytes, value: Any) -> None:
+    """Refuse a JSON body that has the number of a card in it, at the field.
+
+    Parameters
+    ----------
+    raw
+        The body as it came: where nothing in it can be one, its fields are not looked at.
+
+    Raises
+    ------
+    Refusal
+        `card_number`.
+    """
+    if _IN_BYTES.search(raw) is None and b"\\" not in raw and raw.isascii():
+        return
+    for place, text in _texts(value, ""):
+        if has_card(text):
+            raise Refusal(place, TOLD, CODE)
+
+
+def check_lines(raw: bytes) -> None:
+    """Refuse a file that has the number of a card in it, naming the line.
+
+    Raises
+    ------
+    Refused
+        `card_number`.
+    """
+    text = raw.decode(errors="replace")
+    if "\\u" in text:
+        text = re.sub(r"\\u([0-9a-fA-F]{4})", lambda found: chr(int(found[1], 16)), text)
+    if not text.isascii():
+        text = _plain(text)
+    for found in _RUN_OF_A_LINE.finditer(text):
+        if has_card(found[0]):
+            raise Refused(CODE, f"line {text.count(chr(10), 0, found.start()) + 1} has what {TOLD}")
+
+
+def check_words(**words: str | None) -> None:
+    """Refuse headers, addresses and queries with the number of a card in them.
+
+    Raises
+    ------
+    Refused
+        `card_number`.
+    """
+    for name, word in words.items():
+        if word and has_card(word):
+            raise Refused(CODE, TOLD, pointer=name.replace("_", "-"))
+
+
+def has_card(text: str) -> bool:
+    """Whether a text has the number of a card in it."""
+    if len(text) < 13:
+        return False
+    if not text.isascii():
+        text = _plain(text)
+    return any(_is_card(digits, text) for found in _RUN.finditer(text) for digits in _candidates(found[0]))
+
+
+def _plain(text: str) -> str:
+    """The same text with the digits of any script as ours."""
+    return _DIGIT.sub(lambda found: str(int(found[0])), text)
+
+
+def _texts(value: Any, place: str) -> Iterator[tuple[str, str]]:
+    """Every text and large number of a body, with the place of its field; names of fields with the place that they are at."""
+    if isinstance(value, str):
+        yield place, value
+    elif isinstance(value, dict):
+        for name, inner in value.items():
+            yield place, name
+            yield from _texts(inner, f"{place}.{name}" if place else name)
+    elif isinstance(value, list):
+        for i, inner in enumerate(value):
+            yield from _texts(inner, f"{place}[{i}]")
+    elif isinstance(value, int | float) and value >= LEAST and value < 10**19:
+        yield place, f"n{int(value)}"
+
+
+def _candidates(run: str) -> Iterator[str]:
+    """Groups of digits next to each other that are long enough together."""
+    groups = [(found.start(), found.end()) for found in _GROUP.finditer(run)]
+    for i, (start, _) in enumerate(groups):
+        for _, end in groups[i:]:
+            part = run[start:end]
+            if part.count(".") == 1:
+                continue  # a decimal fraction
+            digits = "".join(one for one in part if one.isdigit())
+            if len(digits) > 19:
+                break
+            if len(digits) >= 13:
+                yield digits
+
+
+def _is_card(digits: str, text: str) -> bool:
+    length = len(digits)
+    if not _BY_LENGTH[length].match(digits):
+        return False
+    if length == 13 and (_is_gs1(digits) or not _is_alone(digits, text)):
+        return False
+    if length == 18 and _is_gs1(digits):
+        return False
+    doubled = (_DOUBLED[int(one)] if i % 2 else int(one) for i, one in enumerate(reversed(digits)))
+    return sum(doubled) % 10 == 0
+
+
+def _is_gs1(digits: str) -> bool:
+    """Whether its last digit is that of an EAN, GTIN or SSCC (GS1 General Specifications, 7.9)."""
+    return sum(int(one) * (3 if i % 2 else 1) for i, one in enumerate(reversed(digits))) % 10 == 0
+
+
+def _is_alone(digits: str, text: str) -> bool:
+    """Whether a text has these digits apart from its words."""
+    if digits not in text:
+        return True  # they are in groups
+    return any(word == digits for word in text.split())
+
+
+__all__ = ["CODE", "check_body", "check_lines", "check_words", "has_card"]

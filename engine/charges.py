@@ -1,0 +1,342 @@
+"""Charges: what the customer is to pay for a shipment, and what is to be given back by a refund.
+
+A shipment costs what its units cost and its share of the carriage, a refund gives back what is owed (`RefundOwed`). The caller
+says the taxes of each line (`OrderTaxed`); a shipment has its share of them. Shares are of sums, so that over all of an order
+nothing is lost by rounding. Charges are never changed: payments and invoices go by them.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from engine.claims import lock_orders
+from engine.database import Tx, decoded
+from engine.entries import write_setting
+from engine.facts import Note, OrderTaxed
+from engine.ledger import write_facts
+from solver.refusal import Refusal
+
+Series = Annotated[str, Meta(min_length=1, max_length=20, pattern=r"^[A-Z0-9-]+\Z")]
+Taxes = dict[int, int]
+"""Cents by rate, in hundredths of a percent."""
+
+
+class BillingTerms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How customers are billed, by the whole retailer.
+
+    Attributes
+    ----------
+    prices
+        Whether prices have the tax in them (`gross`), or it comes on top of them (`net`).
+    invoices
+        When an invoice is issued: as a parcel leaves, or where somebody asks for it (`by_call`).
+    seller, tax_id
+        Who bills, as invoices name it: lines of text.
+    invoice_series, credit_series
+        What the numbers of invoices and credit notes begin with.
+    note
+        What is said below an invoice.
+    """
+
+    prices: Literal["gross", "net"] = "gross"
+    invoices: Literal["on_shipment", "by_call"] = "by_call"
+    seller: Note = ""
+    tax_id: Annotated[str, Meta(max_length=50)] = ""
+    invoice_series: Series = "INV"
+    credit_series: Series = "CN"
+    note: Note = ""
+
+
+BILLING = BillingTerms()
+"""What holds until somebody says something else."""
+
+
+class ChargedLine(msgspec.Struct, frozen=True, kw_only=True):
+    """Units of a line, what they cost, and the tax of that: rate and cents each."""
+
+    line: int
+    sku: str
+    units: int
+    cents: int
+    taxes: list[tuple[int, int]] = []
+
+
+class ChargeBody(msgspec.Struct, frozen=True, kw_only=True):
+    """What a charge is made of."""
+
+    lines: list[ChargedLine]
+    carriage_taxes: list[tuple[int, int]] = []
+    fee_cents: int = 0
+    label_cents: int = 0
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """A charge as it is written down."""
+
+    no: int
+    ref: str
+    kind: str
+    order_no: int
+    at: int
+    gross: bool
+    goods_cents: int
+    carriage_cents: int
+    tax_cents: int
+    kept_cents: int
+    set_off_cents: int
+    cents: int
+    body: ChargeBody
+
+
+def put_billing(tx: Tx, terms: BillingTerms, at: int, by: str = "") -> int:
+    """Write how customers are billed; returns whether it differs from what was there.
+
+    Raises
+    ------
+    Refusal
+        `bad_input`: invoices and credit notes are of one series.
+    """
+    if terms.invoice_series == terms.credit_series:
+        raise Refusal("credit_series", "invoices and credit notes are counted apart", "bad_input")
+    return write_setting(tx, "billing", msgspec.to_builtins(terms), at, by)
+
+
+def read_billing(tx: Tx) -> BillingTerms:
+    """How customers are billed."""
+    found = tx.first("SELECT value FROM setting WHERE name = 'billing'")
+    return msgspec.convert(decoded(found[0]), BillingTerms) if found else BILLING
+
+
+def state_taxes(tx: Tx, fact: OrderTaxed, by: str = "") -> bool:
+    """Write down carriage and taxes of an order; what has left already keeps those that it had. Says whether the fact is new.
+
+    Raises
+    ------
+    Refusal
+        `unknown_order`, `unknown_line`, or `bad_input` where a rate is said twice of a line.
+    """
+    (new,) = write_facts(tx, [fact], by)
+    if not new:
+        return False
+    found = tx.first("SELECT no FROM orders WHERE id = :id", id=fact.order)
+    if found is None:
+        raise Refusal("order", f"there is no order {fact.order!r}", "unknown_order")
+    lock_orders(tx, [found[0]])
+    units = dict(tx.all("SELECT number, qty - cancelled FROM order_line WHERE order_no = :no", no=found[0]))
+    seen: set[tuple[int, int]] = set()
+    for i, tax in enumerate(fact.taxes):
+        if tax.line and tax.line not in units:
+            raise Refusal(f"taxes[{i}].line", f"it has no line {tax.line}", "unknown_line")
+        if (tax.line, tax.rate) in seen:
+            raise Refusal(f"taxes[{i}].rate", f"is said twice of line {tax.line}", "bad_input")
+        seen.add((tax.line, tax.rate))
+    taxes = [
+        {"line": tax.line, "rate": tax.rate, "cents": tax.tax_cents, "units": units.get(tax.line, 0)} for tax in fact.taxes
+    ]  # fmt: skip
+    tx.run(
+        f"INSERT INTO order_bill (order_no, carriage_cents, taxes) VALUES (:no, :carriage, {_json(tx)}) "
+        "ON CONFLICT (order_no) DO UPDATE SET carriage_cents = excluded.carriage_cents, taxes = excluded.taxes",
+        no=found[0], carriage=fact.carriage_cents, taxes=msgspec.json.encode(taxes).decode(),
+    )  # fmt: skip
+    return True
+
+
+def charge_shipment(tx: Tx, consignment: str, at: int) -> Charge | None:
+    """Charge what has left; again, it is the same charge. Nothing where it has not. The order is locked."""
+    there = charge_of(tx, consignment)
+    row = tx.first(
+        "SELECT k.no, k.order_no FROM consignment k WHERE k.id = :id AND k.shipped_at IS NOT NULL", id=consignment
+    )
+    if there is not None or row is None:
+        return there
+    consignment_no, order_no = row
+    gross, before = read_billing(tx).prices == "gross", charges_of(tx, order_no, "shipment")
+    carriage, taxes, qty = _bill(tx, order_no)
+    wanted, line_units = _units(tx, order_no, consignment_no)
+    shipped = _sum_units(before)
+    lines = []
+    for number, sku, price, units in line_units:
+        old, whole = shipped[number], qty.get(number, 0)
+        own = {rate: _share(cents, old, units, whole) for rate, cents in taxes.get(number, {}).items()}
+        lines.append(ChargedLine(line=number, sku=sku, units=units, cents=price * units, taxes=_listed(own)))
+    gone, here = sum(shipped.values()), sum(line.units for line in lines)
+    due = max(0, carriage * min(gone + here, wanted) // wanted - sum(one.carriage_cents for one in before))
+    taxed = sum(one.carriage_cents for one in before)
+    carriage_taxes = {rate: _share(cents, taxed, due, carriage) for rate, cents in taxes.get(0, {}).items()}
+    body = ChargeBody(lines=lines, carriage_taxes=_listed(carriage_taxes))
+    return _write(tx, consignment, "shipment", order_no, at, gross, due, body)
+
+
+def charge_refund(tx: Tx, ref: str, owed: Mapping[str, Any], at: int) -> Charge | None:
+    """Charge what is owed to the customer, by the fact that says so (its id, and what it says). The order is locked.
+
+    Tax that came on top of prices is given back with them.
+    """
+    there = charge_of(tx, ref)
+    found = tx.first("SELECT no FROM orders WHERE id = :id", id=owed["order"])
+    if there is not None or found is None:
+        return there
+    order_no = int(found[0])
+    shipments, before = charges_of(tx, order_no, "shipment"), charges_of(tx, order_no, "refund")
+    gross = shipments[0].gross if shipments else read_billing(tx).prices == "gross"
+    paid, credited = _by_line(shipments), _by_line(before)
+    skus = {line.line: line.sku for one in shipments for line in one.body.lines}
+    lines: list[ChargedLine] = []
+    for said in owed["lines"]:
+        number, cents = int(said["line"]), int(said["cents"])
+        own = _back(paid.get(number), credited.get(number), cents)
+        credited[number] = _added(credited.get(number), cents, own)
+        lines.append(ChargedLine(
+            line=number, sku=skus.get(number, said["sku"]), units=int(said["units"]), cents=cents, taxes=_listed(own)
+        ))  # fmt: skip
+    carriage = int(owed.get("carriage_cents", 0))
+    taxes = _back(_carriage_of(shipments), _carriage_of(before), carriage)
+    body = ChargeBody(
+        lines=lines, carriage_taxes=_listed(taxes), fee_cents=int(owed.get("fee_cents", 0)),
+        label_cents=int(owed.get("label_cents", 0)), why=str(owed.get("why", "")),
+    )  # fmt: skip
+    return _write(tx, ref, "refund", order_no, at, gross, carriage, body, int(owed.get("exchange_cents", 0)))
+
+
+def charge_of(tx: Tx, ref: str) -> Charge | None:
+    """The charge of a consignment, or of a fact that says what is owed."""
+    found = tx.first(f"SELECT {_SHOWN} FROM charge WHERE ref = :ref", ref=ref)
+    return _read(found) if found else None
+
+
+def charges_of(tx: Tx, order_no: int, kind: str) -> list[Charge]:
+    """The charges of an order, in their order."""
+    rows = tx.all(
+        f"SELECT {_SHOWN} FROM charge WHERE order_no = :no AND kind = :kind ORDER BY no", no=order_no, kind=kind
+    )
+    return [_read(row) for row in rows]
+
+
+_SHOWN = (
+    "no, ref, kind, order_no, at, gross, goods_cents, carriage_cents, tax_cents, kept_cents, set_off_cents, cents, body"
+)
+_BODY = msgspec.json.Decoder(ChargeBody)
+Sums = tuple[int, Taxes]
+"""Cents before tax is looked at, and the tax of them."""
+
+
+def _read(row: Sequence[Any]) -> Charge:
+    *told, body = row
+    told[5] = bool(told[5])
+    return Charge(*told, _BODY.decode(body))
+
+
+def _write(
+    tx: Tx, ref: str, kind: str, order_no: int, at: int, gross: bool, carriage: int, body: ChargeBody, set_off: int = 0
+) -> Charge:
+    goods = sum(line.cents for line in body.lines)
+    tax = sum(cents for line in body.lines for _, cents in line.taxes) + sum(cents for _, cents in body.carriage_taxes)
+    whole = goods + carriage + (0 if gross else tax)
+    kept = min(body.fee_cents + body.label_cents, whole)
+    set_off = min(set_off, whole - kept)
+    total = whole - kept - set_off
+    tx.run(
+        "INSERT INTO charge (ref, kind, order_no, at, gross, goods_cents, carriage_cents, tax_cents, kept_cents, "
+        "set_off_cents, cents, body) VALUES (:ref, :kind, :order, :at, :gross, :goods, :carriage, :tax, :kept, :set_off, "
+        ":total, :body)",
+        ref=ref, kind=kind, order=order_no, at=at, gross=gross, goods=goods, carriage=carriage, tax=tax, kept=kept,
+        set_off=set_off, total=total, body=msgspec.json.encode(body).decode(),
+    )  # fmt: skip
+    made = charge_of(tx, ref)
+    assert made is not None, "it is made just now"
+    return made
+
+
+def _bill(tx: Tx, order_no: int) -> tuple[int, dict[int, Taxes], dict[int, int]]:
+    """The carriage of an order; taxes by line and rate; and the units that those are of."""
+    row = tx.first("SELECT carriage_cents, taxes FROM order_bill WHERE order_no = :no", no=order_no)
+    if row is None:
+        return 0, {}, {}
+    taxes: dict[int, Taxes] = defaultdict(dict)
+    units: dict[int, int] = {}
+    for tax in decoded(row[1]):
+        taxes[tax["line"]][tax["rate"]] = tax["cents"]
+        units[tax["line"]] = tax["units"]
+    return int(row[0]), taxes, units
+
+
+def _units(tx: Tx, order_no: int, consignment_no: int) -> tuple[int, list[tuple[int, str, int, int]]]:
+    """Units of an order that are not cancelled; and what is in a consignment: line, SKU, price and units of the line."""
+    wanted = tx.value("SELECT SUM(qty - cancelled) FROM order_line WHERE order_no = :no", no=order_no)
+    rows = tx.all(
+        "SELECT l.number, s.id, COALESCE(l.price_cents, 0), MIN(c.line_units) FROM consignment_line c "
+        "JOIN order_line l ON l.order_no = :order AND l.number = c.number JOIN sku s ON s.no = l.sku_no "
+        "WHERE c.consignment_no = :no AND c.line_units > 0 GROUP BY l.number, s.id, l.price_cents ORDER BY l.number",
+        order=order_no, no=consignment_no,
+    )  # fmt: skip
+    return max(1, int(wanted)), [(number, sku, int(price), int(units)) for number, sku, price, units in rows]
+
+
+def _share(cents: int, before: int, more: int, whole: int) -> int:
+    """Of cents for a whole, what more of it has, where some of it had its share before."""
+    return cents * (before + more) // whole - cents * before // whole if whole else 0
+
+
+def _sum_units(charges: Sequence[Charge]) -> dict[int, int]:
+    units: dict[int, int] = defaultdict(int)
+    for line in (line for one in charges for line in one.body.lines):
+        units[line.line] += line.units
+    return units
+
+
+def _by_line(charges: Sequence[Charge]) -> dict[int, Sums]:
+    sums: dict[int, Sums] = {}
+    for line in (line for one in charges for line in one.body.lines):
+        sums[line.line] = _added(sums.get(line.line), line.cents, dict(line.taxes))
+    return sums
+
+
+def _carriage_of(charges: Sequence[Charge]) -> Sums:
+    sums: Sums = (0, {})
+    for one in charges:
+        sums = _added(sums, one.carriage_cents, dict(one.body.carriage_taxes))
+    return sums
+
+
+def _added(sums: Sums | None, cents: int, taxes: Taxes) -> Sums:
+    before, old = sums or (0, {})
+    return before + cents, {rate: old.get(rate, 0) + taxes.get(rate, 0) for rate in {*old, *taxes}}
+
+
+def _back(paid: Sums | None, credited: Sums | None, cents: int) -> Taxes:
+    """The tax of cents that are given back: their share of what was paid, never more than is left of it."""
+    whole, taxes = paid or (0, {})
+    before, back = credited or (0, {})
+    return {
+        rate: max(0, min(_share(tax, before, cents, whole), tax - back.get(rate, 0))) for rate, tax in taxes.items()
+    }  # fmt: skip
+
+
+def _listed(taxes: Taxes) -> list[tuple[int, int]]:
+    return sorted((rate, cents) for rate, cents in taxes.items() if cents)
+
+
+def _json(tx: Tx) -> str:
+    return "CAST(:taxes AS json)" if tx.dialect == "postgresql" else ":taxes"
+
+
+__all__ = [
+    "BILLING",
+    "BillingTerms",
+    "Charge",
+    "ChargeBody",
+    "ChargedLine",
+    "charge_of",
+    "charge_refund",
+    "charge_shipment",
+    "charges_of",
+    "put_billing",
+    "read_billing",
+    "state_taxes",
+]

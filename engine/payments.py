@@ -1,0 +1,479 @@
+"""Payments: money is kept for an order, taken as its parcels leave, given back as what is owed, and let go where it is not needed.
+
+Whatever is asked of a provider is a row first (`payment_step`), then a call outside of any transaction with the row's id as key,
+then the row says how it went: who dies meanwhile is followed by another, who asks the same by the same key. `settle` compares what
+an order's charges say with what was asked for, and asks for the rest; it can be called at any time, and again.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from engine.claims import lock_orders
+from engine.database import Tx
+from engine.entries import CURRENCY
+from engine.facts import (
+    PaymentAuthorised,
+    PaymentCaptured,
+    PaymentDeclined,
+    PaymentRefunded,
+    PaymentVoided,
+    short_id,
+)
+from engine.ledger import write_facts
+from engine.reads import currency
+from solver.refusal import Refusal
+
+LEASE = 60_000
+"""Milliseconds for which a call to a provider may take."""
+FIRST_WAIT, LONGEST_WAIT = 5_000, 3_600_000
+"""Milliseconds between calls where a provider did not answer: twice as long each time."""
+LONGEST_ASKED = 20 * 3_600_000
+"""Milliseconds after which what was not answered is not asked again: providers remember keys for a day."""
+EXPIRED = "expired"
+"""Why a provider does not capture what it keeps no longer: it is authorised anew."""
+UNANSWERED = "no_answer"
+_SHOWN = (
+    "p.no, p.id, p.order_no, o.id, p.provider, p.token, p.currency, p.cents, p.state, p.authorised_cents, "
+    "p.captured_cents, p.refunded_cents, p.voided_cents, p.reference, p.often, p.expires_at, p.at, p.why"
+)
+_FROM = "FROM payment p JOIN orders o ON o.no = p.order_no"
+_STEP = "s.no, s.id, p.id, s.kind, s.cents, s.charge, s.state, s.tries, s.at, s.why"
+_STEPS = "FROM payment_step s JOIN payment p ON p.no = s.payment_no"
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """A payment as it is. `token` is sealed."""
+
+    no: int
+    id: str
+    order_no: int
+    order: str
+    provider: str
+    token: str
+    currency: str
+    cents: int
+    state: str
+    authorised_cents: int
+    captured_cents: int
+    refunded_cents: int
+    voided_cents: int
+    reference: str | None
+    often: bool
+    expires_at: int | None
+    at: int
+    why: str
+
+    @property
+    def kept_cents(self) -> int:
+        """What the provider keeps of it, neither taken nor let go."""
+        return self.authorised_cents - self.captured_cents - self.voided_cents
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Something to be asked of a provider; `id` is the key of the call."""
+
+    no: int
+    id: str
+    payment: str
+    kind: str
+    cents: int
+    charge: str
+    state: str
+    tries: int
+    at: int
+    why: str
+
+
+def want(tx: Tx, at: int, id: str, order: str, provider: str, token: str, cents: int) -> tuple[Payment, Step | None]:
+    """Write down that money is to be kept for an order, and take that to ask for it. The same id again is the same payment.
+
+    Parameters
+    ----------
+    token
+        Sealed.
+
+    Returns
+    -------
+    tuple
+        The payment, and what this is to ask the provider for: nothing where somebody does already, or did.
+
+    Raises
+    ------
+    Refusal
+        `unknown_order`, or `order_cancelled`.
+    """
+    there = _find(tx, id)
+    if there is not None:
+        return there, None
+    found = tx.first("SELECT no FROM orders WHERE id = :id", id=order)
+    if found is None:
+        raise Refusal("order", f"there is no order {order!r}", "unknown_order")
+    lock_orders(tx, [found[0]])
+    if tx.value("SELECT state FROM orders WHERE no = :no", no=found[0]) == "cancelled":
+        raise Refusal("order", "it is cancelled: nothing of it is to be paid", "order_cancelled")
+    one = _make(tx, at, id, found[0], provider, token, cents)
+    step = of_payment(tx, one)[0]
+    take(tx, at, step)
+    return one, step
+
+
+def get(tx: Tx, id: str) -> Payment:
+    """A payment; raises `unknown_payment`."""
+    found = _find(tx, id)
+    if found is None:
+        raise Refusal("payment", f"there is no payment {id!r}", "unknown_payment")
+    return found
+
+
+def of_order(tx: Tx, order_no: int) -> list[Payment]:
+    """The payments of an order, the first one first."""
+    return [_read(row) for row in tx.all(f"SELECT {_SHOWN} {_FROM} WHERE p.order_no = :no ORDER BY p.no", no=order_no)]
+
+
+def of_payment(tx: Tx, one: Payment) -> list[Step]:
+    """What was asked of the provider of a payment, in its order."""
+    rows = tx.all(f"SELECT {_STEP} {_STEPS} WHERE s.payment_no = :no ORDER BY s.no", no=one.no)
+    return [Step(*row) for row in rows]
+
+
+def waiting(tx: Tx, at: int, limit: int = 100) -> list[Step]:
+    """What is to be asked by now. Of one payment, one thing after the other."""
+    rows = tx.all(
+        f"SELECT {_STEP} {_STEPS} WHERE s.state = 'wanted' AND s.next_at <= :at AND NOT EXISTS (SELECT 1 FROM payment_step e "
+        "WHERE e.payment_no = s.payment_no AND e.no < s.no AND e.state = 'wanted') ORDER BY s.next_at, s.no LIMIT :limit",
+        at=at, limit=limit,
+    )  # fmt: skip
+    return [Step(*row) for row in rows]
+
+
+def take(tx: Tx, at: int, step: Step) -> bool:
+    """Take a step that waits, to call its provider; says whether nobody else has."""
+    return bool(
+        tx.run(
+            "UPDATE payment_step SET tries = tries + 1, next_at = :next_at WHERE no = :no AND state = 'wanted' "
+            "AND next_at <= :at",
+            next_at=at + LEASE, no=step.no, at=at,
+        )
+    )  # fmt: skip
+
+
+def authorised(tx: Tx, at: int, step: Step, reference: str, expires_at: int | None, often: bool) -> Payment:
+    """The provider keeps the money.
+
+    Parameters
+    ----------
+    often
+        Whether it can be captured more than once.
+    """
+    one = _begin(tx, at, step)
+    if one is None:
+        return get(tx, step.payment)
+    tx.run(
+        "UPDATE payment SET state = 'authorised', authorised_cents = cents, reference = :reference, often = :often, "
+        "expires_at = :expires_at, why = '' WHERE no = :no",
+        reference=reference, often=often, expires_at=expires_at, no=one.no,
+    )  # fmt: skip
+    write_facts(tx, [
+        PaymentAuthorised(id=short_id("pay", step.id, "done"), at=at, order=one.order, payment=one.id, cents=one.cents,
+                          provider=one.provider, expires_at=expires_at)
+    ])  # fmt: skip
+    settle(tx, one.order_no, at)
+    return get(tx, one.id)
+
+
+def captured(tx: Tx, at: int, step: Step) -> Payment:
+    """The provider took the money. Where it takes it once only, it has let the rest go: that is authorised anew if still needed."""
+    one = _begin(tx, at, step)
+    if one is None:
+        return get(tx, step.payment)
+    tx.run("UPDATE payment SET captured_cents = captured_cents + :cents WHERE no = :no", cents=step.cents, no=one.no)
+    write_facts(tx, [
+        PaymentCaptured(id=short_id("pay", step.id, "done"), at=at, order=one.order, payment=one.id, cents=step.cents,
+                        charge=step.charge)
+    ])  # fmt: skip
+    if not one.often:
+        _let_go(tx, at, get(tx, one.id), "captured_once")
+    settle(tx, one.order_no, at)
+    return get(tx, one.id)
+
+
+def voided(tx: Tx, at: int, step: Step) -> Payment:
+    """The provider let the money go."""
+    one = _begin(tx, at, step)
+    if one is None:
+        return get(tx, step.payment)
+    _void(tx, at, one, step.cents, "not_needed", short_id("pay", step.id, "done"))
+    settle(tx, one.order_no, at)
+    return get(tx, one.id)
+
+
+def refunded(tx: Tx, at: int, step: Step) -> Payment:
+    """The provider gave the money back."""
+    one = _begin(tx, at, step)
+    if one is None:
+        return get(tx, step.payment)
+    tx.run("UPDATE payment SET refunded_cents = refunded_cents + :cents WHERE no = :no", cents=step.cents, no=one.no)
+    write_facts(tx, [
+        PaymentRefunded(id=short_id("pay", step.id, "done"), at=at, order=one.order, payment=one.id, cents=step.cents,
+                        charge=step.charge)
+    ])  # fmt: skip
+    settle(tx, one.order_no, at)
+    return get(tx, one.id)
+
+
+def refused(tx: Tx, at: int, step: Step, why: str) -> Payment:
+    """The provider does not do it, for a reason that has a name.
+
+    An order whose payment is declined is held for review. What could not be captured because it expired is authorised anew;
+    whatever else could not be done is an exception.
+    """
+    one = _begin(tx, at, step, "refused", why)
+    if one is None:
+        return get(tx, step.payment)
+    return _failed(tx, at, one, step, why)
+
+
+def unanswered(tx: Tx, at: int, step: Step) -> Payment:
+    """The provider did not answer: it is asked the same again, later. What was asked for too long is an exception."""
+    one = get(tx, step.payment)
+    lock_orders(tx, [one.order_no])
+    now = next((own for own in of_payment(tx, one) if own.id == step.id), step)
+    if now.state != "wanted":
+        return get(tx, one.id)
+    if at - now.at >= LONGEST_ASKED:
+        begun = _begin(tx, at, step, "lost", UNANSWERED)
+        assert begun is not None, "it is locked"
+        return _failed(tx, at, begun, step, UNANSWERED)
+    wait = min(LONGEST_WAIT, FIRST_WAIT << min(max(now.tries - 1, 0), 20))
+    tx.run(
+        "UPDATE payment_step SET next_at = :next_at, why = :why WHERE no = :no AND state = 'wanted'",
+        next_at=at + wait, why=UNANSWERED, no=step.no,
+    )  # fmt: skip
+    return get(tx, one.id)
+
+
+def expire(tx: Tx, now: int, limit: int = 100) -> int:
+    """Let go what providers keep no longer, authorise it anew where it is still needed, and say of how many payments."""
+    due = tx.all(
+        "SELECT p.id, p.order_no FROM payment p WHERE p.expires_at <= :now "
+        "AND p.captured_cents + p.voided_cents < p.authorised_cents ORDER BY p.no LIMIT :limit",
+        now=now, limit=limit,
+    )  # fmt: skip
+    lock_orders(tx, [order_no for _, order_no in due])
+    count = 0
+    for id, order_no in due:
+        one = get(tx, id)
+        if any(step.state == "wanted" for step in of_payment(tx, one)):
+            continue  # its provider says whether it did that in time
+        if one.kept_cents and one.expires_at is not None and one.expires_at <= now:
+            _let_go(tx, now, one, EXPIRED)
+            settle(tx, order_no, now)
+            count += 1
+    return count
+
+
+def settle(tx: Tx, order_no: int, at: int) -> int:
+    """Ask for what an order's charges still need, and let go what nothing needs. The order is locked.
+
+    Returns
+    -------
+    int
+        Steps that are new.
+    """
+    payments = of_order(tx, order_no)
+    if not payments:
+        return 0
+    book = _Book(tx, order_no, at, payments)
+    taken = book.serve("capture", "shipment", _free_to_capture)
+    given = book.serve("refund", "refund", _free_to_refund)
+    if not book.due("capture", "shipment") and not _may_still_cost(tx, order_no):
+        book.let_go()
+    return taken + given + book.let
+
+
+@dataclass(slots=True)
+class _Book:
+    """What was asked for of an order, while more is asked for."""
+
+    tx: Tx
+    order_no: int
+    at: int
+    payments: list[Payment]
+    let: int = 0
+
+    def due(self, kind: str, of: str) -> list[tuple[str, int]]:
+        """Charges of which something was neither done nor asked for: ref, and cents."""
+        rows = self.tx.all(
+            "SELECT c.ref, c.cents - COALESCE((SELECT SUM(s.cents) FROM payment_step s JOIN payment p ON p.no = s.payment_no "
+            "WHERE p.order_no = c.order_no AND s.kind = :kind AND s.charge = c.ref AND s.state <> 'refused'), 0) "
+            "FROM charge c WHERE c.order_no = :no AND c.kind = :of ORDER BY c.no",
+            kind=kind, no=self.order_no, of=of,
+        )  # fmt: skip
+        return [(ref, int(cents)) for ref, cents in rows if cents > 0]
+
+    def serve(self, kind: str, of: str, free: Any) -> int:
+        """Ask for what is due, of the first payment that has it; what none has is an exception, unless one may yet have it."""
+        made = 0
+        for ref, cents in self.due(kind, of):
+            left = cents
+            for one in self.payments:
+                steps = of_payment(self.tx, one)
+                if any(step.kind == kind and step.charge == ref and step.state == "refused" for step in steps):
+                    continue  # it said no to that
+                part = min(left, free(one, steps))
+                if part > 0:
+                    _ask(self.tx, self.at, one, kind, part, ref)
+                    left, made = left - part, made + 1
+            if left and not self._awaited():
+                _except(
+                    self.tx,
+                    self.order_no,
+                    ref,
+                    "not_authorised" if kind == "capture" else "not_captured",
+                    left,
+                    self.at,
+                )
+            elif not left:
+                self._clear(ref)
+        return made
+
+    def let_go(self) -> None:
+        """Void what is kept of each payment."""
+        for one in self.payments:
+            steps = of_payment(self.tx, one)
+            if any(step.kind == "void" and step.state != "done" for step in steps):
+                continue
+            rest = _free_to_capture(one, steps)
+            if rest > 0:
+                _ask(self.tx, self.at, one, "void", rest)
+                self.let += 1
+
+    def _awaited(self) -> bool:
+        """Whether something that was asked for may still bring money: an authorisation, or what comes after a capture."""
+        return any(
+            step.state == "wanted" and step.kind in ("authorise", "capture")
+            for one in of_order(self.tx, self.order_no)
+            for step in of_payment(self.tx, one)
+        )
+
+    def _clear(self, ref: str) -> None:
+        self.tx.run("DELETE FROM payment_exception WHERE order_no = :no AND ref = :ref", no=self.order_no, ref=ref)
+
+
+def _free_to_capture(one: Payment, steps: Sequence[Step]) -> int:
+    """What may still be asked for of what is kept."""
+    asked = [step for step in steps if step.kind in ("capture", "void") and step.state in ("wanted", "lost")]
+    if any(step.kind == "void" for step in asked) or (not one.often and (asked or one.captured_cents)):
+        return 0
+    return one.kept_cents - sum(step.cents for step in asked)
+
+
+def _free_to_refund(one: Payment, steps: Sequence[Step]) -> int:
+    asked = [step for step in steps if step.kind == "refund" and step.state in ("wanted", "lost")]
+    return one.captured_cents - one.refunded_cents - sum(step.cents for step in asked)
+
+
+def _may_still_cost(tx: Tx, order_no: int) -> bool:
+    """Whether something of an order may still leave, or has left and is not charged yet."""
+    row = tx.first(
+        "SELECT o.open + o.allocated + o.released, (SELECT COUNT(*) FROM consignment k LEFT JOIN charge c ON c.ref = k.id "
+        "WHERE k.order_no = o.no AND k.shipped_at IS NOT NULL AND c.no IS NULL) FROM orders o WHERE o.no = :no",
+        no=order_no,
+    )
+    assert row is not None, "orders are never deleted"
+    return bool(row[0] or row[1])
+
+
+def _let_go(tx: Tx, at: int, one: Payment, why: Any) -> None:
+    """Its provider keeps the rest of it no longer; where the order still needs that, it is authorised anew by the same token."""
+    rest = one.kept_cents
+    if not rest:
+        return
+    _void(tx, at, one, rest, why, short_id("pay", one.id, why, str(one.captured_cents)))
+    book = _Book(tx, one.order_no, at, of_order(tx, one.order_no))
+    if book.due("capture", "shipment") or _may_still_cost(tx, one.order_no):
+        _make(tx, at, short_id("pay", one.id, "again"), one.order_no, one.provider, one.token, rest)
+
+
+def _void(tx: Tx, at: int, one: Payment, cents: int, why: Any, fact: str) -> None:
+    tx.run("UPDATE payment SET voided_cents = voided_cents + :cents WHERE no = :no", cents=cents, no=one.no)
+    write_facts(tx, [PaymentVoided(id=fact, at=at, order=one.order, payment=one.id, cents=cents, why=why)])
+
+
+def _failed(tx: Tx, at: int, one: Payment, step: Step, why: str) -> Payment:
+    """Something that was asked for is not done, or nobody knows."""
+    what: Any = step.kind
+    write_facts(tx, [
+        PaymentDeclined(id=short_id("pay", step.id, "declined"), at=at, order=one.order, payment=one.id, cents=step.cents,
+                        what=what, why=why)
+    ])  # fmt: skip
+    if step.kind == "authorise":
+        tx.run("UPDATE payment SET state = 'declined', why = :why WHERE no = :no", why=why, no=one.no)
+        tx.run(
+            "UPDATE orders SET review = :yes, version = version + 1 WHERE no = :no AND NOT review AND open + allocated > 0",
+            yes=True, no=one.order_no,
+        )  # fmt: skip
+    elif step.kind == "capture" and why == EXPIRED:
+        _let_go(tx, at, one, EXPIRED)
+    elif step.kind == "void" and why == EXPIRED:
+        _void(tx, at, one, step.cents, EXPIRED, short_id("pay", step.id, "done"))
+    else:
+        _except(tx, one.order_no, step.charge or one.id, why, step.cents, at)
+    if why == UNANSWERED and step.kind == "authorise":
+        _except(tx, one.order_no, one.id, why, step.cents, at)
+    settle(tx, one.order_no, at)
+    return get(tx, one.id)
+
+
+def _except(tx: Tx, order_no: int, ref: str, why: str, cents: int, at: int) -> None:
+    """Somebody has to look at it; what is known of why stays."""
+    tx.run(
+        "INSERT INTO payment_exception (order_no, ref, why, cents, at) VALUES (:no, :ref, :why, :cents, :at) "
+        "ON CONFLICT (order_no, ref) DO UPDATE SET cents = excluded.cents",
+        no=order_no, ref=ref, why=why, cents=cents, at=at,
+    )  # fmt: skip
+
+
+def _make(tx: Tx, at: int, id: str, order_no: int, provider: str, token: str, cents: int) -> Payment:
+    tx.run(
+        "INSERT INTO payment (id, order_no, provider, token, currency, cents, at) "
+        "VALUES (:id, :order, :provider, :token, :currency, :cents, :at)",
+        id=id, order=order_no, provider=provider, token=token, currency=currency(tx) or CURRENCY, cents=cents, at=at,
+    )  # fmt: skip
+    one = get(tx, id)
+    _ask(tx, at, one, "authorise", cents)
+    return one
+
+
+def _ask(tx: Tx, at: int, one: Payment, kind: str, cents: int, charge: str = "") -> None:
+    """Write down what is to be asked."""
+    count = tx.value("SELECT COUNT(*) FROM payment_step WHERE payment_no = :no", no=one.no)
+    tx.run(
+        "INSERT INTO payment_step (id, payment_no, kind, cents, charge, next_at, at) "
+        "VALUES (:id, :payment, :kind, :cents, :charge, :at, :at)",
+        id=short_id("pay", one.id, kind, str(count)), payment=one.no, kind=kind, cents=cents, charge=charge, at=at,
+    )  # fmt: skip
+
+
+def _begin(tx: Tx, at: int, step: Step, state: str = "done", why: str = "") -> Payment | None:
+    """End a step, and give its payment, whose order is locked; nothing where it has ended."""
+    one = get(tx, step.payment)
+    lock_orders(tx, [one.order_no])
+    ended = tx.run(
+        "UPDATE payment_step SET state = :state, done_at = :at, why = :why WHERE no = :no AND state = 'wanted'",
+        state=state, at=at, why=why, no=step.no,
+    )  # fmt: skip
+    return get(tx, one.id) if ended else None
+
+
+def _find(tx: Tx, id: str) -> Payment | None:
+    found = tx.first(f"SELECT {_SHOWN} {_FROM} WHERE p.id = :id", id=id)
+    return _read(found) if found else None
+
+
+def _read(row: Sequence[Any]) -> Payment:
+    one = Payment(*row)
+    return replace(one, often=bool(one.often))
