@@ -229,7 +229,7 @@ Sums = tuple[int, Taxes]
 def _read(row: Sequence[Any]) -> Charge:
     *told, body = row
     told[5] = bool(told[5])
-    return Charge(*told, _BODY.decode(body))
+    return Charge(*(*told, _BODY.decode(body)))
 
 
 def _write(

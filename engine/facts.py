@@ -52,8 +52,8 @@ Condition = Literal["as_new", "opened", "used", "damaged"]
 Disposition = Literal["restock", "refurbish", "liquidate", "scrap"]
 """What becomes of them: sold again, mended, sold off, thrown away."""
 Prefix = Literal[
-    "cat", "chn", "con", "end", "evt", "fed", "inb", "inv", "iss", "job", "lab", "lost", "net", "ord", "pay", "rcp", "req", "rfd", "rma",
-    "wav", "whk",
+    "cat", "chn", "con", "end", "evt", "fed", "inb", "inv", "iss", "job", "lab", "lost", "net", "ord", "pay",
+    "rcp", "req", "rfd", "rma", "wav", "whk",
 ]  # fmt: skip
 """What the ids that we make begin with."""
 _OURS = re.compile(rf"(?:{'|'.join(get_args(Prefix))})_[a-z2-7]{{20}}(?::|\Z)")

@@ -108,7 +108,7 @@ def issue(tx: Tx, charge: Charge, at: int) -> Invoice | None:
     made = get(tx, id)
     kind = CreditNoteIssued if is_refund else InvoiceIssued
     write_facts(tx, [
-        kind(id=f"{id}:issued", at=at, order=made.order, invoice=id, number=made.number, charge=charge.ref, cents=made.cents)
+        kind(id=f"{id}:1", at=at, order=made.order, invoice=id, number=made.number, charge=charge.ref, cents=made.cents)
     ])  # fmt: skip
     return made
 
@@ -173,7 +173,7 @@ _BODY = msgspec.json.Decoder(InvoiceBody)
 
 def _read(row: Sequence[Any]) -> Invoice:
     *told, body = row
-    return Invoice(*told, _BODY.decode(body))
+    return Invoice(*(*told, _BODY.decode(body)))
 
 
 def _corrected(tx: Tx, charge: Charge) -> list[str]:

@@ -76,7 +76,7 @@ def _plain(value: Any) -> Any:
 
 def _account(row: Sequence[Any]) -> Account:
     *told, payments, waiting, exceptions, to_leave = row
-    one = Account(*told, ())
+    one = Account(*(*told, ()))
     paid, invoiced = bool(payments), bool(one.invoiced)
     kept = one.authorised - one.captured - one.voided
     wrong = (

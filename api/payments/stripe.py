@@ -9,6 +9,7 @@ has it. Without it, each further parcel has an intent of its own, made as the fi
 
 import re
 from collections.abc import Callable
+from functools import cache
 from typing import Any, TypeVar
 
 import stripe
@@ -34,7 +35,13 @@ def open_stripe(settings: Settings) -> "Stripe":
     """
     if settings.stripe_key is None:
         raise Refusal("ALLOT_STRIPE_KEY", "must be set for payments by Stripe", "bad_setting")
-    return Stripe(settings.stripe_key.get_secret_value(), settings.stripe_url)
+    return _open(settings.stripe_key.get_secret_value(), settings.stripe_url)
+
+
+@cache
+def _open(key: str, url: str | None) -> "Stripe":
+    """One client for each account, which keeps its connections."""
+    return Stripe(key, url)
 
 
 class Stripe:
@@ -47,11 +54,15 @@ class Stripe:
     """
 
     def __init__(self, key: str, url: str | None = None, timeout: float = TIMEOUT) -> None:
-        http = stripe.HTTPXClient(timeout=timeout, allow_sync_methods=True)
+        self._http = stripe.HTTPXClient(timeout=timeout, allow_sync_methods=True)
         more: dict[str, Any] = {"base_addresses": {"api": url}} if url else {}
         # what is not answered is asked again by its row, not here
-        self._intents = stripe.StripeClient(key, http_client=http, max_network_retries=0, **more).v1.payment_intents
-        self._refunds = stripe.StripeClient(key, http_client=http, max_network_retries=0, **more).v1.refunds
+        client = stripe.StripeClient(key, http_client=self._http, max_network_retries=0, **more)
+        self._intents, self._refunds = client.v1.payment_intents, client.v1.refunds
+
+    def close(self) -> None:
+        """Close its connections."""
+        self._http.close()  # type: ignore[no-untyped-call]
 
     def authorise(self, wanted: Wanted) -> Kept:
         """Make an intent and confirm it."""
@@ -110,15 +121,15 @@ def _asked(ask: Callable[[], T]) -> T:
     try:
         return ask()
     except stripe.CardError as error:
-        raise Declined(_named(getattr(error, "decline_code", None), error.code, usual="card_declined")) from None
+        raise Declined(_named(getattr(error.error, "decline_code", None), error.code, usual="card_declined")) from None
     except stripe.IdempotencyError:
         raise NoAnswer from None
     except stripe.InvalidRequestError as error:
         if error.http_status == 409:
             raise NoAnswer from None
         raise Declined("expired" if error.code in _EXPIRED else _named(error.code, usual="invalid_request")) from None
-    except stripe.StripeError:
-        raise NoAnswer from None
+    except stripe.StripeError as error:
+        raise NoAnswer from error
 
 
 def _named(*codes: Any, usual: str) -> str:

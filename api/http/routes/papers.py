@@ -26,7 +26,7 @@ router = APIRouter(tags=["papers"], route_class=Route)
 _STAFF = (OPERATOR, ENGINEER, NODE)
 _READERS = (OPERATOR, PLANNER, ENGINEER, NODE)
 PDF = "application/pdf"
-_PAPER: dict[int | str, dict[str, Any]] = {
+PAPER: dict[int | str, dict[str, Any]] = {
     200: {"description": "PDF", "content": {PDF: {"schema": {"type": "string", "format": "binary"}}}}
 }
 Grams = Annotated[int, Field(ge=0, le=1_000_000)]
@@ -129,7 +129,7 @@ async def list_rates(call: Called, consignment: ConsignmentId) -> Response:
     return Json(edge.show(Rates(data=seen), await call.service.currency()))
 
 
-@router.get("/consignments/{consignment}/label", operation_id="print_label", response_class=Paper, responses=_PAPER)
+@router.get("/consignments/{consignment}/label", operation_id="print_label", response_class=Paper, responses=PAPER)
 @access(*_READERS)
 async def get_label(call: Called, consignment: LabelledId) -> Response:
     """The label of a consignment that its carrier made, as PDF of A6."""
@@ -138,7 +138,7 @@ async def get_label(call: Called, consignment: LabelledId) -> Response:
 
 
 @router.get("/consignments/{consignment}/packing-slip", operation_id="print_packing_slip", response_class=Paper,
-            responses=_PAPER)  # fmt: skip
+            responses=PAPER)  # fmt: skip
 @access(*_READERS)
 async def get_packing_slip(
     call: Called,
@@ -155,7 +155,7 @@ async def get_packing_slip(
     )
 
 
-@router.get("/nodes/{node}/pick-list", operation_id="print_pick_list", response_class=Paper, responses=_PAPER)
+@router.get("/nodes/{node}/pick-list", operation_id="print_pick_list", response_class=Paper, responses=PAPER)
 @access(*_READERS)
 async def get_pick_list(
     call: Called, node: NodeId, limit: Annotated[int, Query(ge=1, le=200, description="Consignments on it")] = 50

@@ -14,7 +14,7 @@ from api.http.names import InvoicedId, InvoiceId, OrderId
 from api.http.pages import After, Limit, page, read_cursor
 from api.http.problems import Refused
 from api.http.recorded import Recording, record
-from api.http.routes.papers import PDF, Paper
+from api.http.routes.papers import PAPER, Paper
 from api.http.service import Called
 from api.http.values import PLAIN, Id, Json, Moment, Money, example, moment
 from api.http.values import Body as Said
@@ -182,7 +182,7 @@ async def get_invoice(call: Called, invoice: InvoiceId) -> Response:
 
 
 @router.get("/invoices/{invoice}/paper", operation_id="print_invoice", response_class=Paper,
-            responses={200: {"description": "PDF", "content": {PDF: {"schema": {"type": "string", "format": "binary"}}}}})  # fmt: skip
+            responses=PAPER)  # fmt: skip
 @access(*_READERS)
 async def get_invoice_paper(call: Called, invoice: InvoiceId) -> Response:
     """An invoice, or a credit note, as PDF of A4. It is for whom it is known to be for today."""

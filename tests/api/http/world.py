@@ -15,6 +15,9 @@ GROUND = {
 }  # fmt: skip
 
 
+PRICED = [{"sku": "kettle", "qty": 1, "price": {"amount": 2995, "currency": "EUR"}}]
+
+
 def node(kind: str, lat: float, lon: float, **more: Any) -> dict[str, Any]:
     costs = {"parcel_cents": 150, "line_cents": 20, "unit_cents": 5}
     return {"kind": kind, "lat": lat, "lon": lon, "calendar": "daily", "cut_off_minute": 900, **costs, **more}
@@ -31,7 +34,8 @@ def put(desk: Desk, path: str, body: dict[str, Any]) -> None:
 
 def order(external_id: str, qty: int = 1, **more: Any) -> dict[str, Any]:
     place = {} if "pickup" in more else {"place": {"lat": 52.1, "lon": 5.1, "region": "NL"}}
-    return {"channel": "web", "external_id": external_id, "lines": [{"sku": "kettle", "qty": qty}], **place, **more}
+    lines = [{"sku": "kettle", "qty": qty}]
+    return {"channel": "web", "external_id": external_id, "lines": lines, **place, **more}
 
 
 def furnish(desk: Desk, kettles: int = 200) -> None:
@@ -112,11 +116,14 @@ def fill(desk: Desk) -> dict[str, str]:
     done(desk.post("/v1/orders", order("W-1000-review", review=True)))
     released, picked, shipped, labelled = (release(desk, f"W-con-{n}") for n in range(4))
     pickup, ready = (release(desk, f"W-con-{what}", pickup=["shop"]) for what in ("pickup", "ready"))
+    priced = release(desk, "W-priced", lines=PRICED)
     step(desk, ready, "ready")
     step(desk, labelled, "label")
     step(desk, picked, "pick")
     step(desk, shipped, "ship")
     back = returned(desk)
+    step(desk, priced, "ship")
+    invoice = done(desk.post(f"/v1/consignments/{priced}/invoice", once="invoice"))["id"]
     held = {
         "id": "hold-example",
         "channel": "web",
@@ -150,7 +157,7 @@ def fill(desk: Desk) -> dict[str, str]:
         "whk_example": webhook, "evt_example": tell(desk),
         "ord_example": order_id("web", "W-1000"), "ord_in_review": order_id("web", "W-1000-review"),
         "con_example": released, "con_picked": picked, "con_shipped": shipped, "con_pickup": pickup,
-        "con_ready": ready, "con_labelled": labelled, "iss_example": issue["id"],
+        "con_priced": priced, "inv_example": invoice, "con_ready": ready, "con_labelled": labelled, "iss_example": issue["id"],
         **back,
         "key_example": key, "wav_example": wave, "job_example": job,
     }  # fmt: skip
