@@ -7,7 +7,7 @@ nothing is lost by rounding. Charges are never changed: payments and invoices go
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -227,9 +227,7 @@ Sums = tuple[int, Taxes]
 
 
 def _read(row: Sequence[Any]) -> Charge:
-    *told, body = row
-    told[5] = bool(told[5])
-    return Charge(*(*told, _BODY.decode(body)))
+    return replace(Charge(*row), gross=bool(row[5]), body=_BODY.decode(row[-1]))
 
 
 def _write(

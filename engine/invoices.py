@@ -6,7 +6,7 @@ is printed.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -172,8 +172,7 @@ _BODY = msgspec.json.Decoder(InvoiceBody)
 
 
 def _read(row: Sequence[Any]) -> Invoice:
-    *told, body = row
-    return Invoice(*(*told, _BODY.decode(body)))
+    return replace(Invoice(*row), body=_BODY.decode(row[-1]))
 
 
 def _corrected(tx: Tx, charge: Charge) -> list[str]:

@@ -75,8 +75,8 @@ def _plain(value: Any) -> Any:
 
 
 def _account(row: Sequence[Any]) -> Account:
-    *told, payments, waiting, exceptions, to_leave = row
-    one = Account(*(*told, ()))
+    sums, (payments, waiting, exceptions, to_leave) = row[:-4], row[-4:]
+    one = Account(*[*sums, ()])
     paid, invoiced = bool(payments), bool(one.invoiced)
     kept = one.authorised - one.captured - one.voided
     wrong = (

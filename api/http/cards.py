@@ -2,8 +2,8 @@
 
 A number counts as one where its length and first digits are an issuer's and its last digit is right (Luhn, ISO/IEC 7812-1), written
 together or in groups. What only looks like one is refused as well, which is one in ten of the numbers of such a length and
-beginning; so what is common in the trade is spared: UUIDs, 13 digits that are an EAN-13, or not alone in their text (Visa has issued no
-such numbers for long), and 18 that are an SSCC.
+beginning; so what is common in the trade is spared: UUIDs and long hexadecimal ids, 13 digits that are an EAN-13 or not alone in
+their text (Visa has issued no such numbers for long), and 18 that are an SSCC.
 """
 
 import re
@@ -20,7 +20,10 @@ _RUN = re.compile(rf"[0-9](?:{_SEPARATOR}{{0,2}}[0-9]){{12,}}")
 _RUN_OF_A_LINE = re.compile(rf"[0-9](?:{_WITHIN_A_LINE}{{0,2}}[0-9]){{12,}}")
 _IN_BYTES = re.compile(rb"[0-9](?:[\s.\-]{0,2}[0-9]){12}")
 _DIGIT = re.compile(r"[^\D0-9]")
-_UUID = re.compile(r"\b[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\b")
+_HEX = re.compile(
+    r"\b[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\b|\b(?=[0-9]*[a-fA-F])[0-9a-fA-F]{24,}\b", re.ASCII
+)
+"""Ids and hashes: their digits are not written as a number."""
 _GROUP = re.compile(r"[0-9]+")
 _ISSUERS = (
     (r"4", (13, 16, 19)),  # Visa
@@ -99,8 +102,8 @@ def has_card(text: str) -> bool:
         return False
     if not text.isascii():
         text = _plain(text)
-    if "-" in text:
-        text = _UUID.sub("x", text)
+    if len(text) >= 24:
+        text = _HEX.sub("x", text)
     return any(_is_card(digits, text) for found in _RUN.finditer(text) for digits in _candidates(found[0]))
 
 

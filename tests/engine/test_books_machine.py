@@ -16,9 +16,12 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from engine import labels, webhooks
+from engine import labels, payments, webhooks
+from engine.billing import follow
 from engine.capture import capture
 from engine.channels import hear
+from engine.charges import BillingTerms, put_billing, state_taxes
+from engine.database import Tx
 from engine.entries import put_services
 from engine.events import Thresholds, forget, put_thresholds, relay
 from engine.exchanges import exchange
@@ -42,6 +45,7 @@ from engine.facts import (
     OrderPlaced,
     OrderReleased,
     OrderReviewed,
+    OrderTaxed,
     OutForDelivery,
     Packed,
     Picked,
@@ -66,6 +70,7 @@ from engine.facts import (
     StockReported,
     StockSetAside,
     StockTransferred,
+    TaxLine,
     WantedBack,
     short_id,
 )
@@ -77,6 +82,7 @@ from engine.waves import run_wave
 from solver.effort import Effort
 from solver.refusal import Refusal
 from tests.engine.shop import DAY, MINUTE, NOON, SERVICES, connect, open_shop, said, settle
+from tests.engine.tills import PRICES
 
 SKUS = ("tee", "cap", "mug")
 NODES = ("warehouse", "store", "far")
@@ -106,6 +112,8 @@ REASONS = ("unwanted", "late", "other")
 CONDITIONS, DISPOSITIONS = get_args(Condition), get_args(Disposition)
 RULES = ReturnRules(fees=(Fee(15, ("unwanted",)),), label_cents=250, tag_days={"odd": 5})
 """A fee, and a label that may be more than what is owed."""
+ENDS = (*6 * ("done",), "card_declined", "expired", "unanswered", "asleep")
+"""How calls to providers of payments end."""
 
 
 class Shop(RuleBasedStateMachine):
@@ -156,7 +164,7 @@ class Shop(RuleBasedStateMachine):
             at=self.now,
             channel=channel,
             external_id=external_id,
-            lines=tuple(OrderedLine(sku=sku, qty=qty, price_cents=333) for sku, qty in lines),
+            lines=tuple(OrderedLine(sku=sku, qty=qty, price_cents=PRICES[sku]) for sku, qty in lines),
             place=Place(lat=52.0, lon=5.0),
             **more,
         )
@@ -559,6 +567,60 @@ class Shop(RuleBasedStateMachine):
         self.now += days * DAY
         now = self.now
         self.do(lambda: self.store.expire(now))
+
+    # --- money --------------------------------------------------------------------------------------------------
+
+    @precondition(lambda self: self.orders)
+    @rule(
+        index=which, cents=st.integers(1500, 9000), carriage=st.integers(0, 500), often=st.booleans(), net=st.booleans()
+    )
+    def pay(self, index: int, cents: int, carriage: int, often: bool, net: bool) -> None:
+        """Say taxes, perhaps others than before, and have money kept, perhaps too little, to be taken once or often."""
+        write, now, order, id = self.store.database.write, self.now, self.of(self.orders, index), self.new_id()
+        terms = BillingTerms(prices="net" if net else "gross", invoices="on_shipment" if often else "by_call")
+        write(lambda tx: put_billing(tx, terms, now))
+        taxes = OrderTaxed(**self.about(), order=order, carriage_cents=carriage, taxes=(
+            TaxLine(line=1, rate=2100, tax_cents=cents // 5), TaxLine(line=0, rate=900, tax_cents=carriage // 9),
+        ))  # fmt: skip
+        self.do(lambda: write(lambda tx: state_taxes(tx, taxes)))
+        self.do(
+            lambda: write(
+                lambda tx: payments.want(tx, now, id, order, "once" if not often else "often", "sealed", cents)
+            )
+        )
+
+    @rule(ends=st.lists(st.sampled_from(ENDS), min_size=2, max_size=12),
+          hours=st.integers(0, 30))  # fmt: skip
+    def settle_money(self, ends: list[str], hours: int) -> None:
+        """Bill what the log says, let what is kept too long expire, and ask providers, who answer, refuse or are silent."""
+        write = self.store.database.write
+        self.last = None  # how a call ends is no fact
+        self.now += hours * 60 * MINUTE
+        at = self.now
+        write(lambda tx: follow(tx, at))
+        write(lambda tx: payments.expire(tx, at))
+        for end in ends:  # what is asked first is answered first
+            with self.store.database.read() as tx:
+                found = payments.waiting(tx, at)
+            for step in found[:1]:
+                write(lambda tx, step=step: payments.take(tx, at, step))
+                if end != "asleep":
+                    write(lambda tx, step=step, end=end: self.told(tx, step, end))
+
+    def told(self, tx: Tx, step: payments.Step, end: str) -> None:
+        """How a call to a provider ended; again, nothing more happens."""
+        at = self.now
+        if end == "unanswered":
+            payments.unanswered(tx, at, step)
+        elif end != "done":
+            payments.refused(tx, at, step, end)
+        elif step.kind == "authorise":
+            often = payments.get(tx, step.payment).provider == "often"
+            payments.authorised(tx, at, step, step.id, at + 48 * 60 * MINUTE, often)
+        else:
+            act = {"capture": payments.captured, "void": payments.voided, "refund": payments.refunded}[step.kind]
+            before = act(tx, at, step)
+            assert act(tx, at, step) == before
 
     # --- what holds all the time --------------------------------------------------------------------------------
 
