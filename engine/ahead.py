@@ -140,8 +140,8 @@ class Lookout:
         known = self._refreshed(tx, snapshot.catalogue, snapshot.at)
         return _told(tx, snapshot, policies, known, {**known.waves} if forget else known.waves, hurry=False)
 
-    def expected(self, tx: Tx, catalogue: Catalogue, sku: Ints, at: int, days: float) -> Floats | None:
-        """(n, J) units of some SKUs asked for closest to each node until the SKU's next receipt, or for so many days.
+    def expected(self, tx: Tx, catalogue: Catalogue, sku: Ints, at: int, days: tuple[float, ...]) -> Floats | None:
+        """(d, n, J) units of some SKUs asked for closest to each node until the SKU's next receipt, or for so many days.
 
         `None` where no outlook was made on this catalogue yet: nobody waits for one.
         """
@@ -155,7 +155,7 @@ class Lookout:
         present = Present(
             minute, catalogue.sku_at, none, none, none, due[by], coming[0][by], coming[1][by], coming[3][by], hurry=True
         )
-        return known.outlook.expected(present, sku, days=days)
+        return np.stack([known.outlook.expected(present, sku, days=one) for one in days])
 
     def _refreshed(self, tx: Tx, catalogue: Catalogue, at: int) -> _Known:
         """The outlook of today on this catalogue, made and fitted where there is none."""

@@ -1,15 +1,15 @@
 """Which node takes a return back: carriage there and handling, less what the units are worth there; jointly for many returns.
 
-All of a return goes to one node, in one parcel. A unit is worth to a node what stock there was worth to other orders in the last
-wave, as far as more of it is expected to be sold there before the next receipt: that many units have *room*. What comes beyond
-the room of a SKU at a node is worth a part of that. So returns compete for room, and are decided together: as a problem of the
-solver, under `joint`, with a bound.
+All of a return goes to one node, in one parcel. One more unit is worth to a node what stock there was worth to other orders in the
+last wave, or somewhere else, less what it costs more to send it from here. So many units of a SKU keep that worth as are expected
+to be asked for, until the next receipt, beyond what is there: that is the *room* for it. What comes beyond is worth a part of
+that. So returns compete for room, and are decided together: as a problem of the solver, under `joint`, with a bound.
 
 The problem has three nodes for each that takes returns. The parcel goes to the node itself: one line, which weighs what the return
-weighs, by the cheapest service. Its units go along for nothing, to one of two shelves: one where they keep their worth, which has
-as many units as there is room (a row), or one where they do not. An order may end at one of as many destinations as there are
-nodes for it, and a destination is reached from one node and its shelves alone. Worth is a cost: what the unit would be worth at
-best, less what it is worth on the shelf.
+weighs, by the cheapest service. Its units go along for nothing, to one of two shelves: one where they keep their worth, which all
+together hold as many units as there is room (a row for each SKU), or one where they do not. An order may end at one of as many
+destinations as there are nodes for it, and a destination is reached from one node and its shelves alone. Worth is a cost: what the
+unit would be worth at best, less what it is worth on the shelf.
 """
 
 from dataclasses import dataclass, replace
@@ -89,7 +89,7 @@ class Worth:
     first, rest
         (n, J) a unit for which there is room, and one beyond; `first` is never less.
     room
-        (n, J) units that are worth `first`.
+        (n,) units that are worth `first`, at all nodes together.
     """
 
     sku: Ints
@@ -205,10 +205,9 @@ class Question:
         of = back.line_return
         line = np.arange(len(of))
         without, gain = self.rest[line, node[of]], self.gain[line, node[of]]
-        key = self.line_at * self.network.nodes + node[of]
-        by = np.lexsort((line, -gain, key))
-        before = _running(key[by], back.line_units[by])
-        room = self.worth.room[self.line_at, node[of]][by]
+        by = np.lexsort((line, -gain, self.line_at))
+        before = _running(self.line_at[by], back.line_units[by])
+        room = self.worth.room[self.line_at[by]]
         roomy = np.zeros(len(of), dtype=np.int64)
         roomy[by] = np.clip(room - before, 0, back.line_units[by])
         total = without * back.line_units + gain * roomy
@@ -245,7 +244,7 @@ class Question:
             node[r] = np.argmin(cost)
             least += int(self._by_node(r, self.worth.room)[0].min())
             for k, units in taken:
-                room[k, node[r]] -= units[node[r]]
+                room[k] -= units[node[r]]
         return node, least
 
     def _by_node(self, which: int, room: Ints) -> tuple[Ints, list[tuple[int, Ints]]]:
@@ -256,7 +255,7 @@ class Question:
         lines = range(int(back.line_start[which]), int(back.line_start[which + 1]))
         for i in sorted(lines, key=lambda i: -back.line_percent[i]):
             k, units = int(self.line_at[i]), back.line_units[i]
-            roomy = np.minimum(units, left.setdefault(k, room[k].copy()))
+            roomy = np.minimum(units, left.setdefault(k, np.full(len(cost), room[k])))
             left[k] -= roomy
             cost -= self.rest[i] * units + self.gain[i] * roomy
         return cost, [(k, room[k] - after) for k, after in left.items()]
@@ -313,7 +312,8 @@ def carriage_of(empty: Problem, lanes: Any, grams: Ints, carried: Bools) -> tupl
 def worth_of(network: NetworkColumns, sku: Ints, value: Ints, room: Ints, rest_percent: int) -> Worth:
     """What one more unit is worth at each node.
 
-    A unit beyond the room waits, or is sent on by itself to where it is worth more; of what that comes to, `rest_percent` are left.
+    A unit serves what one more at another node would, from farther away: it is worth as much, less what a parcel of one unit from
+    here to there costs more than one that stays there. So a node has a price too where none of the SKU lay in the last wave.
 
     Parameters
     ----------
@@ -322,35 +322,46 @@ def worth_of(network: NetworkColumns, sku: Ints, value: Ints, room: Ints, rest_p
     value
         (n, J) what stock was worth to other orders in the last wave.
     room
-        (n, J) units more that keep that value.
+        (n,) units more that keep that worth.
+    rest_percent
+        What is left of it beyond the room.
     """
     empty = network.empty
-    sent = value.copy()
+    first = value.copy()
     some = np.flatnonzero(value.any(axis=1))
     if len(some):
+        every = np.full(empty.nodes, DELIVERED)
         lanes = lane_zones(
-            empty.node_lat, empty.node_lon, empty.node_lat, empty.node_lon, np.arange(empty.nodes), empty.service_zone_km,
+            empty.node_lat, empty.node_lon, empty.node_lat, empty.node_lon, every, empty.service_zone_km,
             empty.service_zones,
         )  # fmt: skip
         for i in some.tolist():
             grams = np.full(empty.nodes, empty.sku_weight_g[sku[i]])
             carried = np.repeat(empty.sku_carried[sku[i]][None, :], empty.nodes, axis=0)
-            cents, _ = carriage_of(empty, lanes, grams, carried)
-            cents = cents + empty.node_parcel_cents + empty.node_line_cents + empty.node_unit_cents
-            # lanes lead to (first axis) from (second)
-            sent[i] = np.maximum(value[i], (value[i][:, None] - cents).max(axis=0))
-    rest = np.maximum(0, sent * rest_percent // 100)
-    return Worth(sku, np.maximum(value, rest), rest, np.where(value > rest, room, 0))
+            cents, _ = carriage_of(empty, lanes, grams, carried)  # to (first axis), from (second)
+            farther = np.maximum(0, cents - np.diag(cents)[:, None])
+            first[i] = np.maximum(value[i], (value[i][:, None] - farther).max(axis=0))
+    return Worth(sku, first, first * rest_percent // 100, room)
 
 
 def room_of(value: Ints, free: Ints, coming: Ints, expected: Any | None) -> Ints:
-    """(n, J) units more that are sold before the next receipt.
+    """(n,) units more that are asked for before the next receipt, beyond what is there then and what is on its way back.
 
-    That is what is expected to be sold there, less what is there and what is coming back already. A price speaks of one unit
-    more, so that there is room for one wherever there is a price and nothing is coming; with no outlook, for no more.
+    Parameters
+    ----------
+    value, free, coming
+        (n, J) prices, free units, and units on their way back, by node.
+    expected
+        (2, n, J) units asked for until the next receipt, and those of them until what comes back now can be sold; where there is no
+        outlook, a price speaks of one unit more.
     """
-    some = np.zeros_like(free) if expected is None else np.floor(expected).astype(np.int64) - np.maximum(0, free)
-    return np.maximum(0, np.maximum(some, (value > 0).astype(np.int64)) - coming)
+    back = coming.sum(axis=1)
+    if expected is None:
+        return np.maximum(0, value.any(axis=1).astype(np.int64) - back)
+    total, before = expected.sum(axis=2)
+    left = np.maximum(0.0, np.maximum(0, free).sum(axis=1) - before)
+    room: Ints = np.maximum(0, np.floor(total - before - left + 0.5).astype(np.int64) - back)
+    return room
 
 
 def route(question: Question, effort: Effort, seed: int = 0) -> Routed:
@@ -415,10 +426,10 @@ def problem_of(question: Question) -> tuple[Problem, int, Ints]:
         first = rest + question.gain[i, own]
         best = int(first.max())
         shift += best * int(back.line_units[i])
-        roomy = (row_of[k, own] >= 0) & (first > rest)
+        roomy = (row_of[k] >= 0) & (first > rest)
         options.append((
             np.concatenate([nodes + own[roomy], 2 * nodes + own]),
-            np.concatenate([row_of[k, own[roomy]], np.full(len(own), -1)]),
+            np.concatenate([np.full(int(roomy.sum()), row_of[k]), np.full(len(own), -1)]),
             np.zeros(int(roomy.sum()) + len(own), dtype=np.int64),
             np.concatenate([best - first[roomy], best - rest]),
         ))  # fmt: skip
@@ -470,11 +481,11 @@ def problem_of(question: Question) -> tuple[Problem, int, Ints]:
 
 
 def _rows(question: Question) -> tuple[Ints, Ints]:
-    """(n, J) the row of the room for each SKU at each node (-1: none), and (R,) how much there is."""
+    """(n,) the row of the room for each SKU (-1: there is none), and (R,) how much there is."""
     room = question.worth.room
-    row = np.full(room.shape, -1)
-    some = np.nonzero(room)
-    row[some] = np.arange(len(some[0]))
+    some = np.flatnonzero(room)
+    row = np.full(len(room), -1)
+    row[some] = np.arange(len(some))
     return row, room[some].astype(np.int64)
 
 

@@ -369,7 +369,7 @@ def _question(
     )
     sku = np.unique(back.line_sku)
     value, free, coming = _levels(tx, catalogue, sku, numbers)
-    expected = lookout.expected(tx, catalogue, sku, at, OUTLOOK_DAYS)
+    expected = lookout.expected(tx, catalogue, sku, at, (OUTLOOK_DAYS, float(catalogue.terms.restock_days)))
     worth = worth_of(catalogue.columns, sku, value, room_of(value, free, coming, expected), rules.rest_percent)
     return Question(catalogue.columns, back, worth, _takes(catalogue, rules), catalogue.paused)
 

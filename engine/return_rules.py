@@ -49,7 +49,7 @@ class ReturnRules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     restock_percent
         By reason, how many units of a hundred are expected to be sold again; `restock_usual` where it is not named.
     rest_percent
-        What is left of a unit's worth where it is not expected to be sold before the next receipt, or is sent on.
+        What is left of a unit's worth where it is not expected to be sold before the next receipt.
     node_tags, node_kinds
         Nodes that take parcels back have one of these tags, and are of one of these kinds; any where empty.
     """

@@ -105,7 +105,8 @@ class Returning:
         for _, row, units in world.restocks:
             coming[world.stock.sku[row], world.stock.node[row]] += units
         value, free = (column.reshape(shape)[sku] for column in (world.value, world.stock.units))
-        expected: Floats = self.outlook.expected(world.present(at), sku, days=DAYS)
+        present, lag = world.present(at), float(network.terms.restock_days)
+        expected: Floats = np.stack([self.outlook.expected(present, sku, days=days) for days in (DAYS, lag)])
         return worth_of(network, sku, value, room_of(value, free, coming[sku], expected), self.rest_percent)
 
     def _note(self, found: dict[str, Routed], back: Back) -> None:

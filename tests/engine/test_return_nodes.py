@@ -24,6 +24,7 @@ from engine.return_nodes import (
 from simulation.networks import example
 from solver.bill import bill
 from solver.check import check
+from solver.distance import lane_zones
 from solver.effort import Effort
 from solver.policies import make
 from solver.wave import Sku
@@ -66,7 +67,7 @@ def questions(draw: st.DrawFn) -> Question:
         line_units=ints(1, 3, total),
         line_percent=np.array([draw(st.sampled_from((0, 10, 33, 90, 100))) for _ in range(total)], dtype=np.int64),
     )
-    worth = Worth(wanted, rest + more, rest, ints(0, 3, len(wanted) * nodes).reshape(-1, nodes))
+    worth = Worth(wanted, rest + more, rest, ints(0, 4, len(wanted)))
     takes = np.ones(nodes, dtype=np.bool_)
     return Question(network, back, worth, takes, np.zeros(nodes, dtype=np.bool_))
 
@@ -81,15 +82,15 @@ def counted_out(question: Question, choice: tuple[int, ...]) -> int:
     """The least cost of one choice: every unit is a piece of its own, and room goes to any of those that want it."""
     back, worth = question.back, question.worth
     cost = sum(int(question.carriage[r, j] + question.handling[r, j]) for r, j in enumerate(choice))
-    gains: dict[tuple[int, int], list[int]] = {}
+    gains: dict[int, list[int]] = {}
     for i, (r, k) in enumerate(zip(back.line_return.tolist(), question.line_at.tolist(), strict=True)):
         j, share = choice[r], int(back.line_percent[i])
         rest = int(worth.rest[k, j]) * share // 100
         gain = (int(worth.first[k, j]) - int(worth.rest[k, j])) * share // 100
         cost -= rest * int(back.line_units[i])
-        gains.setdefault((k, j), []).extend([gain] * int(back.line_units[i]))
-    for (k, j), wanted in gains.items():
-        cost -= sum(sorted(wanted, reverse=True)[: int(worth.room[k, j])])
+        gains.setdefault(k, []).extend([gain] * int(back.line_units[i]))
+    for k, wanted in gains.items():
+        cost -= sum(sorted(wanted, reverse=True)[: int(worth.room[k])])
     return cost
 
 
@@ -145,19 +146,27 @@ def test_carriage_is_that_of_the_cheapest_service_by_zone_and_weight() -> None:
     assert cents[0, 1] > 10**15, "no service goes there"
 
 
-def test_there_is_room_for_what_is_expected_beyond_what_is_there_and_comes() -> None:
-    value = np.array([[100, 100, 0]])
-    free, coming = np.array([[2, 9, 0]]), np.array([[1, 0, 1]])
-    assert room_of(value, free, coming, np.array([[5.9, 5.9, 5.9]])).tolist() == [[2, 1, 4]]
-    assert room_of(value, free, coming, None).tolist() == [[0, 1, 0]], "a price speaks of one unit more"
+def test_there_is_room_for_what_is_asked_for_beyond_what_is_there_and_comes() -> None:
+    """Of 10 asked for until the receipt, 4 are before what comes back can be sold: 2 of 6 are left then for the other 6."""
+    value, free, coming = np.array([[100, 0], [0, 0]]), np.array([[4, 2], [0, 9]]), np.array([[1, 0], [0, 0]])
+    expected = np.array([[[7.0, 3.0], [1.0, 1.0]], [[2.0, 2.0], [0.5, 0.0]]])
+    assert room_of(value, free, coming, expected).tolist() == [3, 0]
+    assert room_of(value, free, 0 * coming, None).tolist() == [1, 0], "a price speaks of one unit more"
+    assert room_of(value, free, coming, None).tolist() == [0, 0]
 
 
-def test_a_unit_beyond_the_room_is_worth_a_part_of_what_it_is_where_it_could_be_sent() -> None:
-    network = NETWORKS[2]
-    worth = worth_of(network, np.array([0]), np.array([[0, 5000]]), np.array([[3, 3]]), 25)
-    assert worth.first[0, 1] == 5000
-    assert worth.room.tolist() == [[0, 3]], "where it is only sent on there is no room for it"
-    assert 0 < worth.rest[0, 0] == worth.first[0, 0] < worth.rest[0, 1] == 1250
+def test_a_unit_is_worth_what_it_is_elsewhere_less_what_it_costs_more_from_here() -> None:
+    network = NETWORKS[3]
+    empty = network.empty
+    worth = worth_of(network, np.array([0]), np.array([[0, 5000, 0]]), np.array([3]), 25)
+    lanes = lane_zones(
+        empty.node_lat, empty.node_lon, empty.node_lat[1:2], empty.node_lon[1:2], np.array([-1]), empty.service_zone_km,
+        empty.service_zones,
+    )  # fmt: skip
+    cents, _ = carriage_of(empty, lanes, empty.sku_weight_g[:1], empty.sku_carried[:1])
+    assert worth.first.tolist() == [(5000 - np.maximum(0, cents[0] - cents[0, 1])).tolist()]
+    assert worth.first[0, 1] == 5000 > worth.first.min()
+    assert worth.rest.tolist() == (worth.first * 25 // 100).tolist()
 
 
 @pytest.fixture
@@ -168,7 +177,7 @@ def two() -> Question:
         np.array([0, 1, 2]), np.full(2, here.lat), np.full(2, here.lon), np.array([-1, -1]), np.array([0, 0]),
         np.array([0, 0]), np.array([1, 1]), np.array([100, 100]),
     )  # fmt: skip
-    worth = Worth(np.array([0]), np.array([[0, 9000, 0]]), np.array([[0, 0, 0]]), np.array([[0, 1, 0]]))
+    worth = Worth(np.array([0]), np.array([[0, 9000, 0]]), np.array([[0, 0, 0]]), np.array([1]))
     takes = np.array([True, True, False])
     return Question(NETWORKS[3], back, worth, takes, np.zeros(3, dtype=np.bool_))
 

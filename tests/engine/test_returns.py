@@ -5,7 +5,7 @@ from engine.capture import capture
 from engine.consignments import read as read_consignment
 from engine.consignments import release
 from engine.database import Database
-from engine.entries import put_services
+from engine.entries import ServiceEntry, put_services, touch
 from engine.exchanges import exchange
 from engine.facts import (
     Condition,
@@ -236,8 +236,13 @@ def test_a_return_that_no_node_takes_is_refused_and_nothing_is_written(database:
 
 
 def test_returns_asked_for_together_share_the_room_at_a_node(database: Database) -> None:
-    """One more tee is worth 5.00 in the store and nothing at the other nodes: the second one has no room there."""
+    """One more tee is worth 5.00 in the store, and less where it costs more to send it from; there is room for one."""
+    near_and_far = [ServiceEntry(id="post", zone_km=[50.0, 500.0], steps_g=[5000], cents=[[300], [380]],
+                                 over_cents_per_kg=[10, 10], transit_days=[2, 2])]  # fmt: skip
+    database.write(lambda tx: put_services(tx, near_and_far, NOON))
+    database.write(lambda tx: tx.run("UPDATE node SET lat = CASE WHEN id = 'store' THEN 51.7 ELSE 52.3 END"))
     database.write(lambda tx: tx.run("UPDATE node SET parcel_cents = 101 WHERE id = 'store'"))
+    database.write(touch)
     database.write(lambda tx: tx.run("UPDATE stock SET value_cents = 500 WHERE sku_no = 1 AND node_no = 2"))
     rules(database, rest_percent=0)
     orders = [delivered(database, ("tee", 1), number=n, node=WAREHOUSE)[0] for n in "12"]
@@ -255,7 +260,7 @@ def test_returns_asked_for_together_share_the_room_at_a_node(database: Database)
     together = found[0].decision["together"]
     assert together["bound_cents"] <= together["cost_cents"] < min(together["nearest_cents"], together["origin_cents"])
     late = ask(database, delivered(database, ("tee", 1), number="3", node=WAREHOUSE)[0], (1, 1), id="late")
-    assert seen(database, late).node != "store", "one is on its way there already"
+    assert seen(database, late).decision["worth_cents"] == 0, "two are on their way already"
 
 
 # --- coming back ------------------------------------------------------------------------------------------------------
