@@ -6,6 +6,7 @@ import pytest
 from engine import webhooks
 from engine.books import CHECKS, fsck
 from engine.channels import hear
+from engine.charges import BillingTerms, put_billing
 from engine.consignments import release
 from engine.database import Database, Tx
 from engine.entries import put_services
@@ -32,6 +33,7 @@ from engine.shipping import deliver, lapse, make_ready, ship
 from engine.stock import record
 from engine.webhooks import Result
 from tests.engine.shop import NOON, SERVICES, STORE, connect, held, open_shop, ordered, said, settle
+from tests.engine.tills import answer, bill, pay, sell, send
 
 DAMAGES: dict[str, list[str]] = {
     "on_hand_is_movements": ["UPDATE stock SET on_hand = on_hand + 1 WHERE sku_no = 1"],
@@ -97,6 +99,27 @@ DAMAGES: dict[str, list[str]] = {
     "kits_stay_whole": ["UPDATE consignment_line SET line_units = line_units + 1 WHERE number = 2 AND sku_no = 2"],
     "labels_have_facts": ["UPDATE label SET state = 'wanted'"],
     "labels_are_of_what_is_there": ["UPDATE consignment SET state = 'withdrawn'"],
+    "payments_in_bounds": ["UPDATE payment SET refunded_cents = captured_cents + 1"],
+    "captured_is_steps": ["UPDATE payment SET captured_cents = captured_cents - 1"],
+    "refunded_is_steps": ["UPDATE payment SET refunded_cents = 0"],
+    "authorised_is_steps": ["UPDATE payment SET authorised_cents = authorised_cents - 1"],
+    "authorise_has_facts": ["UPDATE payment_step SET state = 'lost' WHERE kind = 'authorise'"],
+    "capture_has_facts": ["UPDATE payment_step SET state = 'lost' WHERE kind = 'capture'"],
+    "refund_has_facts": ["UPDATE payment_step SET state = 'lost' WHERE kind = 'refund'"],
+    "capture_within_charge": ["UPDATE payment_step SET cents = cents + 1 WHERE kind = 'capture'"],
+    "refund_within_charge": ["UPDATE payment_step SET cents = cents + 1 WHERE kind = 'refund'"],
+    "shipments_are_charged": ["UPDATE consignment SET shipped_at = NULL"],
+    "refunds_are_charged": [
+        "INSERT INTO fact (id, kind, at, subject, content, payload) VALUES ('rfd2', 'RefundOwed', 1, 'x', '', '{}')",
+        "UPDATE consumer SET fact_no = (SELECT MAX(no) FROM fact) WHERE name = 'billing'",
+    ],
+    "invoices_are_charges": [
+        "INSERT INTO invoice (id, kind, series, year, number, order_no, charge_no, issued_at, currency, net_cents, tax_cents, "
+        "cents, body) SELECT 'x', 'invoice', 'X', 2025, 1, order_no, no, 1, 'EUR', 1, 0, 1, '{}' FROM charge "
+        "WHERE cents = 0 LIMIT 1",
+    ],
+    "invoice_numbers_have_no_holes": ["UPDATE invoice_series SET last = last + 1"],
+    "own_provider_agrees": ["UPDATE gateway_entry SET cents = cents + 1 WHERE kind = 'capture'"],
 }
 """A damage that each check must find."""
 
@@ -148,7 +171,27 @@ def busy(database: Database) -> Database:
     database.write(lambda tx: put_services(tx, SERVICES, NOON))
     here = connect(database)
     database.write(lambda tx: hear(tx, here, "e1", "orders", said("S1", ("1", "tee", 2)), None, NOON))
+    _with_money(database)
     return database
+
+
+def _with_money(database: Database) -> None:
+    """An order is paid, invoiced, and given back in part."""
+    database.write(lambda tx: put_billing(tx, BillingTerms(invoices="on_shipment"), NOON))
+    order = sell(database, "paid", ("tee", 2))
+    pay(database, order, 2500)
+    consignment = send(database, order, (1, 2))
+    back = (ReturnedUnits(line=1, sku="tee", units=1, to="stock"),)
+    database.write(lambda tx: take_back(tx, ReturnReceived(id="paid", at=NOON, consignment=consignment, units=back)))
+    bill(database)
+    answer(database)
+    database.write(lambda tx: tx.run("UPDATE payment SET provider = 'own'"))
+    database.write(
+        lambda tx: tx.run(
+            "INSERT INTO gateway_entry (key, reference, kind, cents, answer) SELECT s.id, p.reference, s.kind, s.cents, '{}' "
+            "FROM payment_step s JOIN payment p ON p.no = s.payment_no"
+        )
+    )
 
 
 def without_constraints(database: Database, statements: list[str]) -> None:

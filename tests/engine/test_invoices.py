@@ -9,7 +9,6 @@ import psycopg
 import pytest
 
 from engine import invoices
-from engine.books import fsck
 from engine.charges import BillingTerms, charge_shipment, put_billing
 from engine.claims import lock_orders
 from engine.database import Database, Tx
@@ -17,7 +16,7 @@ from engine.invoices import Invoice
 from engine.log import facts_about
 from solver.refusal import Refusal
 from tests.engine.shop import DAY, NOON, open_shop
-from tests.engine.tills import LATER, bill, owe, sell, send, tax
+from tests.engine.tills import LATER, amiss, bill, owe, sell, send, tax
 
 YEAR = 366 * DAY
 TERMS = BillingTerms(invoices="on_shipment", seller="Kettle & Cup B.V.\nHaarlemmerweg 331", tax_id="NL001234567B01")
@@ -29,7 +28,7 @@ def till(database: Database) -> Iterator[Database]:
     database.write(lambda tx: put_billing(tx, TERMS, NOON))
     yield database
     with database.read() as tx:
-        assert fsck(tx) == []
+        assert amiss(tx) == []
 
 
 def of(till: Database, order: str) -> list[Invoice]:

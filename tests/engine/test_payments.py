@@ -5,13 +5,12 @@ from collections.abc import Iterator
 import pytest
 
 from engine import orders, payments
-from engine.books import fsck
 from engine.database import Database
 from engine.facts import OrderCancelled
 from engine.orders import place
 from solver.refusal import Refusal
 from tests.engine.shop import DAY, NOON, open_shop, state_of
-from tests.engine.tills import LATER, answer, bill, exceptions, owe, pay, priced, sell, send, sums, tax
+from tests.engine.tills import LATER, amiss, answer, bill, exceptions, owe, pay, priced, sell, send, sums, tax
 
 HOUR = 3_600_000
 
@@ -22,7 +21,7 @@ def till(database: Database) -> Iterator[Database]:
     open_shop(database)
     yield database
     with database.read() as tx:
-        assert fsck(tx) == []
+        assert amiss(tx) == []
 
 
 def cancel(till: Database, order: str) -> None:

@@ -7,7 +7,7 @@ from engine.charges import BillingTerms, put_billing
 from engine.database import Database
 from engine.reconciliation import Account, reconcile, totals
 from tests.engine.shop import DAY, NOON, open_shop
-from tests.engine.tills import answer, bill, owe, pay, sell, send
+from tests.engine.tills import amiss, answer, bill, owe, pay, sell, send
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def test_it_names_what_waits_what_is_lacking_and_what_is_kept_for_nothing(till: 
         "2": ("exceptions", "captured_is_not_shipped"),
     }
     with till.read() as tx:
-        assert fsck(tx) == [], "that is money to look at, no broken books"
+        assert amiss(tx) == [], "that is money to look at, no broken books"
 
 
 def test_what_is_asked_and_not_answered_waits(till: Database) -> None:

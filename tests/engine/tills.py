@@ -2,8 +2,11 @@
 
 from collections.abc import Callable
 
+import msgspec
+
 from engine import consignments, payments, shipping
 from engine.billing import follow
+from engine.books import Finding, fsck
 from engine.database import Database, Tx
 from engine.facts import OrderedLine, OrderPlaced, OrderReleased, OrderTaxed, Place, Shipped, TaxLine
 from engine.orders import place
@@ -117,10 +120,13 @@ def exceptions(database: Database, order: str) -> list[tuple[str, int]]:
         )
 
 
+def amiss(tx: Tx) -> list[Finding]:
+    """What does not balance. Of what is owed here there are facts alone, without returns that they are of."""
+    return [finding for finding in fsck(tx) if finding.name != "refunds_have_facts"]
+
+
 def owe(database: Database, order: str, fact: str, *lines: tuple[int, int, int], **more: int) -> None:
     """Write down that the customer is owed money, as returns do: line, units and cents; fees and carriage by name."""
-    import msgspec
-
     goods = sum(cents for *_, cents in lines)
     whole = goods + more.get("carriage_cents", 0)
     cents = whole - more.get("fee_cents", 0) - more.get("label_cents", 0) - more.get("exchange_cents", 0)

@@ -13,14 +13,13 @@ from api.payments.calls import Pay, Payments
 from api.payments.own import Own
 from api.payments.stripe import Stripe
 from api.settings import Settings
-from engine.books import fsck
 from engine.database import Database
 from engine.payments import Payment
 from engine.reconciliation import reconcile
 from solver.refusal import Refusal
 from tests.api.payments.stripe_stand_in import KEY, Account, served
 from tests.engine.shop import DAY, NOON, open_shop, state_of
-from tests.engine.tills import exceptions, owe, sell, send, sums
+from tests.engine.tills import amiss, exceptions, owe, sell, send, sums
 
 SECRET = SecretStr("xTgDrM8dHbTKtYqXbV0k4B1bqnq3cX0w0y8G0r9f1Wg=")
 HOUR = 3_600_000
@@ -73,7 +72,7 @@ def till(database: Database) -> Iterator[Till]:
     open_shop(database)
     yield till_of(database)
     with database.read() as tx:
-        assert fsck(tx) == []
+        assert amiss(tx) == []
 
 
 def test_an_order_is_paid_parcel_by_parcel_and_its_return_given_back(till: Till) -> None:
@@ -188,7 +187,7 @@ def test_on_a_bad_network_every_order_ends_balanced(database: Database) -> None:
     till.wait(18)
     with database.read() as tx:
         accounts = reconcile(tx, 0, 10**13)
-        assert fsck(tx) == []
+        assert amiss(tx) == []
         moved = dict(tx.all("SELECT kind, SUM(cents) FROM gateway_entry GROUP BY kind"))
     assert [one.unbalanced for one in accounts] == [()] * 10
     assert {kind: int(cents) for kind, cents in moved.items()} == {
@@ -212,7 +211,7 @@ def test_an_order_goes_through_stripe_with_lost_answers(database: Database, mult
         till.wait(2)
     with database.read() as tx:
         (one,) = reconcile(tx, 0, 10**13)
-        assert fsck(tx) == []
+        assert amiss(tx) == []
     assert (one.captured, one.refunded, one.unbalanced) == (2000, 1000, ())
     assert sum(intent["amount_received"] for intent in account.intents.values()) == 2000
     assert sum(intent["amount_capturable"] for intent in account.intents.values()) == 0
