@@ -357,7 +357,7 @@ def room_of(value: Ints, free: Ints, coming: Ints, expected: Any | None) -> Ints
     """
     back = coming.sum(axis=1)
     if expected is None:
-        return np.maximum(0, value.any(axis=1).astype(np.int64) - back)
+        return np.asarray(np.maximum(0, value.any(axis=1).astype(np.int64) - back))
     total, before = expected.sum(axis=2)
     left = np.maximum(0.0, np.maximum(0, free).sum(axis=1) - before)
     room: Ints = np.maximum(0, np.floor(total - before - left + 0.5).astype(np.int64) - back)

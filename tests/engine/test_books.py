@@ -93,7 +93,7 @@ DAMAGES: dict[str, list[str]] = {
     "refunds_have_facts": [
         "INSERT INTO refund (id, order_no, rma_no, at, why, goods_cents, cents) VALUES ('x', 2, 1, 1, 'inspected', 5, 5)"
     ],
-    "exchanges_are_ordered": ["UPDATE rma SET exchange_no = 1"],
+    "exchanges_are_ordered": ["UPDATE rma SET exchange_no = 1 WHERE no = 1"],
     "consignments_have_times": ["UPDATE consignment SET delivered_at = NULL"],
     "pickups_end": ["UPDATE consignment_line SET returned = 0 WHERE consignment_no = 2"],
     "kits_stay_whole": ["UPDATE consignment_line SET line_units = line_units + 1 WHERE number = 2 AND sku_no = 2"],
