@@ -184,7 +184,7 @@ class Working:
         with self._database.read() as tx:
             if tx.first("SELECT 1 FROM channel_item LIMIT 1") is None:
                 return
-        with make_client() as client:
+        with make_client(Guard(self._settings.networks)) as client:
             push_due(self._database, vault_of(self._settings), now, client, self._over.is_set)
 
     def _look_ahead(self, at: int) -> None:

@@ -181,6 +181,7 @@ class Whom:
     name: str | None = None
     address: str | None = None
     contact: str | None = None
+    locale: str | None = None
 
 
 Outcome = Literal["applied", "unchanged", "waits", "parked", "older", "seen", "ignored", "issue"]
@@ -774,7 +775,7 @@ class _Hearing:
         """Write down who receives it, unless they were forgotten."""
         id = recipient_id(self.connection, self.row.external_id)
         if self.tx.first("SELECT 1 FROM recipient WHERE id = :id AND erased", id=id) is None:
-            remember(self.tx, [Person(id, whom.name, whom.address, whom.contact)])
+            remember(self.tx, [Person(id, whom.name, whom.address, whom.contact, whom.locale)])
 
     def _recipient(self) -> str | None:
         """Who receives it; somebody of whom nothing is known yet where it was not said."""

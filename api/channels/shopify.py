@@ -143,7 +143,8 @@ def _whom(said: Payload, address: Payload) -> Whom:
         address.text("province", ""), address.text("country", ""),
     )  # fmt: skip
     contacts = (said.text("email", ""), said.text("phone", ""), address.text("phone", ""))
-    return Whom(next(filter(None, names), None), lines or None, next(filter(None, contacts), None))
+    locale = said.text("customer_locale", "")[:20] or None
+    return Whom(next(filter(None, names), None), lines or None, next(filter(None, contacts), None), locale)
 
 
 def _lines(said: Payload, cancelled: bool, services: set[str]) -> tuple[LineSaid, ...]:

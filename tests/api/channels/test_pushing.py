@@ -6,8 +6,10 @@ import httpx
 import pytest
 
 from api.channels import Told, shopify
-from api.channels.pushing import push_due
+from api.channels.pushing import make_client, push_due
 from api.http.service import Service
+from api.webhooks.guard import Guard
+from solver.refusal import Refusal
 from tests.api.channels.shop import ORDER, Shop
 from tests.api.channels.stands import ShopifyStand
 from tests.api.http.world import done, put
@@ -211,3 +213,29 @@ def test_what_channels_gave_up_too_late_is_cancelled_by_the_clock(shop: Shop) ->
     tasks["channels"].act(shop.desk.clock())
     assert shop.order(ORDER)["state"] == "cancelled"
     assert shop.issues() == []
+
+
+@pytest.mark.parametrize(
+    ("addresses", "goes_to"),
+    [(["93.184.215.14"], "93.184.215.14"), (["10.0.0.1"], None), (["93.184.215.14", "127.0.0.1"], None)],
+)
+def test_calls_go_to_public_addresses_alone_under_the_name_that_was_meant(
+    monkeypatch: pytest.MonkeyPatch, addresses: list[str], goes_to: str | None
+) -> None:
+    gone: list[tuple[str, str, str]] = []
+
+    def go(_: httpx.HTTPTransport, request: httpx.Request) -> httpx.Response:
+        gone.append((request.url.host, request.headers["Host"], request.extensions["sni_hostname"]))
+        return httpx.Response(200)
+
+    async def resolve(_host: str, _port: int) -> list[str]:
+        return addresses
+
+    monkeypatch.setattr(httpx.HTTPTransport, "handle_request", go)
+    with make_client(Guard(resolve=resolve)) as client:
+        if goes_to is None:
+            with pytest.raises(Refusal, match="is not a public address"):
+                client.get("https://shop.example/wp-json")
+        else:
+            client.get("https://shop.example/wp-json")
+    assert gone == ([] if goes_to is None else [(goes_to, "shop.example", "shop.example")])

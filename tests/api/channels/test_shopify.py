@@ -38,7 +38,7 @@ def test_what_is_personal_is_apart_and_nowhere_else() -> None:
     assert reading.whom is not None
     assert reading.whom.name == "Noor de Vries"
     assert reading.whom.address == "Oudegracht 158\n2 hoog\n3511 AZ Utrecht\nUtrecht\nNetherlands"
-    assert reading.whom.contact == "noor@example.org"
+    assert (reading.whom.contact, reading.whom.locale) == ("noor@example.org", "nl")
     said = msgspec.json.encode(reading.said).decode()
     for personal in ("Noor", "noor", "Vries", "Oudegracht", "3511 AZ", "5550", "ring twice", "52.0906"):
         assert personal not in said
