@@ -21,6 +21,7 @@ Url = Annotated[
 MOST_ACCOUNTS = 1_000_000
 """Orders of a reconciliation."""
 export_app = typer.Typer(name="export", help="Write out what happened.", no_args_is_help=True)
+privacy_app = typer.Typer(name="privacy", help="Show and erase what is known of a person.", no_args_is_help=True)
 keys_app = typer.Typer(name="keys", help="Make, list and revoke API keys.", no_args_is_help=True)
 
 
@@ -30,6 +31,7 @@ def register(app: typer.Typer) -> None:
         app.command()(command)
     app.command("load-sample")(load_a_sample)
     app.add_typer(keys_app)
+    app.add_typer(privacy_app)
     app.add_typer(export_app)
 
 
@@ -379,6 +381,62 @@ def revoke_key(
         show.as_json(_described(key))
     else:
         _say(f"key {key.id} is revoked")
+
+
+Recipient = Annotated[str, typer.Argument(metavar="RECIPIENT", help="Their id.", show_default=False)]
+
+
+@privacy_app.command("export")
+def export_person(recipient: Recipient, database: Url = None) -> None:
+    """Show all that is known of a recipient, as one JSON object of rows by table."""
+    from api import show
+    from engine import privacy
+
+    with _opened(database) as opened, opened.read() as tx:
+        show.as_json({"recipient": recipient, "tables": privacy.export(tx, recipient)})
+
+
+@privacy_app.command("erase")
+def erase_person(recipient: Recipient, database: Url = None, json: Json = False) -> None:
+    """Forget everything personal about a recipient, and write over where it was. Orders keep the id."""
+    from api import show
+    from api.http.service import now
+    from engine import privacy
+    from engine.facts import RecipientErased, short_id
+
+    at = now()
+    fact = RecipientErased(id=short_id("end", "erased", recipient, str(at)), at=at, recipient=recipient)
+    with _opened(database) as opened:
+        opened.write(lambda tx: privacy.erase(tx, fact))
+        privacy.sweep(opened)
+    if json:
+        show.as_json({"recipient": recipient, "fact": fact.id})
+    else:
+        _say("everything personal about this recipient is forgotten")
+
+
+@privacy_app.command("due")
+def list_due(
+    days: Annotated[
+        int | None, typer.Option(min=1, max=36_500, help="Not those of the setting `retention`.", show_default=False)
+    ] = None,
+    database: Url = None,
+    json: Json = False,
+) -> None:
+    """List the first thousand people who would be erased by age. Nobody is erased by this."""
+    from api import show
+    from api.http.service import now
+    from api.http.values import moment
+    from engine import privacy
+
+    with _opened(database) as opened, opened.read() as tx:
+        wanted = privacy.retention_of(tx).days if days is None else days
+        found = [] if wanted is None else privacy.due(tx, now(), wanted, limit=1000)
+    if json:
+        show.as_json({"due": [{"recipient": one.recipient, "last_at": moment(one.last_at)} for one in found]})
+    else:
+        for one in found:
+            show.line(f"{one.recipient}  last {moment(one.last_at)}")
 
 
 def _opened(url: str | None) -> Any:

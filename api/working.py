@@ -24,7 +24,7 @@ from api.payments.calls import Payments
 from api.settings import Settings
 from api.vault import vault_of
 from api.webhooks import Deliverer, Guard, client_of
-from engine import channels, events, jobs, notices
+from engine import channels, events, jobs, notices, privacy
 from engine.ahead import lookout_of
 from engine.calendar import MS_PER_DAY
 from engine.connections import get_connection
@@ -42,6 +42,8 @@ TRACK_EVERY = 60.0
 """Seconds between looks for parcels whose carriers are to be asked where they are."""
 TELL_EVERY = 0.5
 """Seconds between looks for what others are to be told."""
+ERASE_EVERY = 3600.0
+"""Seconds between looks for people whose time is up."""
 STOP = 8.0
 """What all that goes on may still take together when the process is to end."""
 
@@ -98,6 +100,7 @@ class Working:
         """What the clock asks for."""
         tasks = [
             Task("forget", 3600.0, self._forget),
+            Task("erase", ERASE_EVERY, self._erase),
             Task("expire", self._settings.sweep_every, self._expire),
             Task("labels", self._settings.sweep_every, self._settle_labels),
             Task("track", TRACK_EVERY, self._track),
@@ -159,6 +162,13 @@ class Working:
             ended = store.expire(at)
             if not (ended.holds or ended.orders or ended.pickups or ended.returns):
                 return
+
+    def _erase(self, at: int) -> None:
+        """Erase people by age, and write over what was erased since the last time, by whomever."""
+        if erased := privacy.erase_due(self._database, at):
+            log.info("erased by age", recipients=erased)
+        if privacy.is_to_sweep(self._database):
+            privacy.sweep(self._database)
 
     def _settle_labels(self, _at: int) -> None:
         """Call carriers for labels that they did not answer for, or that are not wanted any more."""

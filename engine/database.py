@@ -418,7 +418,13 @@ def engine_of(url: str, connections: int = 8) -> Engine:
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
     connection.isolation_level = None  # BEGIN is ours
-    for pragma in ("journal_mode = WAL", "synchronous = FULL", "busy_timeout = 30000", "foreign_keys = ON"):
+    for pragma in (
+        "journal_mode = WAL",
+        "synchronous = FULL",
+        "busy_timeout = 30000",
+        "foreign_keys = ON",
+        "secure_delete = ON",
+    ):  # what is deleted is written over
         connection.execute(f"PRAGMA {pragma}")
 
 

@@ -8,6 +8,7 @@ them stay in 64 bits.
 import base64
 import hashlib
 import re
+from functools import cache
 from typing import Annotated, Any, ClassVar, Literal, get_args
 
 import msgspec
@@ -28,7 +29,10 @@ LINES = 200
 
 # no control characters: PostgreSQL cannot store NUL, and nobody means the others
 Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+\Z")]
-Note = Annotated[str, Meta(max_length=500, pattern=r"^[^\x00-\x08\x0b-\x1f\x7f]*\Z")]
+Note = Annotated[str, Meta(max_length=500, pattern=r"^[^\x00-\x08\x0b-\x1f\x7f]*\Z", extra={"pii": True})]
+"""Free text, in which a person may be named: the log does not have it, only `remark`, from where it can be erased."""
+Ref = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+\Z", extra={"opaque": True})]
+"""What somebody else calls a thing. The log keeps it for ever, so it must not say who a person is (`check_opaque`)."""
 Time = Annotated[int, Meta(ge=0, le=LATEST)]
 Units = Annotated[int, Meta(ge=1, le=MOST)]
 Level = Annotated[int, Meta(ge=0, le=MOST)]
@@ -65,7 +69,7 @@ class Fact(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     about: ClassVar[str]
     """The field that names the order, node, SKU or hold that it is about."""
 
-    id: Name
+    id: Ref
     at: Time
 
     @property
@@ -136,6 +140,68 @@ def check_id(id: str) -> None:
         raise Refusal("id", f"{id!r} looks like an id that is made here; choose another one", "reserved_id")
 
 
+_MAIL = re.compile(r"[^\s@]@[^\s@]+\.\w")
+_PHONE = re.compile(r"\+\(?\d[\d ()./-]{5,}\d")
+_SPACE = re.compile(r"\s")
+
+
+def check_opaque(place: str, text: str) -> None:
+    """Refuse an id that says who a person is: an e-mail address, a telephone number, or text with white space, as names are.
+
+    What an id cannot be seen to say (a bare surname) is the caller's to keep out.
+
+    Raises
+    ------
+    Refusal
+        `personal_id`.
+    """
+    for look, what in ((_MAIL, "an e-mail address"), (_PHONE, "a telephone number"), (_SPACE, "text with white space")):
+        if look.search(text):
+            told = (
+                f"looks like {what}: it is kept for ever, so it must be an id or a code that says nothing of a person"
+            )
+            raise Refusal(place, told, "personal_id")
+
+
+def looks_personal(text: str) -> bool:
+    """Whether there is an e-mail address or a telephone number in a text."""
+    return bool(_MAIL.search(text) or _PHONE.search(text))
+
+
+def check_refs(fact: Fact) -> None:
+    """Refuse a fact whose ids say who a person is. Raises `personal_id`, which does not repeat them."""
+    for field in marked(type(fact), "opaque"):
+        value = fact
+        for name in field.split("."):
+            value = getattr(value, name)
+            if value is None:
+                break
+        else:
+            assert isinstance(value, str), "only text is marked"
+            check_opaque(field, value)
+
+
+@cache
+def marked(kind: type[msgspec.Struct], mark: str) -> tuple[str, ...]:
+    """The fields of a struct whose text is marked (`pii`, `opaque`), as paths; those of the structs in it too, not of lists."""
+    found: list[str] = []
+    shape = msgspec.inspect.type_info(kind)
+    assert isinstance(shape, msgspec.inspect.StructType), "a fact or a part of one"
+    for field in shape.fields:
+        for one in getattr(field.type, "types", (field.type,)):
+            if isinstance(one, msgspec.inspect.Metadata) and (one.extra or {}).get(mark):
+                found.append(field.name)
+            elif isinstance(one, msgspec.inspect.StructType):
+                found += [f"{field.name}.{path}" for path in marked(one.cls, mark)]
+    return tuple(found)
+
+
+def notes_of(fact: Fact) -> dict[str, str]:
+    """The free text of a fact by field, where there is any."""
+    said = {name: getattr(fact, name) for name in marked(type(fact), "pii")}
+    return {name: text for name, text in said.items() if text}
+
+
 def check_happened(fact: Fact, now: int) -> None:
     """Refuse what is ahead of our clock by more than clocks differ.
 
@@ -178,7 +244,7 @@ class StockAdjusted(AtNode, frozen=True, kw_only=True):
     """Units more or fewer than the books said, for a reason."""
 
     change: Change
-    reason: Name
+    reason: Note
 
 
 class StockTransferred(Fact, frozen=True, kw_only=True):
@@ -216,7 +282,7 @@ class StockScrapped(AtNode, frozen=True, kw_only=True):
 class StockReported(AtNode, frozen=True, kw_only=True):
     """A feed says how many units are there, as its message of that number."""
 
-    source: Name
+    source: Ref
     sequence: Sequence
     units: Level
 
@@ -270,7 +336,7 @@ class NodeResumed(Fact, frozen=True, kw_only=True):
 class InboundAnnounced(AtNode, frozen=True, kw_only=True):
     """Units are to come."""
 
-    inbound: Name
+    inbound: Ref
     units: Units
     due_day: Day
 
@@ -337,7 +403,7 @@ class Place(Part, frozen=True, kw_only=True):
 
     lat: Lat
     lon: Lon
-    region: Annotated[str, Meta(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*\Z")] = ""
+    region: Annotated[str, Meta(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*\Z", extra={"opaque": True})] = ""
 
     def __post_init__(self) -> None:
         for name in ("lat", "lon"):  # about a kilometre: an exact place is a person's
@@ -359,11 +425,11 @@ class OrderPlaced(Fact, frozen=True, kw_only=True):
 
     id: str = ""
     channel: Name
-    external_id: Name
+    external_id: Ref
     lines: Lines
     place: Place | None = None
     pickup: Pickup = ()
-    recipient: Name | None = None
+    recipient: Ref | None = None
     priority: Priority = 0
     """The lowest is served first."""
     promise_day: Day | None = None
@@ -520,7 +586,7 @@ class ShippedUnits(Part, frozen=True, kw_only=True):
 class Shipped(AboutConsignment, frozen=True, kw_only=True):
     """It left the node, or these units of it did: the rest is a consignment of its own from then on."""
 
-    tracking: Name | None = None
+    tracking: Ref | None = None
     units: Annotated[tuple[ShippedUnits, ...], Meta(max_length=LINES)] = ()
 
 

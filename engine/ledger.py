@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.database import Ask, Column, Rows, Tx
-from engine.facts import Fact, checked, content
+from engine.facts import Fact, check_refs, checked, content, notes_of
 from solver.refusal import Refusal
 
 STATES = ("on_hand", "reserved", "damaged", "quarantined")
@@ -131,6 +131,8 @@ def write_facts(tx: Tx, facts: Sequence[Fact], by: str = "") -> list[bool]:
     if not facts:
         return []
     payloads = [checked(fact, f"facts[{i}]" if len(facts) > 1 else "") for i, fact in enumerate(facts)]
+    for fact in facts:
+        check_refs(fact)
     contents = [content(fact, payload) for fact, payload in zip(facts, payloads, strict=True)]
     first: dict[str, int] = {}
     for i, fact in enumerate(facts):
@@ -146,11 +148,12 @@ def write_facts(tx: Tx, facts: Sequence[Fact], by: str = "") -> list[bool]:
             at=[facts[i].at for i in n],
             subject=[facts[i].subject for i in n],
             content=[contents[i] for i in n],
-            payload=[payloads[i].decode() for i in n],
+            payload=[_without_notes(facts[i], payloads[i]).decode() for i in n],
         ),
         by=by,
     )
     new = {fact_id for (fact_id,) in inserted}
+    _write_notes(tx, [facts[i] for i in n if facts[i].id in new])
     if len(new) < len(n):
         seen = [i for i in n if facts[i].id not in new]
         there = tx.all(
@@ -162,6 +165,27 @@ def write_facts(tx: Tx, facts: Sequence[Fact], by: str = "") -> list[bool]:
             if known[facts[i].id] != contents[i]:
                 raise _conflict(facts, i)
     return [fact.id in new and first[fact.id] == i for i, fact in enumerate(facts)]
+
+
+def _without_notes(fact: Fact, payload: bytes) -> bytes:
+    """A fact as the log keeps it for ever: free text is kept apart, where it can be erased."""
+    notes = notes_of(fact)
+    return msgspec.json.encode(msgspec.structs.replace(fact, **dict.fromkeys(notes, ""))) if notes else payload
+
+
+def _write_notes(tx: Tx, facts: Sequence[Fact]) -> None:
+    notes = [(fact, name, text) for fact in facts for name, text in notes_of(fact).items()]
+    if notes:
+        tx.run(
+            "INSERT INTO remark (fact, field, subject, at, text) SELECT fact, field, subject, at, text FROM {rows}",
+            Rows(
+                fact=[fact.id for fact, _, _ in notes],
+                field=[name for _, name, _ in notes],
+                subject=[fact.subject for fact, _, _ in notes],
+                at=[fact.at for fact, _, _ in notes],
+                text=[text for _, _, text in notes],
+            ),
+        )
 
 
 def reserve(at: int, cause: str, ref: str, sku_no: Column, node_no: Column, units: Column) -> tuple[Ask, Ask]:

@@ -21,7 +21,7 @@ from engine.facts import (
     OrderEdited,
     OrderedLine,
     OrderReviewed,
-    RecipientErased,
+    check_opaque,
     short_id,
 )
 from engine.ledger import write_facts
@@ -32,7 +32,7 @@ from solver.refusal import Refusal
 LATER = ("released", "shipped", "delivered", "returned")
 """States of units that are beyond an edit."""
 PERSONAL = ("name", "address", "contact", "locale")
-"""What is known of a recipient."""
+"""What is written down of a recipient."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,10 +260,12 @@ def remember(tx: Tx, people: Sequence[Person]) -> None:
     Raises
     ------
     Refusal
-        `recipient_erased`.
+        `recipient_erased`, or `personal_id`: the id itself says who it is.
     """
     if not people:
         return
+    for person in people:
+        check_opaque("recipient", person.id)
     last = {person.id: person for person in people}
     ids = sorted(last)
     columns = {name: [getattr(last[one], name) for one in ids] for name in PERSONAL}
@@ -277,25 +279,6 @@ def remember(tx: Tx, people: Sequence[Person]) -> None:
     erased = tx.first("SELECT r.id FROM {rows} JOIN recipient r ON r.id = rows.id WHERE r.erased", Rows(id=ids))
     if erased is not None:
         raise Refusal("recipient", f"recipient {erased[0]!r} was erased; take a new id", "recipient_erased")
-
-
-def erase_recipient(tx: Tx, fact: RecipientErased, by: str = "") -> bool:
-    """Forget everything personal about a recipient; orders keep the id.
-
-    Raises
-    ------
-    Refusal
-        `unknown_recipient`.
-    """
-    if not _is_new(tx, fact, by):
-        return False
-    erased = tx.run(
-        f"UPDATE recipient SET {', '.join(f'{name} = NULL' for name in PERSONAL)}, erased = true WHERE id = :id",
-        id=fact.recipient,
-    )
-    if not erased:
-        raise Refusal("recipient", f"there is no recipient {fact.recipient!r}", "unknown_recipient")
-    return True
 
 
 def _is_new(tx: Tx, fact: Fact, by: str) -> bool:
@@ -477,7 +460,6 @@ __all__ = [
     "Placed",
     "cancel",
     "edit",
-    "erase_recipient",
     "expire_orders",
     "free_claims",
     "lease_orders",

@@ -10,7 +10,7 @@ import msgspec
 from engine.calendar import MS_PER_DAY
 from engine.claims import UNDECIDED
 from engine.database import Ask, Rows, Tx, decoded
-from engine.facts import MOST_WORTH, OrderPlaced, checked, content
+from engine.facts import MOST_WORTH, OrderPlaced, check_refs, checked, content
 from engine.ledger import move, new_facts
 from engine.network import Terms
 from engine.selling import Sale, Sales, SoldSku, asks_of, count_sold, lock_counted
@@ -118,6 +118,7 @@ def place(tx: Tx, orders: Sequence[OrderPlaced], by: str = "", now: int | None =
     for i, order in enumerate(orders):
         try:
             payloads[i] = checked(order)
+            check_refs(order)
             hashes[i] = content(order, payloads[i])
         except Refusal as refused:
             answers[i] = Placed(order.id, None, "refused", refused.code, refused.place, refused.problem)

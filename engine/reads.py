@@ -378,7 +378,7 @@ def timeline(tx: Tx, order_id: str) -> list[FactSeen]:
         "ORDER BY f.no",
         Rows(subject=subjects),
     )
-    return [_fact(row)[1] for row in rows]
+    return _with_notes(tx, [_fact(row)[1] for row in rows])
 
 
 def facts(
@@ -391,7 +391,22 @@ def facts(
         tests.append("tx < pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
     sql = f"SELECT tx, no, id, kind, at, subject, by, payload FROM fact WHERE {' AND '.join(tests)} ORDER BY tx, no LIMIT :limit"
     rows = tx.all(sql, tx=after[0] if after else -1, no=after[1] if after else 0, limit=limit, **given)
-    return [((row[0], row[1]), _fact(row[1:])[1]) for row in rows]
+    seen = _with_notes(tx, [_fact(row[1:])[1] for row in rows])
+    return [((row[0], row[1]), one) for row, one in zip(rows, seen, strict=True)]
+
+
+def _with_notes(tx: Tx, seen: list[FactSeen]) -> list[FactSeen]:
+    """Facts with the free text that is kept apart from them, unless it was erased."""
+    notes: dict[str, dict[str, str]] = {}
+    found = tx.all(
+        "SELECT m.fact, m.field, m.text FROM {rows} JOIN remark m ON m.fact = rows.id WHERE m.text IS NOT NULL",
+        Rows(id=[one.id for one in seen]),
+    )
+    for fact, field, text in found:
+        notes.setdefault(fact, {})[field] = text
+    for one in seen:
+        one.payload.update(notes.get(one.id, {}))
+    return seen
 
 
 def _fact(row: tuple[Any, ...]) -> Numbered[FactSeen]:

@@ -7,7 +7,7 @@ here each stands alone.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from engine import consignments, feed, holds, orders, refunds, return_requests, returns, shipping, stock
+from engine import consignments, feed, holds, orders, privacy, refunds, return_requests, returns, shipping, stock
 from engine.ahead import lookout_of
 from engine.books import Finding, fsck
 from engine.database import Database
@@ -109,7 +109,7 @@ class Store:
 
     def erase(self, fact: RecipientErased, by: str = "") -> bool:
         """Forget everything personal about a recipient."""
-        return self.database.write(lambda tx: orders.erase_recipient(tx, fact, by))
+        return self.database.write(lambda tx: privacy.erase(tx, fact, by))
 
     # --- consignments -------------------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ from sqlalchemy import (
     DefaultClause,
     Index,
     Integer,
+    LargeBinary,
     String,
     UniqueConstraint,
     text,
@@ -49,6 +50,16 @@ def _counter() -> Any:
 
 def _big(**more: Any) -> Any:
     return Field(sa_type=BIG, **more)
+
+
+def _personal(kind: Any = String, **more: Any) -> Any:
+    """A column that may say something of a person. The mark drives export, erasure and what logs hide (`engine.privacy`).
+
+    Of the arguments, `common` marks what many people share, so that nobody is found by it, and `whole` what is of no use
+    without, so that its row goes as a whole.
+    """
+    info = {"pii": True, **{name: more.pop(name) for name in ("common", "whole") if name in more}}
+    return Column(kind, info=info, **more)
 
 
 class Sku(SQLModel, table=True):
@@ -248,10 +259,10 @@ class Recipient(SQLModel, table=True):
 
     no: int | None = _counter()
     id: str = Field(unique=True)
-    name: str | None = Field(default=None, sa_column=Column(String, info={"pii": True}))
-    address: str | None = Field(default=None, sa_column=Column(String, info={"pii": True}))
-    contact: str | None = Field(default=None, sa_column=Column(String, info={"pii": True}))
-    locale: str | None = Field(default=None, sa_column=Column(String, info={"pii": True}))
+    name: str | None = Field(default=None, sa_column=_personal())
+    address: str | None = Field(default=None, sa_column=_personal())
+    contact: str | None = Field(default=None, sa_column=_personal())
+    locale: str | None = Field(default=None, sa_column=_personal(common=True))
     """The language that messages are in, as `de-AT`."""
     erased: bool = False
 
@@ -716,6 +727,18 @@ class Fact(SQLModel, table=True):
     tx: int = _big(default=0)
 
 
+class Remark(SQLModel, table=True):
+    """Free text of a fact, apart from the log: people are named in it, so it can be erased."""
+
+    __table_args__ = (Index("ix_remark_subject", "subject"), Index("ix_remark_at", "at"))
+
+    fact: str = Field(primary_key=True)
+    field: str = Field(primary_key=True)
+    subject: str
+    at: int = _big()
+    text: str | None = Field(default=None, sa_column=_personal(nullable=True))
+
+
 class Consumer(SQLModel, table=True):
     """How far a reader of the log has come."""
 
@@ -789,7 +812,7 @@ class Rejection(SQLModel, table=True):
     node_no: int = _big(foreign_key="node.no", primary_key=True)
     times: int = 1
     until: int = _big()
-    reason: str = ""
+    reason: str = Field(default="", sa_column=_personal(nullable=False))
 
 
 class FeedMark(SQLModel, table=True):
@@ -809,13 +832,13 @@ class Idempotency(SQLModel, table=True):
     owner: str = Field(primary_key=True)
     key: str = Field(primary_key=True)
     request: str
-    """Hash of method, path and body."""
+    """Hash of method, path and body. `key` is a hash too: callers make keys of anything."""
     at: int = _big(index=True)
     until: int | None = _big(default=None)
     """While it is being answered: when somebody else may try."""
     status: int | None = None
-    headers: str = "{}"
-    body: str = ""
+    headers: str = Field(default="{}", sa_column=_personal(nullable=False, whole=True))
+    body: str = Field(default="", sa_column=_personal(nullable=False, whole=True))
 
 
 class ApiKey(SQLModel, table=True):
@@ -862,12 +885,12 @@ class Job(SQLModel, table=True):
     done: int = 0
     total: int = 0
     failed: int = 0
-    input: bytes
+    input: bytes = Field(sa_column=_personal(LargeBinary, nullable=False))
     settings: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)
-    result: bytes | None = None
-    errors: str = ""
+    result: bytes | None = Field(default=None, sa_column=_personal(LargeBinary))
+    errors: str = Field(default="", sa_column=_personal(nullable=False))
     """One line of JSON for each line of input that was refused."""
-    note: str = ""
+    note: str = Field(default="", sa_column=_personal(nullable=False))
 
 
 class OrderBill(SQLModel, table=True):
@@ -1062,7 +1085,7 @@ class Webhook(SQLModel, table=True):
     id: str = Field(primary_key=True)
     url: str
     types: list[str] = Field(default_factory=list, sa_type=JSON)
-    description: str = ""
+    description: str = Field(default="", sa_column=_personal(nullable=False))
     disabled: str = ""
     """Why nothing is sent; empty where it is."""
     failing_since: int | None = _big(default=None)

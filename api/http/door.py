@@ -199,7 +199,8 @@ def _asked(service: Service, request: Request, key: Key, once: str, body: bytes,
     said = f"{request.method} {request.url.path}?{request.url.query}\n{_media(request)}\n{request.headers.get('if-match', '')}\n"
     digest = hashlib.sha256(said.encode())
     digest.update(body)
-    return Asked(key.id, once, digest.hexdigest(), at, at + int(1000 * service.settings.key_lease))
+    known = hashlib.sha256(once.encode()).hexdigest()  # callers make keys of anything, of who ordered, too
+    return Asked(key.id, known, digest.hexdigest(), at, at + int(1000 * service.settings.key_lease))
 
 
 async def _kept(

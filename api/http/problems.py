@@ -56,6 +56,7 @@ CONFLICTS = frozenset(
         "delivery_waits",
         "hold_conflict",
         "hold_ended",
+        "import_running",
         "in_review",
         "inactive_connection",
         "inbound_cancelled",

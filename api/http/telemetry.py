@@ -2,16 +2,19 @@
 
 import logging
 import sys
+import traceback
 from collections.abc import MutableMapping
 from typing import Any
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-PERSONAL = frozenset(
-    {"name", "address", "contact", "email", "phone", "recipient", "body", "authorization", "secret", "password", "hash"}
-)
-"""Fields that no log line has, at any depth."""
+from engine.facts import looks_personal
+from engine.privacy import SEALED, personal, tables
+
+_MORE = {"email", "phone", "recipient", "authorization", "secret", "password", "query", "params", "headers", "payload"}
+PERSONAL = SEALED | _MORE | {column.name for table in tables() for column in personal(table)}
+"""Fields that no log line has, at any depth: what is marked in the tables, and what else is personal or secret."""
 HIDDEN = "[hidden]"
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.015, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
@@ -28,7 +31,27 @@ def _hidden(name: str, value: Any) -> Any:
         return {key: _hidden(str(key), inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
         return [_hidden("", inner) for inner in value]
+    if isinstance(value, bytes) or (isinstance(value, str) and looks_personal(value)):
+        return HIDDEN
     return value
+
+
+def frames_alone(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Show of an exception what it is and where it comes from, not what it says: that quotes data."""
+    error = event.pop("exc_info", None)
+    if error is True or error == 1:
+        error = sys.exc_info()
+    if isinstance(error, tuple):
+        error = error[1]
+    if isinstance(error, BaseException):
+        event["exception"] = "".join(_frames(error))
+    return event
+
+
+def _frames(error: BaseException) -> list[str]:
+    before = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    told = traceback.format_tb(error.__traceback__)
+    return [*([] if before is None else _frames(before)), *told, f"{type(error).__qualname__}\n"]
 
 
 def set_up_logs(level: str = "info") -> None:
@@ -40,7 +63,7 @@ def set_up_logs(level: str = "info") -> None:
         redact,
     ]
     structlog.configure(
-        processors=[*shared, structlog.processors.format_exc_info, structlog.processors.JSONRenderer()],
+        processors=[*shared, frames_alone, structlog.processors.JSONRenderer()],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
@@ -49,7 +72,7 @@ def set_up_logs(level: str = "info") -> None:
         foreign_pre_chain=shared,
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-            structlog.processors.format_exc_info,
+            frames_alone,
             structlog.processors.JSONRenderer(),
         ],
     )

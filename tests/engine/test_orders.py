@@ -19,7 +19,6 @@ from engine.orders import (
     Placed,
     cancel,
     edit,
-    erase_recipient,
     expire_orders,
     lease_orders,
     place,
@@ -27,6 +26,7 @@ from engine.orders import (
     review,
     unlease_orders,
 )
+from engine.privacy import erase
 from solver.refusal import Refusal
 from tests.engine.shop import (
     CAP,
@@ -375,7 +375,7 @@ def test_a_lease_of_the_unserved_leaves_allocated_orders_alone(database: Databas
 def test_an_erased_recipient_leaves_the_order_and_nothing_personal(database: Database) -> None:
     database.write(lambda tx: remember(tx, [Person("p1", "Ann", "1 Street", None), Person("p2")]))
     order = placed(database, "1", ("tee", 1), recipient="p1")
-    database.write(lambda tx: erase_recipient(tx, RecipientErased(id="e", at=NOON, recipient="p1")))
+    database.write(lambda tx: erase(tx, RecipientErased(id="e", at=NOON, recipient="p1")))
     with database.read() as tx:
         assert tx.all("SELECT id, name, address, contact FROM recipient ORDER BY id") == [
             ("p1", None, None, None), ("p2", None, None, None),

@@ -11,6 +11,7 @@ from api.http.routes import (
     orders,
     papers,
     payments,
+    privacy,
     retailer,
     returns,
     stock,
@@ -32,6 +33,7 @@ ROUTERS = tuple(
         channels,
         webhooks,
         notices,
+        privacy,
         jobs,
         keys,
     )

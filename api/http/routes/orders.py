@@ -28,7 +28,6 @@ from engine.facts import (
     OrderPlaced,
     OrderReleased,
     OrderReviewed,
-    RecipientErased,
     check_happened,
     short_id,
 )
@@ -289,8 +288,6 @@ record(
         Recording("/orders/{order}/review", "review_order", OrderReviewed, orders.review, (OPERATOR,),
                   {"accepted": True}, {"order": "ord_in_review"}, once="may"),
         Recording("/orders/{order}/release", "release_order", OrderReleased, _release, WRITERS, {}, _ORDER),
-        Recording("/recipients/{recipient}/erase", "erase_recipient", RecipientErased, orders.erase_recipient,
-                  (OPERATOR,), {}, {"recipient": "cus-example"}, once="may"),
     ],
 )  # fmt: skip
 

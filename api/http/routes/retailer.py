@@ -1,4 +1,4 @@
-"""What holds for the whole retailer: terms, currency, refusals of nodes, how consignments leave, what may come back, low stock.
+"""What holds for the whole retailer: terms, currency, how consignments leave, what may come back, how long people are known ...
 
 Terms are as the network file has them: whole cents of the one currency of all money here.
 """
@@ -24,6 +24,7 @@ from engine.entries import CURRENCY, put_currency, put_terms
 from engine.events import Thresholds, put_thresholds
 from engine.network import Currency
 from engine.placing import TERMS
+from engine.privacy import Retention, put_retention
 from engine.rejections import REJECTIONS, put_rejections
 from engine.return_rules import RETURN_RULES, put_return_rules
 from engine.shipping import SHIPPING, ShippingTerms, put_shipping
@@ -72,6 +73,9 @@ SETTINGS = (
     _Setting("shipping", SHIPPING, _put_shipping, PLANNER,
              "How consignments leave: how long pickups wait, who sends, by whose services.",
              "Say how consignments leave: how long pickups wait, who sends, by whose services."),
+    _Setting("retention", Retention(), put_retention, ADMIN,
+             "How many days after the end of their last order people are erased.",
+             "Say how many days after the end of their last order people are erased; null: not by themselves."),
     _Setting("thresholds", Thresholds(), put_thresholds, PLANNER,
              "With how many units stock is low, of all SKUs and of some.",
              "Say with how many units stock is low, of all SKUs and of some; a webhook of `stock.low` is told then."),

@@ -29,7 +29,8 @@ from engine.database import Database
 from engine.events import FRESH, relay
 from engine.facts import RecipientErased
 from engine.notices import LEASE, TOLD
-from engine.orders import Person, erase_recipient, place, remember
+from engine.orders import Person, place, remember
+from engine.privacy import erase
 from engine.webhooks import SCHEDULE
 from solver.refusal import Refusal
 from tests.api.webhooks.sink import certificate
@@ -126,7 +127,7 @@ def test_who_has_no_address_or_was_erased_is_not_told(office: Office) -> None:
     for number, recipient in enumerate(("cus-1", "cus-2", "cus-3")):
         office.order(str(number), recipient)
     erased = RecipientErased(id="e", at=NOON, recipient="cus-1")
-    office.database.write(lambda tx: erase_recipient(tx, erased))
+    office.database.write(lambda tx: erase(tx, erased))
     office.step()
     assert office.states() == [("skipped", "no_contact")] * 3
 

@@ -1,0 +1,27 @@
+"""Free text of facts apart from the log, so that it can be erased."""
+
+import sqlalchemy as sa
+from alembic import op
+
+BIG = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
+revision = "0007"
+down_revision = "0004"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.create_table(
+        "remark",
+        sa.Column("fact", sa.String(), nullable=False),
+        sa.Column("field", sa.String(), nullable=False),
+        sa.Column("subject", sa.String(), nullable=False),
+        sa.Column("at", BIG, nullable=False),
+        sa.Column("text", sa.String(), nullable=True),
+        sa.PrimaryKeyConstraint("fact", "field", name=op.f("pk_remark")),
+    )
+    with op.batch_alter_table("remark", schema=None) as batch_op:
+        batch_op.create_index("ix_remark_at", ["at"], unique=False)
+        batch_op.create_index("ix_remark_subject", ["subject"], unique=False)
+    op.execute("DELETE FROM idempotency")  # keys are kept as hashes

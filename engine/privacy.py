@@ -1,0 +1,421 @@
+"""What is known of a person: shown, and erased. Which columns that is, `engine.tables` says by one mark (`pii`).
+
+Rows are found by their keys: from the recipient to the orders, from there along every foreign key, then whatever names one of these
+by its id (facts, events, remarks). A table that comes later is found the same way, with nothing to be said here.
+
+Erasing leaves the ledger as it was, under the recipient's id, which says nothing of anybody (`engine.facts.check_opaque`). The
+log has nothing to erase: free text of facts is kept apart from it (`remark`).
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+from sqlalchemy import JSON, Column, LargeBinary, Table
+from sqlmodel import SQLModel
+
+from engine.calendar import MS_PER_DAY
+from engine.database import Database, Rows, Tx, decoded, engine_of
+from engine.entries import write_setting
+from engine.facts import RecipientErased, short_id
+from engine.jobs import ENDED
+from engine.ledger import write_facts
+from engine.log import Position, advance, position_of
+from solver.refusal import Refusal
+
+BY_ID = {"delivery": "subject", "event": "subject", "fact": "subject", "remark": "subject",
+         "shadow": "ref", "told": "subject"}  # fmt: skip
+"""Tables that name what they are about by its id, not by a foreign key."""
+SEALED = frozenset({"hash", "sealed", "secrets", "token"})
+"""Columns that are secret even from whom they are about: keys to something else."""
+SHORTEST = 3
+"""Characters of a name or an address by which text about somebody is found: fewer are in any text."""
+Known = dict[str, list[dict[str, Any]]]
+"""Rows by table."""
+
+
+class Retention(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How many days after the end of their last order people are erased; never by themselves where it is null."""
+
+    days: Annotated[int, Meta(ge=1, le=36_500)] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A recipient whose orders ended long ago, and when anything happened to them last."""
+
+    recipient: str
+    last_at: int
+
+
+# --- which columns ----------------------------------------------------------------------------------------------------
+
+
+def tables() -> list[Table]:
+    """All tables, each after those that it refers to."""
+    return list(SQLModel.metadata.sorted_tables)
+
+
+def personal(table: Table) -> list[Column[Any]]:
+    """The columns of a table that may say something of a person."""
+    return [column for column in table.columns if column.info.get("pii")]
+
+
+# --- what is known ----------------------------------------------------------------------------------------------------
+
+
+def known_of(tx: Tx, recipient: str) -> Known:
+    """Every row about a recipient, by table.
+
+    Raises
+    ------
+    Refusal
+        `unknown_recipient`.
+    """
+    known: Known = {}
+    for table in tables():
+        _find(tx, table, recipient, known)
+    if "recipient" not in known:
+        raise Refusal("recipient", f"there is no recipient {recipient!r}", "unknown_recipient")
+    ids = sorted({str(row["id"]) for rows in known.values() for row in rows if row.get("id")})
+    for name, column in BY_ID.items():
+        _add(tx, SQLModel.metadata.tables[name], known, [(column, ids)])
+    for table in tables():  # what refers to those
+        if any(key.column.table.name in BY_ID for key in table.foreign_keys):
+            _find(tx, table, recipient, known)
+    return known
+
+
+def _find(tx: Tx, table: Table, recipient: str, known: Known) -> None:
+    tests: list[tuple[str, Sequence[Any]]] = []
+    if table.name == "recipient":
+        tests.append(("id", [recipient]))
+    elif "recipient" in table.columns:
+        tests.append(("recipient", [recipient]))
+    for key in table.foreign_keys:
+        there = known.get(key.column.table.name, [])
+        values = [row[key.column.name] for row in there if row[key.column.name] is not None]
+        if values:
+            tests.append((key.parent.name, sorted(set(values))))
+    _add(tx, table, known, tests)
+
+
+def _add(tx: Tx, table: Table, known: Known, tests: Sequence[tuple[str, Sequence[Any]]]) -> None:
+    """Add the rows of which a column has one of some values, each once."""
+    names = [column.name for column in table.columns]
+    found = {_key(table, row): row for row in known.get(table.name, [])}
+    for name, values in tests:
+        if not values:
+            continue
+        rows = tx.all(
+            f"SELECT {', '.join(f't.{one}' for one in names)} FROM {{rows}} JOIN {table.name} t ON t.{name} = rows.value",
+            Rows(value=values),
+        )
+        for row in (dict(zip(names, values, strict=True)) for values in rows):
+            found[_key(table, row)] = row
+    if found:
+        known[table.name] = [found[key] for key in sorted(found)]
+
+
+def _key(table: Table, row: dict[str, Any]) -> tuple[Any, ...]:
+    return tuple(row[column.name] for column in table.primary_key.columns)
+
+
+def export(tx: Tx, recipient: str) -> Known:
+    """All that is known of a recipient, for the person to read: every row, without what is a secret or a lease of ours.
+
+    Raises
+    ------
+    Refusal
+        `unknown_recipient`.
+    """
+    known = known_of(tx, recipient)
+    return {name: [_shown(SQLModel.metadata.tables[name], row) for row in rows] for name, rows in known.items()}
+
+
+def _shown(table: Table, row: dict[str, Any]) -> dict[str, Any]:
+    shown = {}
+    for column in table.columns:
+        if column.name in SEALED or column.name.startswith("leased_"):
+            continue
+        value = row[column.name]
+        holds_json = isinstance(column.type, JSON) or (table.name, column.name) in (
+            ("fact", "payload"), ("event", "data"), ("decision", "body"), ("invoice", "body"),
+        )  # fmt: skip
+        shown[column.name] = decoded(value) if holds_json and value is not None else value
+    return shown
+
+
+# --- erasing ----------------------------------------------------------------------------------------------------------
+
+
+def erase(tx: Tx, fact: RecipientErased, by: str = "") -> bool:
+    """Forget everything personal about a recipient, in one transaction; orders keep the id.
+
+    Marked columns of every row about them are emptied. Where nothing says whom a row is about (jobs, answers that were kept,
+    webhooks, remarks on stock), it is found by what it says: the name, the address or a line of it, the contact. What was
+    refused is quoted in answers and in lists of refused lines, so those are forgotten all, whoever they are about. Messages
+    that were not sent are not sent.
+
+    Returns
+    -------
+    bool
+        Whether the fact is new.
+
+    Raises
+    ------
+    Refusal
+        `unknown_recipient`, or `import_running`: a job that has not ended was given something about them.
+    """
+    (new,) = write_facts(tx, [fact], by)
+    if not new:
+        return False
+    known = known_of(tx, fact.recipient)
+    words = _words(known["recipient"][0])
+    _refuse_running(tx, [fact.recipient, *words])
+    for name, rows in known.items():
+        _empty(tx, SQLModel.metadata.tables[name], rows)
+    for table in tables():
+        if table.name not in ("recipient", "job"):
+            _empty_where(tx, table, words)
+    _forget_jobs(tx, words)
+    tx.run("DELETE FROM idempotency WHERE status >= 400 OR body LIKE :refused", refused='%"outcome":"refused"%')
+    tx.run(
+        "UPDATE notice SET state = 'skipped', why = 'erased', ended_at = :at, leased_by = NULL, leased_until = NULL "
+        "WHERE recipient = :recipient AND state = 'waiting'",
+        at=fact.at, recipient=fact.recipient,
+    )  # fmt: skip
+    tx.run("UPDATE recipient SET erased = true WHERE id = :id", id=fact.recipient)
+    return True
+
+
+def _words(row: dict[str, Any]) -> list[str]:
+    """What text about a person is found by: what is marked, and each line of it."""
+    said: set[str] = set()
+    for column in personal(SQLModel.metadata.tables["recipient"]):
+        if not column.info.get("common"):
+            text = str(row[column.name] or "")
+            said |= {text.strip(), *(line.strip(" ,") for line in text.splitlines())}
+    return sorted(word for word in said if len(word) >= SHORTEST)
+
+
+def _empty(tx: Tx, table: Table, rows: Sequence[dict[str, Any]]) -> None:
+    """Empty the marked columns of some rows."""
+    columns = personal(table)
+    if not columns or not rows:
+        return
+    keys = [column.name for column in table.primary_key.columns]
+    tx.run(
+        f"UPDATE {table.name} SET {', '.join(f'{one.name} = {_nothing(one)}' for one in columns)} FROM {{rows}} "
+        f"WHERE {' AND '.join(f'{table.name}.{key} = rows.{key}' for key in keys)}",
+        Rows(**{key: [row[key] for row in rows] for key in keys}),
+    )
+
+
+def _nothing(column: Column[Any]) -> str:
+    return "NULL" if column.nullable else "''"
+
+
+def _empty_where(tx: Tx, table: Table, words: Sequence[str]) -> None:
+    """Empty marked columns, or delete the row where it is of no use without, where they have one of some words."""
+    for column in personal(table):
+        for spelt in _spellings(words):
+            at = f"strpos(lower({column.name}), lower(:word))" if tx.dialect == "postgresql" else (
+                f"instr(lower({column.name}), lower(:word))"
+            )  # fmt: skip
+            if column.info.get("whole"):
+                tx.run(f"DELETE FROM {table.name} WHERE {at} > 0", word=spelt)
+            else:
+                tx.run(f"UPDATE {table.name} SET {column.name} = {_nothing(column)} WHERE {at} > 0", word=spelt)
+
+
+def _spellings(words: Sequence[str]) -> Iterator[str]:
+    """Words as they are, and as JSON has them, with and without letters beyond ASCII."""
+    yield from dict.fromkeys(
+        spelt
+        for word in words
+        for spelt in (word, msgspec.json.encode(word).decode()[1:-1], word.encode("ascii", "backslashreplace").decode())
+    )
+
+
+def _refuse_running(tx: Tx, words: Sequence[str]) -> None:
+    for spelt in _spellings(words):
+        found = tx.first(
+            f"SELECT id FROM job WHERE state IN ('waiting', 'running') AND {_in_bytes(tx, 'input')} LIMIT 1",
+            word=spelt.encode(),
+        )
+        if found is not None:
+            raise Refusal("recipient", f"job {found[0]!r} has something about them to do; erase when it ended or is "
+                          "cancelled", "import_running")  # fmt: skip
+
+
+def _in_bytes(tx: Tx, column: str) -> str:
+    return f"position(:word IN {column}) > 0" if tx.dialect == "postgresql" else f"instr({column}, :word) > 0"
+
+
+def _forget_jobs(tx: Tx, words: Sequence[str]) -> None:
+    """Forget what jobs refused, and results that have something about them; what they were given went when they ended."""
+    ended = f"state IN ({', '.join(map(repr, ENDED))})"
+    tx.run(f"UPDATE job SET errors = '', note = '' WHERE {ended} AND (errors <> '' OR note <> '')")
+    for spelt in _spellings(words):
+        tx.run(
+            f"UPDATE job SET result = NULL WHERE {ended} AND result IS NOT NULL AND {_in_bytes(tx, 'result')}",
+            word=spelt.encode(),
+        )
+
+
+# --- by age -----------------------------------------------------------------------------------------------------------
+
+
+def put_retention(tx: Tx, retention: Retention, at: int, by: str = "") -> int:
+    """Write how long people are known; returns whether it differs from what was there."""
+    return write_setting(tx, "retention", msgspec.to_builtins(retention), at, by)
+
+
+def retention_of(tx: Tx) -> Retention:
+    """How long people are known."""
+    found = tx.first("SELECT value FROM setting WHERE name = 'retention'")
+    return msgspec.convert(decoded(found[0]), Retention) if found else Retention()
+
+
+def due(tx: Tx, now: int, days: int, after: str = "", limit: int = 100) -> list[Due]:
+    """Recipients whose orders have all ended, and to which nothing has happened for some days; by their ids, behind one.
+
+    One who never ordered is not among them: nothing says since when that is so.
+    """
+    before = now - days * MS_PER_DAY
+    found: list[Due] = []
+    while len(found) < limit:
+        asked = tx.all(
+            "SELECT r.id FROM recipient r WHERE NOT r.erased AND r.id > :after "
+            "AND EXISTS (SELECT 1 FROM orders o WHERE o.recipient = r.id) "
+            "AND NOT EXISTS (SELECT 1 FROM orders o WHERE o.recipient = r.id AND (o.placed_at >= :before "
+            "OR o.open + o.allocated + o.released + o.shipped > 0)) ORDER BY r.id LIMIT :limit",
+            after=after, before=before, limit=limit,
+        )  # fmt: skip
+        for (id,) in asked:
+            last = _last_at(known_of(tx, id))
+            if last < before:
+                found.append(Due(id, last))
+        if len(asked) < limit:
+            break
+        after = asked[-1][0]
+    return found[:limit]
+
+
+def _last_at(known: Known) -> int:
+    """When anything happened to somebody's orders last."""
+    return max((int(fact["at"]) for fact in known.get("fact", [])), default=0)
+
+
+def erase_due(database: Database, now: int) -> int:
+    """Erase whose time is up, each in a transaction of its own, and free text that is as old; says how many people."""
+    with database.read() as tx:
+        days = retention_of(tx).days
+    if days is None:
+        return 0
+    after, erased = "", 0
+    while True:
+        with database.read() as tx:
+            found = due(tx, now, days, after)
+        if not found:
+            break
+        for one in found:
+            erased += database.write(lambda tx, one=one: _erase_if_due(tx, one.recipient, now, days))  # type: ignore[misc]
+        after = found[-1].recipient
+    database.write(
+        lambda tx: tx.run("UPDATE remark SET text = NULL WHERE at < :before", before=now - days * MS_PER_DAY)
+    )
+    return erased
+
+
+def _erase_if_due(tx: Tx, recipient: str, now: int, days: int) -> bool:
+    """Erase, unless they ordered again meanwhile, or a job is at it: then later."""
+    if tx.first("SELECT 1 FROM recipient WHERE id = :id AND NOT erased" + tx.locking, id=recipient) is None:
+        return False
+    known = known_of(tx, recipient)
+    if _last_at(known) >= now - days * MS_PER_DAY:
+        return False
+    try:
+        _refuse_running(tx, [recipient, *_words(known["recipient"][0])])
+    except Refusal:
+        return False
+    return erase(tx, RecipientErased(id=short_id("end", "retention", recipient), at=now, recipient=recipient))
+
+
+def is_to_sweep(database: Database) -> bool:
+    """Whether anybody was erased since this was asked last."""
+
+    def look(tx: Tx) -> bool:
+        last = position_of(tx, "sweep")
+        settled = "AND tx < pg_snapshot_xmin(pg_current_snapshot())::text::bigint" if tx.dialect == "postgresql" else ""
+        behind = f"FROM fact WHERE (tx, no) > (:tx, :no) {settled}"
+        found = tx.first(f"SELECT 1 {behind} AND kind = 'RecipientErased' LIMIT 1", tx=last.tx, no=last.no)
+        newest = tx.first(f"SELECT tx, no {behind} ORDER BY tx DESC, no DESC LIMIT 1", tx=last.tx, no=last.no)
+        if newest is not None:
+            advance(tx, "sweep", Position(*newest))
+        return found is not None
+
+    return database.write(look)
+
+
+def sweep(database: Database) -> None:
+    """Let nothing of what was erased be left in the database's files: rows that are not seen any more are written over."""
+    engine = engine_of(str(database.engine.url.render_as_string(hide_password=False)), 1)
+    try:
+        connection = engine.raw_connection()
+        try:
+            cursor = connection.cursor()
+            if database.dialect == "postgresql":
+                for table in tables():
+                    if personal(table):
+                        cursor.execute(f"VACUUM {table.name}")
+            else:
+                cursor.execute("VACUUM")
+                cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        finally:
+            connection.close()
+    finally:
+        engine.dispose()
+
+
+def classified(table: Table, column: Column[Any]) -> bool:
+    """Whether it is said if a column may have something of a person, or it is of a kind that cannot."""
+    holds_text = isinstance(column.type, LargeBinary | JSON) or column.type.python_type is str
+    named = column.name in IMPERSONAL or f"{table.name}.{column.name}" in IMPERSONAL
+    return not holds_text or bool(column.info.get("pii")) or bool(column.foreign_keys) or named
+
+
+IMPERSONAL = {
+    # said by us, or one of few words
+    **dict.fromkeys(("state", "kind", "disposition", "condition", "wanted", "how", "ended", "disabled", "outcome", "topic",
+                     "code", "place", "error", "why", "cause", "type", "currency", "series", "country", "area"),
+                    "one of few words"),
+    **dict.fromkeys(("id", "ref", "reference", "content", "request", "hash", "key", "sealed", "token", "secrets", "by",
+                     "leased_by", "settled_by", "fact", "field", "subject", "version", "charge"),
+                    "made here, sealed, a hash, or an id that `check_opaque` has seen"),
+    **dict.fromkeys(("recipient", "external_id", "tracking", "region", "source"), "an id or code that `check_opaque` has seen"),
+    **dict.fromkeys(("service", "carrier", "channel", "calendar", "node", "sku", "webhook", "hold", "connection", "provider",
+                     "policy", "shadow", "live", "wave", "external_sku", "account", "scopes", "types"),
+                    "of the retailer's network"),
+    # one by one
+    "fact.payload": "facts without their free text (`engine.ledger`)",
+    "event.data": "made of facts",
+    "decision.body": "nodes, SKUs and costs", "shadow.body": "nodes, SKUs and costs", "rma.decision": "nodes and costs",
+    "rma_line.reason": "one of few words",
+    "sku.requires": "tags of the catalogue", "sku.tags": "tags of the catalogue", "sku.services": "of the network",
+    "calendar.open_weekdays": "weekdays", "calendar.closed": "days", "calendar.holidays": "a country",
+    "node.tags": "tags of the network", "node.address": "where a node is; papers have it",
+    "service.card": "zones and cents", "channel.rules": "of the network", "setting.name": "one of few words",
+    "setting.value": "what the retailer says of itself", "orders.pickup": "nodes", "consumer.name": "of a reader of ours",
+    "timer.name": "of a task of ours", "wave.note": "why it ended", "api_key.name": "what staff call a key",
+    "webhook.url": "where another system is", "job.settings": "format and currency",
+    "charge.body": "lines and cents", "invoice.body": "lines, taxes and who issued it", "order_bill.taxes": "rates and cents",
+    "gateway_entry.answer": "states and cents", "connection.arrangement": "of the network",
+    "connection.push_problem": "a code of the other shop", "channel_item.problem": "a code of the other shop",
+    "channel_order.destination": "a place of about a kilometre", "channel_order.said": "SKUs and units",
+    "channel_order.waiting": "SKUs and units", "channel_issue.detail": "codes and SKUs",
+}  # fmt: skip
+"""Columns of text that say nothing of a person, by name, or by table and name; and why. A test finds what is not said."""
