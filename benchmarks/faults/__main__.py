@@ -17,6 +17,7 @@ from benchmarks.faults.idempotency import idempotency
 from benchmarks.faults.kills import kills
 from benchmarks.faults.oversell import oversell
 from benchmarks.faults.postgres import no_server
+from benchmarks.faults.privacy import planted
 from benchmarks.faults.rows import Edition, Fault, Kept, Row
 from benchmarks.faults.suite import accounting, any_order, keys_and_scopes, no_suite, odd_requests
 from benchmarks.machine import this_machine
@@ -39,6 +40,8 @@ FAULTS = (
     Fault("webhooks kills, sqlite", partial(webhooks.kills, "sqlite")),
     Fault("channel storms, postgresql", partial(storms, "postgresql"), no_server),
     Fault("channel storms, sqlite", partial(storms, "sqlite")),
+    Fault("privacy, postgresql", partial(planted, "postgresql"), no_server),
+    Fault("privacy, sqlite", partial(planted, "sqlite")),
     Fault("keys and scopes", keys_and_scopes, no_suite),
     Fault("anything in any order", any_order, no_suite),
     Fault("peers' accounting", accounting, no_suite),

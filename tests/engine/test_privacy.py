@@ -1,0 +1,249 @@
+"""What is known of a person: found, shown, erased, and erased by age."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+import pytest
+from sqlmodel import SQLModel
+
+from engine import consignments, jobs
+from engine.books import fsck
+from engine.database import Database
+from engine.facts import (
+    AnyFact,
+    ConsignmentRejected,
+    OrderCancelled,
+    OrderReleased,
+    RecipientErased,
+    StockAdjusted,
+    marked,
+    read_fact,
+)
+from engine.orders import Person, cancel, place, remember
+from engine.privacy import (
+    Retention,
+    classified,
+    due,
+    erase,
+    erase_due,
+    export,
+    is_to_sweep,
+    personal,
+    put_retention,
+    tables,
+)
+from engine.reads import timeline
+from engine.stock import record
+from engine.tables import APPEND_ONLY
+from solver.refusal import Refusal
+from tests.engine.shop import DAY, NOON, open_shop, ordered, received, settle
+
+ANN = Person("cus-1", "Ann Example", "1 High Street\n1234 Town", "ann@example.org", "de-AT")
+ERASED = RecipientErased(id="erased", at=NOON, recipient="cus-1")
+
+
+@pytest.fixture(autouse=True)
+def shop(database: Database) -> None:
+    open_shop(database)
+    database.write(lambda tx: remember(tx, [ANN, Person("cus-2", "Bob")]))
+    database.write(lambda tx: record(tx, [received(1, "tee", "store", 9)]))
+
+
+def order(database: Database, number: str, recipient: str = "cus-1", at: int = NOON) -> str:
+    (placed,) = database.write(lambda tx: place(tx, [ordered(number, ("tee", 1), recipient=recipient, at=at)], NOON))
+    return placed.id
+
+
+def values(database: Database) -> Iterator[tuple[str, str]]:
+    with database.read() as tx:
+        for table in tables():
+            for column in table.columns:
+                for (value,) in tx.all(f"SELECT {column.name} FROM {table.name}"):
+                    yield (
+                        f"{table.name}.{column.name}",
+                        bytes(value).decode() if isinstance(value, bytes) else str(value),
+                    )
+
+
+def where(database: Database, *words: str) -> set[str]:
+    return {place for place, text in values(database) if any(word.lower() in text.lower() for word in words)}
+
+
+@pytest.mark.parametrize("table", tables(), ids=lambda table: str(table.name))
+def test_of_every_column_of_text_it_is_said_whether_people_are_in_it(table: Any) -> None:
+    assert [column.name for column in table.columns if not classified(table, column)] == []
+
+
+def test_a_column_of_text_that_nobody_classified_is_found() -> None:
+    from sqlalchemy import Column, Integer, MetaData, String, Table
+
+    table = Table("visit", MetaData(), Column("no", Integer, primary_key=True), Column("remarks", String))
+    assert [column.name for column in table.columns if not classified(table, column)] == ["remarks"]
+
+
+def test_what_is_never_changed_has_no_column_that_people_are_in() -> None:
+    assert [name for name in APPEND_ONLY if personal(SQLModel.metadata.tables[name])] == []
+
+
+@pytest.mark.parametrize("kind", AnyFact.__args__, ids=lambda kind: kind.__name__)
+def test_free_text_of_a_fact_can_be_left_out_of_the_log(kind: type[msgspec.Struct]) -> None:
+    """The log has it empty, and must be able to read that."""
+    for field in marked(kind, "pii"):
+        shape = next(one for one in msgspec.structs.fields(kind) if one.name == field)
+        assert msgspec.convert("", shape.type) == ""
+
+
+def test_free_text_is_read_with_its_fact_and_is_not_in_the_log(database: Database) -> None:
+    id = order(database, "1")
+    database.write(lambda tx: cancel(tx, OrderCancelled(id="c", at=NOON, order=id, reason="Ann was unwell")))
+    with database.read() as tx:
+        assert timeline(tx, id)[-1].payload["reason"] == "Ann was unwell"
+        assert "unwell" not in tx.value("SELECT payload FROM fact WHERE id = 'c'")
+        assert read_fact(tx.value("SELECT payload FROM fact WHERE id = 'c'")).id == "c"
+    seen = OrderCancelled(id="c", at=NOON, order=id, reason="Ann was unwell")
+    assert not database.write(lambda tx: cancel(tx, seen))
+    with pytest.raises(Refusal) as refused:
+        database.write(lambda tx: cancel(tx, OrderCancelled(id="c", at=NOON, order=id, reason="another")))
+    assert refused.value.code == "fact_conflict"
+
+
+@pytest.mark.parametrize("text", ["ann@example.org", "+43 1 2345678", "Ann Example"])
+def test_an_id_that_says_who_somebody_is_is_refused_without_being_repeated(database: Database, text: str) -> None:
+    for act in (
+        lambda tx: remember(tx, [Person(text)]),
+        lambda tx: record(tx, [StockAdjusted(id=text, at=NOON, sku="tee", node="store", change=1, reason="")]),
+    ):
+        with pytest.raises(Refusal) as refused:
+            database.write(act)
+        assert refused.value.code == "personal_id"
+        assert text not in str(refused.value)
+    (placed,) = database.write(lambda tx: place(tx, [ordered(text, ("tee", 1))], NOON))
+    assert (placed.outcome, placed.code, placed.place) == ("refused", "personal_id", "external_id")
+
+
+def test_ids_of_shops_and_carriers_say_nothing_of_anybody(database: Database) -> None:
+    ids = ("5551234567890", "113-1234567-1234567", "#1001", "W-1000", "00340434161094000000", "a@b")
+    placed = database.write(lambda tx: place(tx, [ordered(id, ("tee", 1)) for id in ids], NOON))
+    assert [one.outcome for one in placed] == ["new"] * len(ids)
+
+
+def test_what_is_known_is_shown_with_all_that_happened_and_nothing_of_others(database: Database) -> None:
+    mine, other = order(database, "1"), order(database, "2", "cus-2")
+    database.write(lambda tx: settle(tx, mine, (1, 2, 1)))
+    database.write(lambda tx: consignments.release(tx, [OrderReleased(id="r", at=NOON, order=mine)]))
+    with database.read() as tx:
+        known = export(tx, "cus-1")
+        (parcel,) = known["consignment"]
+        gone = ConsignmentRejected(id="x", at=NOON, consignment=parcel["id"], reason="Ann was rude")
+    database.write(lambda tx: consignments.reject(tx, gone))
+    with database.read() as tx:
+        known = export(tx, "cus-1")
+    assert known["recipient"][0]["name"] == "Ann Example"
+    assert [row["id"] for row in known["orders"]] == [mine]
+    assert {"OrderPlaced", "OrderReleased", "ConsignmentRejected"} == {row["kind"] for row in known["fact"]}
+    assert [row["text"] for row in known["remark"]] == ["Ann was rude"]
+    assert {"order_line", "consignment", "consignment_line", "rejection"} <= known.keys()
+    assert other not in str(known)
+
+
+def test_whoever_is_erased_leaves_the_orders_and_what_happened(database: Database) -> None:
+    id = order(database, "1")
+    database.write(lambda tx: cancel(tx, OrderCancelled(id="c", at=NOON, order=id, reason="her brother Piet phoned")))
+    adjusted = StockAdjusted(id="a", at=NOON, sku="tee", node="store", change=-1, reason="ANN EXAMPLE has it")
+    kept = StockAdjusted(id="k", at=NOON, sku="tee", node="store", change=-1, reason="moths")
+    database.write(lambda tx: record(tx, [adjusted, kept]))
+    database.write(
+        lambda tx: tx.run(
+            "INSERT INTO webhook (id, url, types, description, created_at) VALUES ('w', 'https://x', '[]', 'of Ann Example', 0)"
+        )
+    )
+    for key, status, body in (
+        ("1", 200, '{"to":"1 High Street\\n1234 Town"}'),
+        ("2", 422, "no SKU 'Annie'"),
+        ("3", 200, "{}"),
+    ):
+        database.write(lambda tx, key=key, status=status, body=body: tx.run(  # type: ignore[misc]
+            "INSERT INTO idempotency (owner, key, request, at, status, body) VALUES ('o', :key, '', 0, :status, :body)",
+            key=key, status=status, body=body))  # fmt: skip
+    before = {row for row in values(database) if row[0] in ("fact.payload", "fact.content", "movement.ref")}
+    assert len(where(database, "ann example", "ann@", "high street", "piet")) == 6
+    assert database.write(lambda tx: erase(tx, ERASED))
+    assert where(database, "ann", "high street", "1234 Town", "piet") == set()
+    assert before <= set(values(database))
+    with database.read() as tx:
+        assert tx.all("SELECT text FROM remark WHERE text IS NOT NULL") == [("moths",)]
+        assert tx.all("SELECT key FROM idempotency") == [("3",)]
+        assert tx.value("SELECT recipient FROM orders WHERE id = :id", id=id) == "cus-1"
+        assert tx.value("SELECT name FROM recipient WHERE id = 'cus-2'") == "Bob"
+        assert fsck(tx) == []
+    assert not database.write(lambda tx: erase(tx, ERASED))
+
+
+def test_nobody_is_erased_while_a_file_about_them_waits(database: Database) -> None:
+    given = b'{"recipient": "cus-1", "name": "Ann"}\n'
+    database.write(lambda tx: jobs.create(tx, NOON, "job", "import_orders", "", given, {}))
+    with pytest.raises(Refusal) as refused:
+        database.write(lambda tx: erase(tx, ERASED))
+    assert refused.value.code == "import_running"
+    with database.read() as tx:
+        assert tx.value("SELECT name FROM recipient WHERE id = 'cus-1'") == "Ann Example"
+    database.write(lambda tx: jobs.cancel(tx, NOON, "job"))
+    assert database.write(lambda tx: erase(tx, ERASED))
+
+
+def test_what_jobs_refused_is_forgotten_with_whoever_is_erased(database: Database) -> None:
+    database.write(lambda tx: jobs.create(tx, NOON, "job", "import_orders", "", b"x", {}))
+    database.write(lambda tx: tx.run("UPDATE job SET state = 'done', errors = :said, note = 'Anna', result = :bytes",
+                                     said='{"detail":"no SKU Anna"}', bytes=b"for Ann Example"))  # fmt: skip
+    database.write(lambda tx: erase(tx, ERASED))
+    with database.read() as tx:
+        assert tx.first("SELECT errors, note, result FROM job") == ("", "", None)
+
+
+def test_who_is_unknown_is_neither_shown_nor_erased(database: Database) -> None:
+    for act in (
+        lambda tx: export(tx, "nobody"),
+        lambda tx: erase(tx, RecipientErased(id="e", at=NOON, recipient="nobody")),
+    ):
+        with pytest.raises(Refusal) as refused:
+            database.write(act)
+        assert refused.value.code == "unknown_recipient"
+
+
+def test_people_are_erased_so_many_days_after_their_last_order_ended(database: Database) -> None:
+    ended, live = order(database, "1"), order(database, "2", "cus-2")
+    database.write(lambda tx: remember(tx, [Person("cus-3", "Never Ordered")]))
+    database.write(lambda tx: cancel(tx, OrderCancelled(id="c", at=NOON + DAY, order=ended, reason="Piet")))
+    with database.read() as tx:
+        assert [one.recipient for one in due(tx, NOON + 31 * DAY, 30)] == []
+        (found,) = due(tx, NOON + 31 * DAY + 1, 30)
+    assert (found.recipient, found.last_at) == ("cus-1", NOON + DAY)
+    later = NOON + 32 * DAY
+    assert erase_due(database, later) == 0, "nobody said for how long"
+    database.write(lambda tx: put_retention(tx, Retention(days=30), NOON))
+    assert erase_due(database, later) == 1
+    assert erase_due(database, later) == 0
+    assert where(database, "ann", "piet") == set()
+    database.write(lambda tx: cancel(tx, OrderCancelled(id="d", at=later, order=live)))
+    assert erase_due(database, later + 30 * DAY) == 0
+    assert erase_due(database, later + 31 * DAY) == 1
+
+
+def test_old_remarks_that_are_about_no_order_go_by_age_too(database: Database) -> None:
+    old, new = (
+        StockAdjusted(id=id, at=at, sku="tee", node="store", change=-1, reason=id)
+        for id, at in (("o", NOON), ("n", NOON + DAY))
+    )
+    database.write(lambda tx: record(tx, [old, new]))
+    database.write(lambda tx: put_retention(tx, Retention(days=30), NOON))
+    erase_due(database, NOON + 30 * DAY + 1)
+    with database.read() as tx:
+        assert tx.all("SELECT text FROM remark WHERE text IS NOT NULL") == [("n",)]
+
+
+def test_files_are_swept_once_after_somebody_was_erased(database: Database) -> None:
+    assert not is_to_sweep(database)
+    database.write(lambda tx: erase(tx, ERASED))
+    assert is_to_sweep(database)
+    assert not is_to_sweep(database)
