@@ -112,7 +112,6 @@ def planted(database: str, _edition: Edition, say: Say) -> Row:
             _furnish(desk)
             _plant(desk, seen, opened)
             before = {place for place, text in texts(opened) if has_mark(text)}
-            say(f"{seen.count} texts planted, {seen.refused} refused; they are in {', '.join(sorted(before))}")
             desk.done("POST", f"recipients/{PERSON}/erase", {})
             again = desk.done("POST", f"recipients/{PERSON}/erase", {})
         privacy.sweep(opened)
@@ -121,6 +120,7 @@ def planted(database: str, _edition: Edition, say: Say) -> Row:
         files = [file.name for file in _files(url) if has_mark(file.read_bytes())]
         logged = [line for line in said.getvalue().splitlines() if has_mark(line.encode())]
         lines = len(said.getvalue().splitlines())
+    say(f"{seen.count} texts planted, {seen.refused} refused; the others were in {', '.join(sorted(before))}")
     outbox = [place for place in after if place.split(".")[0] in ("event", "delivery", "attempt", "notice", "fact")]
     figures = {
         "planted": seen.count, "refused": seen.refused, "taken": seen.taken, "given to the log": seen.logged,
