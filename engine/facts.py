@@ -69,7 +69,7 @@ class Fact(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     about: ClassVar[str]
     """The field that names the order, node, SKU or hold that it is about."""
 
-    id: Ref
+    id: Name
     at: Time
 
     @property
@@ -129,13 +129,14 @@ def order_id(channel: str, external_id: str) -> str:
 
 
 def check_id(id: str) -> None:
-    """Refuse an id that somebody brings for a fact where it looks like one of ours: we may need that one.
+    """Refuse an id that somebody brings for a fact where it looks like one of ours, as we may need that one, or like a person.
 
     Raises
     ------
     Refusal
-        `reserved_id`.
+        `reserved_id`, `personal_id`.
     """
+    check_opaque("id", id)
     if _OURS.match(id):
         raise Refusal("id", f"{id!r} looks like an id that is made here; choose another one", "reserved_id")
 
@@ -143,10 +144,11 @@ def check_id(id: str) -> None:
 _MAIL = re.compile(r"[^\s@]@[^\s@]+\.\w")
 _PHONE = re.compile(r"\+\(?\d[\d ()./-]{5,}\d")
 _SPACE = re.compile(r"\s")
+_STREET = re.compile(r"\d.*\s|\s.*\d", re.DOTALL)
 
 
 def check_opaque(place: str, text: str) -> None:
-    """Refuse an id that says who a person is: an e-mail address, a telephone number, or text with white space, as names are.
+    """Refuse an id that says who a person is: an e-mail address, a telephone number, or text with white space, as names are. A region may have white space, or digits, but not both, as addresses have.
 
     What an id cannot be seen to say (a bare surname) is the caller's to keep out.
 
@@ -155,7 +157,9 @@ def check_opaque(place: str, text: str) -> None:
     Refusal
         `personal_id`.
     """
-    for look, what in ((_MAIL, "an e-mail address"), (_PHONE, "a telephone number"), (_SPACE, "text with white space")):
+    # regions are called "New York" too, but have no house numbers
+    spaced = _STREET if place.endswith("region") else _SPACE
+    for look, what in ((_MAIL, "an e-mail address"), (_PHONE, "a telephone number"), (spaced, "text about a person")):
         if look.search(text):
             told = (
                 f"looks like {what}: it is kept for ever, so it must be an id or a code that says nothing of a person"

@@ -265,7 +265,7 @@ def _ids(desk: Desk, seen: Planted) -> None:
     for text in (desk.name, desk.mail, desk.phone):
         for place, method, path, body in (
             ("external id", "POST", "orders", _order(text())),
-            ("region", "POST", "orders", _order("r", place={"lat": 52.1, "lon": 5.1, "region": text()})),
+            ("region", "POST", "orders", _order("r", place={"lat": 52.1, "lon": 5.1, "region": f"{text()} Lane"})),
             (
                 "region of an edit",
                 "POST",

@@ -13,10 +13,12 @@ from engine.database import Database
 from engine.facts import (
     AnyFact,
     ConsignmentRejected,
+    InboundAnnounced,
     OrderCancelled,
     OrderReleased,
     RecipientErased,
     StockAdjusted,
+    check_id,
     marked,
     read_fact,
 )
@@ -112,7 +114,10 @@ def test_free_text_is_read_with_its_fact_and_is_not_in_the_log(database: Databas
 def test_an_id_that_says_who_somebody_is_is_refused_without_being_repeated(database: Database, text: str) -> None:
     for act in (
         lambda tx: remember(tx, [Person(text)]),
-        lambda tx: record(tx, [StockAdjusted(id=text, at=NOON, sku="tee", node="store", change=1, reason="")]),
+        lambda tx: record(
+            tx, [InboundAnnounced(id="i", at=NOON, sku="tee", node="store", inbound=text, units=1, due_day=1)]
+        ),
+        lambda tx: check_id(text),
     ):
         with pytest.raises(Refusal) as refused:
             database.write(act)
