@@ -34,7 +34,8 @@ from engine.facts import (
     RecipientErased,
     short_id,
 )
-from engine.orders import Person, erase_recipient, lock_order, remember
+from engine.orders import Person, lock_order, remember
+from engine.privacy import erase
 from solver.refusal import Refusal
 
 KEPT = 30 * MS_PER_DAY
@@ -377,7 +378,7 @@ def _forget(tx: Tx, connection: Connection, said: ToForget, at: int) -> Heard:
     )
     for (person,) in known:
         fact = RecipientErased(id=short_id("chn", connection.id, "erased", person), at=at, recipient=person)
-        erase_recipient(tx, fact, connection.id)
+        erase(tx, fact, connection.id)
     return Heard("applied" if known else "unchanged")
 
 

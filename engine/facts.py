@@ -148,9 +148,10 @@ _STREET = re.compile(r"\d.*\s|\s.*\d", re.DOTALL)
 
 
 def check_opaque(place: str, text: str) -> None:
-    """Refuse an id that says who a person is: an e-mail address, a telephone number, or text with white space, as names are. A region may have white space, or digits, but not both, as addresses have.
+    """Refuse an id that says who a person is: an e-mail address, a telephone number, or text with white space, as names are.
 
-    What an id cannot be seen to say (a bare surname) is the caller's to keep out.
+    A region may have white space, or digits, but not both, as addresses have. What an id cannot be seen to say (a bare
+    surname) is the caller's to keep out.
 
     Raises
     ------

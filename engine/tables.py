@@ -58,7 +58,7 @@ def _personal(kind: Any = String, **more: Any) -> Any:
     Of the arguments, `common` marks what many people share, so that nobody is found by it, and `whole` what is of no use
     without, so that its row goes as a whole.
     """
-    info = {"pii": True, **{name: more.pop(name) for name in ("common", "whole") if name in more}}
+    info: dict[str, bool] = {"pii": True, **{name: more.pop(name) for name in ("common", "whole") if name in more}}
     return Column(kind, info=info, **more)
 
 

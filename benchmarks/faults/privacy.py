@@ -16,6 +16,7 @@ from typing import Any
 
 import httpx
 from cryptography.fernet import Fernet
+from pydantic import SecretStr
 from sqlalchemy import make_url
 
 from api import keys
@@ -199,7 +200,7 @@ def _logs() -> Iterator[io.StringIO]:
 
 @contextmanager
 def _desk(url: str, database: Database) -> Iterator[Desk]:
-    settings = Settings(database_url=url, secret_key=Fernet.generate_key().decode())
+    settings = Settings(database_url=url, secret_key=SecretStr(Fernet.generate_key().decode()))
     app = make_app(settings, database, lambda: AT)
     loop = asyncio.new_event_loop()
     lifespan = app.router.lifespan_context(app)

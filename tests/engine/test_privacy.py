@@ -53,7 +53,9 @@ def shop(database: Database) -> None:
 
 
 def order(database: Database, number: str, recipient: str = "cus-1", at: int = NOON) -> str:
-    (placed,) = database.write(lambda tx: place(tx, [ordered(number, ("tee", 1), recipient=recipient, at=at)], NOON))
+    (placed,) = database.write(
+        lambda tx: place(tx, [ordered(number, ("tee", 1), recipient=recipient, at=at)], now=NOON)
+    )
     return placed.id
 
 
@@ -123,13 +125,13 @@ def test_an_id_that_says_who_somebody_is_is_refused_without_being_repeated(datab
             database.write(act)
         assert refused.value.code == "personal_id"
         assert text not in str(refused.value)
-    (placed,) = database.write(lambda tx: place(tx, [ordered(text, ("tee", 1))], NOON))
+    (placed,) = database.write(lambda tx: place(tx, [ordered(text, ("tee", 1))], now=NOON))
     assert (placed.outcome, placed.code, placed.place) == ("refused", "personal_id", "external_id")
 
 
 def test_ids_of_shops_and_carriers_say_nothing_of_anybody(database: Database) -> None:
     ids = ("5551234567890", "113-1234567-1234567", "#1001", "W-1000", "00340434161094000000", "a@b")
-    placed = database.write(lambda tx: place(tx, [ordered(id, ("tee", 1)) for id in ids], NOON))
+    placed = database.write(lambda tx: place(tx, [ordered(id, ("tee", 1)) for id in ids], now=NOON))
     assert [one.outcome for one in placed] == ["new"] * len(ids)
 
 
