@@ -80,7 +80,7 @@ def _order(tx: Tx, one: Locked, lines: Sequence[OrderedLine], at: int) -> OrderP
     assert row is not None, "orders are never deleted"
     channel, lat, lon, region, pickup, recipient = row
     return OrderPlaced(
-        at=at, channel=channel, external_id=f"exchange of {one.id}", lines=tuple(lines), recipient=recipient,
+        at=at, channel=channel, external_id=f"exchange-{one.id}", lines=tuple(lines), recipient=recipient,
         place=None if lat is None else Place(lat=lat, lon=lon, region=region), pickup=tuple(decoded(pickup)),
     )  # fmt: skip
 

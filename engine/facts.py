@@ -159,8 +159,9 @@ def check_opaque(place: str, text: str) -> None:
         `personal_id`.
     """
     # regions are called "New York" too, but have no house numbers
-    spaced = _STREET if place.endswith("region") else _SPACE
-    for look, what in ((_MAIL, "an e-mail address"), (_PHONE, "a telephone number"), (spaced, "text about a person")):
+    is_region = place.endswith("region")
+    spaced = (_STREET, "an address") if is_region else (_SPACE, "text, as it has white space")
+    for look, what in ((_MAIL, "an e-mail address"), (_PHONE, "a telephone number"), spaced):
         if look.search(text):
             told = (
                 f"looks like {what}: it is kept for ever, so it must be an id or a code that says nothing of a person"
