@@ -42,7 +42,7 @@ class Settings:
     small: int = 30
     small_sequences: int = 10
     published_sequences: int = 2
-    large_sequences: int = 5
+    large_sequences: int = 1
     small_samples: int = 16
     published_samples: int = 20
 

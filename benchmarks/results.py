@@ -136,7 +136,7 @@ def _listed(pieces: Sequence[str]) -> str:
     told: list[str] = []
     for stem, group in groupby(pieces, key=lambda name: name.rstrip("0123456789")):
         names = list(group)
-        told.append(names[0] if len(names) == 1 else f"{names[0]} to {names[-1].removeprefix(stem)}")
+        told += names if len(names) < 3 else [f"{names[0]} to {names[-1].removeprefix(stem)}"]
     return ", ".join(told)
 
 

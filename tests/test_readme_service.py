@@ -138,17 +138,22 @@ def test_the_service_does_what_a_page_shows(page: str, tmp_path: Path) -> None:
     assert said["allot fsck"] == "all books balance"
     if page == "README.md":
         _check_service(said)
+        for paper in ("pick-list", "label", "packing-slip", "invoice"):
+            assert (tmp_path / f"{paper}.pdf").read_bytes().startswith(b"%PDF"), paper
 
 
 def _check_service(said: dict[str, str]) -> None:
     """What no example shows: that figures are as good as they look."""
-    of = {command.partition(f"{SHOWN_AT}/v1/")[2].partition(" ")[0]: output for command, output in said.items()}
+    of: dict[str, str] = {}
+    for command, output in said.items():
+        of.setdefault(command.partition(f"{SHOWN_AT}/v1/")[2].partition(" ")[0], output)
     placed, wave = json.loads(of["orders"]), json.loads(of["waves"])
     assert (placed["state"], placed["open"]) == ("allocated", 0)
     assert placed["promise_day"]
     assert f"orders/{placed['id']}/decision" in of, "the page names the id that this order always has"
     assert 0 <= wave["gap"] <= 0.02
     assert wave["changed"] > 2000
+    assert of["$ORDER/payments"].count("2499") == 1, "what came back is refunded"
 
 
 def test_a_command_goes_on_while_its_quotes_are_open() -> None:
