@@ -20,6 +20,8 @@ import msgspec
 import numpy as np
 import psycopg
 from numpy.typing import NDArray
+from psycopg.abc import Buffer
+from psycopg.adapt import Loader
 from sqlalchemy import Engine, create_engine, event, make_url
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import PoolProxiedConnection
@@ -409,10 +411,12 @@ def engine_of(url: str, connections: int = 8) -> Engine:
     if parsed.get_backend_name() == "postgresql":
         # "postgresql:" alone means another driver in older versions of SQLAlchemy
         parsed = parsed.set(drivername="postgresql+psycopg")
-        return create_engine(
+        engine = create_engine(
             parsed, pool_size=connections, max_overflow=0, pool_timeout=30.0, isolation_level="AUTOCOMMIT",
             pool_reset_on_return=None, connect_args={"options": "-c plan_cache_mode=force_generic_plan -c jit=off"},
         )  # fmt: skip
+        event.listen(engine, "connect", _prepare_postgresql)
+        return engine
     raise ValueError(f"{parsed.get_backend_name()!r} is no database of ours: sqlite or postgresql+psycopg")
 
 
@@ -426,6 +430,18 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
         "secure_delete = ON",
     ):  # what is deleted is written over
         connection.execute(f"PRAGMA {pragma}")
+
+
+class _Number(Loader):
+    """What is `numeric`: sums of whole numbers are whole, as on SQLite."""
+
+    def load(self, data: Buffer) -> int | float:
+        text = bytes(data).decode()
+        return int(text) if text.lstrip("-").isdigit() else float(text)
+
+
+def _prepare_postgresql(connection: psycopg.Connection, _record: object) -> None:
+    connection.adapters.register_loader("numeric", _Number)
 
 
 def _roll_back(connection: PoolProxiedConnection, tx: Tx) -> None:

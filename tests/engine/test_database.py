@@ -89,3 +89,9 @@ def test_what_is_refused_within_a_transaction_has_changed_nothing_and_the_rest_i
     assert database.write(act) == ["str", "Refusal", "str", "Refusal"]
     with database.read() as tx:
         assert tx.all("SELECT name FROM timer ORDER BY name") == [("first",), ("good",), ("last",)]
+
+
+def test_a_sum_of_whole_numbers_is_one(database: Database) -> None:
+    with database.read() as tx:
+        (total,) = tx.first("SELECT SUM(n) FROM (SELECT CAST(3 AS BIGINT) AS n UNION ALL SELECT 4) AS few") or ()
+    assert (total, type(total)) == (7, int)

@@ -48,7 +48,7 @@ def test_a_day_in_the_shop_leaves_books_that_balance(store: Store) -> None:
         ordered("3", ("tee", 2), cancel_at=NOON + 5),
     ])  # fmt: skip
     assert store.give_up(HoldReleased(id="u", at=NOON, hold="g"))
-    assert store.expire(NOON + MINUTE) == Ended(holds=1, orders=1, pickups=0)
+    assert store.expire(NOON + MINUTE) == Ended(holds=1, orders=1, pickups=0, returns=0)
     assert store.change(OrderReviewed(id="v", at=NOON, order=second.id, accepted=True))
     assert store.change(OrderEdited(id="e", at=NOON, order=second.id, priority=3))
     assert store.change(OrderCancelled(id="c", at=NOON, order=second.id))

@@ -206,7 +206,7 @@ def be_staff_of(desk: Desk, node: str) -> None:
 
 
 def test_the_store_where_a_parcel_is_collected_hands_it_over_whoever_packed_it(shop: Desk, database: Database) -> None:
-    parcel = release(shop, "to store")
+    parcel = release(shop, "to-store")
     database.write(lambda tx: tx.run("UPDATE consignment SET collect_no = (SELECT no FROM node WHERE id = 'shop')"))
 
     def says(node: str, what: str, body: dict[str, Any] | None = None) -> Any:
