@@ -15,7 +15,7 @@ from msgspec import Meta
 
 from engine.claims import lock_orders
 from engine.database import Tx, decoded
-from engine.entries import write_setting
+from engine.entries import read_setting, write_setting
 from engine.facts import Note, OrderTaxed
 from engine.ledger import write_facts
 from solver.refusal import Refusal
@@ -109,8 +109,7 @@ def put_billing(tx: Tx, terms: BillingTerms, at: int, by: str = "") -> int:
 
 def read_billing(tx: Tx) -> BillingTerms:
     """How customers are billed."""
-    found = tx.first("SELECT value FROM setting WHERE name = 'billing'")
-    return msgspec.convert(decoded(found[0]), BillingTerms) if found else BILLING
+    return read_setting(tx, "billing", BILLING)
 
 
 def state_taxes(tx: Tx, fact: OrderTaxed, by: str = "") -> bool:

@@ -393,6 +393,12 @@ def write_setting(tx: Tx, name: str, value: dict[str, Any], at: int, by: str = "
     return _tell(tx, "setting", dict(changed), at, by)
 
 
+def read_setting(tx: Tx, name: str, usual: E) -> E:
+    """One value for the whole retailer, as it was written; the usual one where nobody has."""
+    found = tx.first("SELECT value FROM setting WHERE name = :name", name=name)
+    return msgspec.convert(decoded(found[0]), type(usual)) if found else usual
+
+
 def _upsert(tx: Tx, table: _Table, entries: Sequence[Entry]) -> dict[str, int]:
     _refuse_twice(f"{table.name}s", [entry.id for entry in entries])
     rows = [msgspec.to_builtins(entry) for entry in sorted(entries, key=lambda entry: entry.id)]

@@ -15,7 +15,7 @@ from msgspec import Meta
 
 from engine.calendar import MS_PER_DAY
 from engine.database import Rows, Tx, decoded
-from engine.entries import write_setting
+from engine.entries import read_setting, write_setting
 from engine.facts import Level, LineUnits, Name, short_id
 from engine.log import Entry, Position, advance, read_log
 from solver.refusal import Refusal
@@ -571,8 +571,7 @@ def _rmas(tx: Tx, said: Sequence[Mapping[str, Any]]) -> dict[str, str]:
 
 def _look_at_stock(tx: Tx, telling: _Telling, entries: Sequence[Entry], said: Sequence[Mapping[str, Any]]) -> None:
     """Tell of SKUs that have become low by what happened."""
-    found = tx.first("SELECT value FROM setting WHERE name = :name", name=THRESHOLDS)
-    thresholds = msgspec.convert(decoded(found[0]), Thresholds) if found else Thresholds()
+    thresholds = read_setting(tx, THRESHOLDS, Thresholds())
     if thresholds.units is None and not thresholds.skus:
         return
     found_by_sku = _available(tx, _touched(tx, telling, entries, said))

@@ -18,7 +18,7 @@ from sqlmodel import SQLModel
 
 from engine.calendar import MS_PER_DAY
 from engine.database import Database, Rows, Tx, decoded, engine_of
-from engine.entries import write_setting
+from engine.entries import read_setting, write_setting
 from engine.facts import RecipientErased, short_id
 from engine.jobs import ENDED
 from engine.ledger import write_facts
@@ -276,8 +276,7 @@ def put_retention(tx: Tx, retention: Retention, at: int, by: str = "") -> int:
 
 def retention_of(tx: Tx) -> Retention:
     """How long people are known."""
-    found = tx.first("SELECT value FROM setting WHERE name = 'retention'")
-    return msgspec.convert(decoded(found[0]), Retention) if found else Retention()
+    return read_setting(tx, "retention", Retention())
 
 
 def due(tx: Tx, now: int, days: int, after: str = "", limit: int = 100) -> list[Due]:

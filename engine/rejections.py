@@ -8,8 +8,8 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from engine.database import Tx, decoded
-from engine.entries import write_setting
+from engine.database import Tx
+from engine.entries import read_setting, write_setting
 
 
 class Rejections(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -50,8 +50,7 @@ def escalate(tx: Tx, order_no: int) -> bool:
 
 def most_rejections(tx: Tx) -> int:
     """Refusals after which an order is held for review."""
-    found = tx.first("SELECT value FROM setting WHERE name = 'rejections'")
-    return int(decoded(found[0])["most"]) if found else REJECTIONS.most
+    return read_setting(tx, "rejections", REJECTIONS).most
 
 
 def rejections_by_node(tx: Tx) -> list[tuple[str, int, int]]:

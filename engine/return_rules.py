@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from engine.database import Tx, decoded
-from engine.entries import write_setting
+from engine.database import Tx
+from engine.entries import read_setting, write_setting
 from engine.facts import Cents, Condition, Name, ReturnReason
 
 Percent = Annotated[int, Meta(ge=0, le=100)]
@@ -115,8 +115,7 @@ def put_return_rules(tx: Tx, rules: ReturnRules, at: int, by: str = "") -> int:
 
 def read_return_rules(tx: Tx) -> ReturnRules:
     """What may come back."""
-    found = tx.first("SELECT value FROM setting WHERE name = 'return_rules'")
-    return msgspec.convert(decoded(found[0]), ReturnRules) if found else RETURN_RULES
+    return read_setting(tx, "return_rules", RETURN_RULES)
 
 
 __all__ = ["RETURN_RULES", "Fee", "ReturnRules", "put_return_rules", "read_return_rules"]

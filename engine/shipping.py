@@ -14,8 +14,8 @@ from msgspec import Meta
 from engine.calendar import MS_PER_DAY
 from engine.claims import lock_orders, plan_work
 from engine.consignments import AT_NODE, ON_ITS_WAY, Content, Locked, begin, read, set_state, shift, stock_rows
-from engine.database import Rows, Tx, decoded
-from engine.entries import write_setting
+from engine.database import Rows, Tx
+from engine.entries import read_setting, write_setting
 from engine.facts import (
     Delivered,
     Name,
@@ -64,8 +64,7 @@ def put_shipping(tx: Tx, terms: ShippingTerms, at: int, by: str = "") -> int:
 
 def read_shipping(tx: Tx) -> ShippingTerms:
     """How consignments leave."""
-    found = tx.first("SELECT value FROM setting WHERE name = 'shipping'")
-    return msgspec.convert(decoded(found[0]), ShippingTerms) if found else SHIPPING
+    return read_setting(tx, "shipping", SHIPPING)
 
 
 def ship(tx: Tx, fact: Shipped, by: str = "") -> bool:
