@@ -139,7 +139,7 @@ def state_taxes(tx: Tx, fact: OrderTaxed, by: str = "") -> bool:
         {"line": tax.line, "rate": tax.rate, "cents": tax.tax_cents, "units": units.get(tax.line, 0)} for tax in fact.taxes
     ]  # fmt: skip
     tx.run(
-        f"INSERT INTO order_bill (order_no, carriage_cents, taxes) VALUES (:no, :carriage, {_json(tx)}) "
+        f"INSERT INTO order_bill (order_no, carriage_cents, taxes) VALUES (:no, :carriage, {tx.json(':taxes')}) "
         "ON CONFLICT (order_no) DO UPDATE SET carriage_cents = excluded.carriage_cents, taxes = excluded.taxes",
         no=found[0], carriage=fact.carriage_cents, taxes=msgspec.json.encode(taxes).decode(),
     )  # fmt: skip
@@ -317,10 +317,6 @@ def _back(paid: Sums | None, credited: Sums | None, cents: int) -> Taxes:
 
 def _listed(taxes: Taxes) -> list[tuple[int, int]]:
     return sorted((rate, cents) for rate, cents in taxes.items() if cents)
-
-
-def _json(tx: Tx) -> str:
-    return "CAST(:taxes AS json)" if tx.dialect == "postgresql" else ":taxes"
 
 
 __all__ = [

@@ -141,8 +141,7 @@ def put_connection(tx: Tx, entry: ConnectionEntry, at: int, by: str = "", secret
     if there is None:
         values["secrets"] = secrets or ""
         names = ", ".join(values)
-        json = "::json" if tx.dialect == "postgresql" else ""
-        given = ", ".join(f":{name}{json if name == 'arrangement' else ''}" for name in values)
+        given = ", ".join(_given(tx, name) for name in values)
         tx.run(f"INSERT INTO connection (id, {names}) VALUES (:id, {given})", id=entry.id, **values)
         version = 1
     else:
@@ -166,12 +165,16 @@ def _tell(tx: Tx, id: str, version: int, at: int, by: str) -> None:
 
 
 def _update(tx: Tx, id: str, values: Mapping[str, Any]) -> int:
-    json = "::json" if tx.dialect == "postgresql" else ""
-    sets = ", ".join(f"{name} = :{name}{json if name == 'arrangement' else ''}" for name in values)
+    sets = ", ".join(f"{name} = {_given(tx, name)}" for name in values)
     found = tx.first(f"UPDATE connection SET {sets}, version = version + 1 WHERE id = :id RETURNING version",
                      id=id, **values)  # fmt: skip
     assert found is not None, "it is locked"
     return int(found[0])
+
+
+def _given(tx: Tx, name: str) -> str:
+    """The parameter of a column."""
+    return tx.json(f":{name}") if name == "arrangement" else f":{name}"
 
 
 def _check(tx: Tx, entry: ConnectionEntry, there: Connection | None) -> None:

@@ -66,6 +66,10 @@ class Tx:
         """` FOR NO KEY UPDATE` where rows are locked one by one; SQLite has locked everything already."""
         return " FOR NO KEY UPDATE" if self.dialect == "postgresql" else ""
 
+    def json(self, text: str) -> str:
+        """A parameter or a column of text as a column of JSON takes it."""
+        return f"CAST({text} AS json)" if self.dialect == "postgresql" else text
+
     def run(self, sql: str, rows: "Rows | None" = None, **values: Any) -> int:
         """Execute a statement and say how many rows it changed."""
         return int(self._execute(sql, rows, values).rowcount)

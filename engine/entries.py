@@ -153,7 +153,7 @@ def read_entry(data: Mapping[str, Any], kind: type[E], place: str = "") -> E:
 def touch(tx: Tx) -> None:
     """Give the catalogue another stamp: whoever reads it next reads it anew."""
     tx.run(
-        f"INSERT INTO setting (name, value) VALUES ('catalogue', {_json(tx)}) "
+        f"INSERT INTO setting (name, value) VALUES ('catalogue', {tx.json(':value')}) "
         "ON CONFLICT (name) DO UPDATE SET value = excluded.value, version = setting.version + 1",
         value=json.dumps({"stamp": secrets.token_hex(12)}),
     )
@@ -385,7 +385,7 @@ def _check_parts(tx: Tx, other: dict[str, dict[str, int]], place: dict[str, str]
 def write_setting(tx: Tx, name: str, value: dict[str, Any], at: int, by: str = "") -> int:
     """Write one value for the whole retailer; returns whether it differs from what was there."""
     changed = tx.all(
-        f"INSERT INTO setting (name, value) VALUES (:name, {_json(tx)}) "
+        f"INSERT INTO setting (name, value) VALUES (:name, {tx.json(':value')}) "
         "ON CONFLICT (name) DO UPDATE SET value = excluded.value, version = setting.version + 1 "
         "WHERE CAST(setting.value AS text) <> CAST(excluded.value AS text) RETURNING name, version",
         name=name, value=msgspec.json.encode(value).decode(),
@@ -446,10 +446,6 @@ def json_columns_of(table: str) -> frozenset[str]:
     """The columns of a table that hold JSON."""
     columns = SQLModel.metadata.tables[table].columns
     return frozenset(column.name for column in columns if isinstance(column.type, JSON))
-
-
-def _json(tx: Tx) -> str:
-    return "CAST(:value AS json)" if tx.dialect == "postgresql" else ":value"
 
 
 def _known(tx: Tx, table: str, ids: Iterable[str]) -> set[str]:

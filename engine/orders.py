@@ -446,10 +446,9 @@ def _set_fields(tx: Tx, order: Locked, fact: OrderEdited) -> None:
         values["promised"] = False
     if fact.place is not None:
         values |= {"lat": fact.place.lat, "lon": fact.place.lon, "region": fact.place.region}
-    json = "::json" if tx.dialect == "postgresql" else ""
     if fact.pickup is not None:
         values["pickup"] = msgspec.json.encode(fact.pickup).decode()
-    sets = [f"{name} = :{name}{json if name == 'pickup' else ''}" for name in values]
+    sets = [f"{name} = {tx.json(':pickup') if name == 'pickup' else f':{name}'}" for name in values]
     tx.run(f"UPDATE orders SET {', '.join([*sets, 'version = version + 1'])} WHERE no = :no", no=order.no, **values)
 
 

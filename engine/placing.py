@@ -336,14 +336,13 @@ def _insert(tx: Tx, known: _Known, accepted: Sequence[_Accepted], by: str) -> di
 def _insert_orders(tx: Tx, known: _Known, accepted: Sequence[_Accepted]) -> dict[str, int]:
     orders = [one.order for one in accepted]
     terms = known.terms
-    json = "::json" if tx.dialect == "postgresql" else ""
     usual_late, usual_days = terms.late_cents, terms.promise_days
     return dict(
         tx.all(
             "INSERT INTO orders (id, channel, external_id, content, placed_at, priority, lat, lon, region, pickup, "
             "recipient, promise_day, late_cents, max_parcels, ship_complete, review, cancel_at, open, allocated) "
             "SELECT id, channel, external_id, content, placed_at, priority, lat, lon, region, "
-            f"pickup{json}, recipient, promise_day, late_cents, max_parcels, ship_complete, review, cancel_at, open, "
+            f"{tx.json('pickup')}, recipient, promise_day, late_cents, max_parcels, ship_complete, review, cancel_at, open, "
             "allocated FROM {rows} WHERE true ORDER BY channel, external_id "
             "ON CONFLICT DO NOTHING RETURNING id, no",
             Rows(

@@ -148,7 +148,7 @@ def create(
         raise Refusal("url", f"there are {MOST} webhooks, as many as may be", "too_many_webhooks")
     listen(tx)
     tx.run(
-        f"INSERT INTO webhook (id, url, types, description, created_at) VALUES (:id, :url, {_json(tx)}, :description, :at)",
+        f"INSERT INTO webhook (id, url, types, description, created_at) VALUES (:id, :url, {tx.json(':types')}, :description, :at)",
         id=id, url=url, types=_types(types), description=description, at=at,
     )  # fmt: skip
     _add_secret(tx, at, id, sealed)
@@ -159,7 +159,7 @@ def change(tx: Tx, at: int, id: str, url: str, types: Sequence[str], description
     """Send to another address from now on, or events of other types. Raises `unknown_webhook`."""
     get(tx, id, lock=True)
     tx.run(
-        f"UPDATE webhook SET url = :url, types = {_json(tx)}, description = :description, version = version + 1 "
+        f"UPDATE webhook SET url = :url, types = {tx.json(':types')}, description = :description, version = version + 1 "
         "WHERE id = :id",
         id=id, url=url, types=_types(types), description=description,
     )  # fmt: skip
@@ -325,10 +325,6 @@ def _note(tx: Tx, at: int, id: str, what: Any, number: int, by: str) -> None:
     write_facts(
         tx, [WebhookChanged(id=short_id("whk", id, what, str(at), str(number)), at=at, webhook=id, change=what)], by
     )
-
-
-def _json(tx: Tx) -> str:
-    return ":types::json" if tx.dialect == "postgresql" else ":types"
 
 
 def _types(types: Iterable[str]) -> str:
