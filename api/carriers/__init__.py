@@ -6,9 +6,9 @@ found by name: in `CARRIERS`, or as an entry point of the group `allot.carriers`
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib.metadata import entry_points
 from typing import Literal, Protocol
 
+from api.ports import Declined, NoAnswer, found, names_of
 from engine.carrying import Load, Rate
 from engine.shipping import ShippingTerms
 from solver.problem import Problem
@@ -68,18 +68,6 @@ class Scan:
     status: Status
 
 
-class Declined(Exception):
-    """A carrier says no, for good. `code` names why, in small letters, and nothing of whom: `bad_address`, `too_heavy`."""
-
-    def __init__(self, code: str) -> None:
-        self.code = code
-        super().__init__(code)
-
-
-class NoAnswer(Exception):
-    """Nobody knows what a carrier did: it is asked again, with the same key."""
-
-
 class Carrier(Protocol):
     """Somebody who carries parcels. Calls may take seconds, and raise `NoAnswer`; none is made in a transaction."""
 
@@ -130,19 +118,16 @@ def open_carrier(name: str, setup: Setup, known: Openers = CARRIERS) -> Carrier:
     Refusal
         `unknown_carrier`.
     """
-    if name in known:
-        return known[name](setup)
-    installed = {entry.name: entry for entry in entry_points(group=GROUP)}
-    if name not in installed:
-        there = ", ".join(sorted({*known, *installed}))
+    opener = found(name, known, GROUP)
+    if opener is None:
+        there = ", ".join(carrier_names(known))
         raise Refusal("carrier", f"{name!r} is not a carrier here; there is {there}", "unknown_carrier")
-    opener: Opener = installed[name].load()
     return opener(setup)
 
 
 def carrier_names(known: Openers = CARRIERS) -> list[str]:
     """The carriers that there are."""
-    return sorted({*known, *(entry.name for entry in entry_points(group=GROUP))})
+    return names_of(known, GROUP)
 
 
 __all__ = [

@@ -8,11 +8,11 @@ and whose object is a module or anything else that has what `Channel` asks for.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
-from importlib.metadata import entry_points
 from typing import Any, Protocol
 
 import httpx
 
+from api.ports import found, names_of
 from engine.channels import AnySaid, Whom
 from engine.connections import Connection
 from solver.refusal import Refusal
@@ -162,7 +162,7 @@ class Channel(Protocol):
 
 def kinds() -> list[str]:
     """Every kind that there is."""
-    return sorted({*OURS, *(point.name for point in entry_points(group=GROUP))})
+    return names_of(OURS, GROUP)
 
 
 def channel_of(kind: str) -> Channel:
@@ -173,13 +173,10 @@ def channel_of(kind: str) -> Channel:
     Refusal
         `unknown_kind`.
     """
-    if kind in OURS:
-        ours: Any = import_module(OURS[kind])
-        return ours  # type: ignore[no-any-return]
-    for point in entry_points(group=GROUP, name=kind):
-        found: Any = point.load()
-        return found  # type: ignore[no-any-return]
-    raise Refusal("kind", f"{kind!r} is none of {', '.join(kinds())}", "unknown_kind")
+    channel: Any = import_module(OURS[kind]) if kind in OURS else found(kind, {}, GROUP)
+    if channel is None:
+        raise Refusal("kind", f"{kind!r} is none of {', '.join(kinds())}", "unknown_kind")
+    return channel  # type: ignore[no-any-return]
 
 
 __all__ = ["GROUP", "OURS", "Arrival", "Channel", "Level", "Opened", "Reading", "Told", "channel_of", "kinds"]

@@ -6,9 +6,9 @@ another package.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from importlib.metadata import entry_points
 from typing import Protocol
 
+from api.ports import found, names_of
 from api.settings import Settings
 from solver.refusal import Refusal
 
@@ -89,11 +89,10 @@ def sender_of(settings: Settings) -> Sender | None:
     if not settings.notify:
         return None
     name = settings.notice_sender
-    found = {one.name: one for one in entry_points(group=GROUP)}
-    if name not in SENDERS and name not in found:
-        known = ", ".join(sorted({*SENDERS, *found}))
+    make = found(name, SENDERS, GROUP)
+    if make is None:
+        known = ", ".join(names_of(SENDERS, GROUP))
         raise Refusal("ALLOT_NOTICE_SENDER", f"{name!r} is none of {known}", "bad_setting")
-    make: Callable[[Settings], Sender] = SENDERS[name] if name in SENDERS else found[name].load()
     return make(settings)
 
 

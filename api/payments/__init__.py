@@ -6,9 +6,9 @@ file with a function that opens it, found by name: in `PROVIDERS`, or as an entr
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from importlib.metadata import entry_points
 from typing import Protocol
 
+from api.ports import Declined, NoAnswer, found, names_of
 from api.settings import Settings
 from engine.database import Database
 from solver.refusal import Refusal
@@ -77,18 +77,6 @@ class Asked:
     often: bool
 
 
-class Declined(Exception):
-    """A provider says no, for good. `code` names why, in small letters, and nothing of whom: `card_declined`, `expired`."""
-
-    def __init__(self, code: str) -> None:
-        self.code = code
-        super().__init__(code)
-
-
-class NoAnswer(Exception):
-    """Nobody knows what a provider did: it is asked again, with the same key."""
-
-
 class Provider(Protocol):
     """Somebody who moves money. Calls may take seconds, and raise `Declined` or `NoAnswer`; none is made in a transaction.
 
@@ -139,13 +127,10 @@ def open_provider(name: str, setup: Setup, known: Openers = PROVIDERS) -> Provid
     Refusal
         `unknown_provider`, or `bad_setting` where it has no account here.
     """
-    if name in known:
-        return known[name](setup)
-    installed = {entry.name: entry for entry in entry_points(group=GROUP)}
-    if name not in installed:
-        there = ", ".join(sorted({*known, *installed}))
+    opener = found(name, known, GROUP)
+    if opener is None:
+        there = ", ".join(names_of(known, GROUP))
         raise Refusal("provider", f"{name!r} is not a provider here; there is {there}", "unknown_provider")
-    opener: Opener = installed[name].load()
     return opener(setup)
 
 

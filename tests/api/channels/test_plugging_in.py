@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from api import channels
+from api import ports
 from api.channels import GROUP, Arrival, Reading, Told, channel_of, kinds
 from engine.channels import LineSaid, OrderSaid
 from engine.connections import Connection
@@ -42,7 +42,7 @@ def plugged(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     point = EntryPoint("bazaar", f"{__name__}:BAZAAR", GROUP)
     monkeypatch.setattr(EntryPoint, "load", lambda _: BAZAAR)
     found = EntryPoints([point])
-    monkeypatch.setattr(channels, "entry_points", lambda **wanted: found.select(**wanted))
+    monkeypatch.setattr(ports, "entry_points", lambda **wanted: found.select(**wanted))
     return
 
 
