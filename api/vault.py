@@ -6,6 +6,7 @@ all unseal, so that a new one can be put before the old.
 """
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
@@ -88,9 +89,8 @@ def _kept(path: Path) -> str:
             file.flush()
             os.fsync(file.fileno())
         try:
-            os.link(draft, path)
-        except FileExistsError:
-            pass
+            with suppress(FileExistsError):
+                os.link(draft, path)
         finally:
             draft.unlink()
     return path.read_text()

@@ -872,7 +872,7 @@ def issues(
     rows = tx.all(
         f"{_ISSUES} WHERE i.no < :before AND (i.connection = :connection OR :connection = '') "
         "AND (i.state = :state OR :state = '') ORDER BY i.no DESC LIMIT :limit",
-        before=(1 << 62) if before is None else before, limit=limit, connection=connection, state=state,
+        before=reads.LAST if before is None else before, limit=limit, connection=connection, state=state,
     )  # fmt: skip
     return [(row[0], _issue(row)) for row in rows]
 

@@ -12,6 +12,7 @@ from msgspec import Meta
 from engine.database import Rows, Tx, decoded
 from engine.facts import CatalogueChanged, Cents, Lat, Lon, MaxParcels, Name, Note, Place, Priority, short_id
 from engine.ledger import write_facts
+from engine.reads import row_as
 from solver.refusal import Refusal
 
 MOST_TOGETHER = 10_000
@@ -272,7 +273,7 @@ def items(tx: Tx, connection: str, after: str, limit: int) -> list[ItemSeen]:
         "ORDER BY i.external_sku LIMIT :limit",
         connection=connection, after=after, limit=limit,
     )  # fmt: skip
-    return [ItemSeen(**dict(zip(ItemSeen.__struct_fields__, row, strict=True))) for row in rows]
+    return [row_as(ItemSeen, row) for row in rows]
 
 
 def skus_of(tx: Tx, connection: str, external_skus: Sequence[str]) -> dict[str, str]:
@@ -312,7 +313,7 @@ def areas(tx: Tx, after: tuple[str, str], limit: int) -> list[AreaEntry]:
         "ORDER BY country, area LIMIT :limit",
         country=after[0], area=after[1], limit=limit,
     )  # fmt: skip
-    return [AreaEntry(**dict(zip(AreaEntry.__struct_fields__, row, strict=True))) for row in rows]
+    return [row_as(AreaEntry, row) for row in rows]
 
 
 def find_area(tx: Tx, country: str, area: str) -> Place | None:

@@ -7,6 +7,7 @@ for the same label by the same id. A label that nobody wants any more stays unti
 from dataclasses import dataclass
 from typing import Any
 
+from engine.asking import wait_after
 from engine.claims import lock_orders
 from engine.consignments import AT_NODE, read
 from engine.database import Tx
@@ -16,8 +17,6 @@ from solver.refusal import Refusal
 
 LEASE = 60_000
 """Milliseconds for which a call to a carrier may take."""
-FIRST_WAIT, LONGEST_WAIT = 5_000, 3_600_000
-"""Milliseconds between calls where a carrier did not answer: twice as long each time."""
 MOST_TRIES = 10
 """Calls without an answer after which a label is not wanted any more: another can be asked for."""
 LIVE = ("wanted", "made")
@@ -152,11 +151,10 @@ def refused(tx: Tx, label: Label, why: str) -> Label:
 def unanswered(tx: Tx, at: int, label: Label) -> Label:
     """Its carrier did not answer: it is called again later. One that was asked too often is not wanted any more."""
     now = _lock(tx, label)
-    wait = min(LONGEST_WAIT, FIRST_WAIT << min(now.tries - 1, 20))
     gives_up = now.state == "wanted" and now.tries >= MOST_TRIES
     tx.run(
         "UPDATE label SET state = :state, why = :why, next_at = :next_at WHERE no = :no AND state IN ('wanted', 'unwanted')",
-        state="unwanted" if gives_up else now.state, why="no_answer", next_at=at + wait, no=label.no,
+        state="unwanted" if gives_up else now.state, why="no_answer", next_at=at + wait_after(now.tries), no=label.no,
     )  # fmt: skip
     return get(tx, label.id)
 

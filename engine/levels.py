@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from engine.asking import wait_after
 from engine.available import available_to_promise
 from engine.catalogue import Catalogue, read_catalogue
 from engine.connections import Connection, get_connection
@@ -18,8 +19,8 @@ CATCH_UP = 10_000
 """Milliseconds that a connection has to tell us of orders that we have not heard of, where it has other levels than we thought."""
 REST = 3_600_000
 """Milliseconds after which what a connection refused is told again."""
-FIRST_WAIT, LONGEST_WAIT = 5_000, 900_000
-"""Milliseconds between tries where a connection does not answer."""
+LONGEST_WAIT = 900_000
+"""Milliseconds between tries where a connection does not answer, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +131,7 @@ def _later(one: Change, there: Mapping[str, int], refused: Mapping[str, str]) ->
 
 def not_told(tx: Tx, connection: Connection, problem: str, at: int) -> None:
     """A connection could not be told: it is tried again, each time later."""
-    wait = min(LONGEST_WAIT, FIRST_WAIT << min(connection.push_tries, 10))
+    wait = wait_after(connection.push_tries + 1, LONGEST_WAIT)
     tx.run(
         "UPDATE connection SET push_at = :next, push_tries = push_tries + 1, push_problem = :problem WHERE id = :id",
         next=at + wait, problem=problem[:500], id=connection.id,

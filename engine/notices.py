@@ -12,7 +12,8 @@ import msgspec
 
 from engine.database import Tx, decoded
 from engine.events import FRESH
-from engine.webhooks import LAST, SCHEDULE
+from engine.reads import LAST
+from engine.webhooks import SCHEDULE
 from solver.refusal import Refusal
 
 LEASE = 120_000

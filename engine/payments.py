@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from engine.asking import wait_after
 from engine.claims import lock_orders
 from engine.database import Tx
 from engine.entries import CURRENCY
@@ -26,8 +27,6 @@ from solver.refusal import Refusal
 
 LEASE = 60_000
 """Milliseconds for which a call to a provider may take."""
-FIRST_WAIT, LONGEST_WAIT = 5_000, 3_600_000
-"""Milliseconds between calls where a provider did not answer: twice as long each time."""
 LONGEST_ASKED = 20 * 3_600_000
 """Milliseconds after which what was not answered is not asked again: providers remember keys for a day."""
 EXPIRED = "expired"
@@ -189,11 +188,7 @@ def captured(tx: Tx, at: int, step: Step) -> Payment:
     one = _begin(tx, at, step)
     if one is None:
         return get(tx, step.payment)
-    tx.run("UPDATE payment SET captured_cents = captured_cents + :cents WHERE no = :no", cents=step.cents, no=one.no)
-    write_facts(tx, [
-        PaymentCaptured(id=short_id("pay", step.id, "done"), at=at, order=one.order, payment=one.id, cents=step.cents,
-                        charge=step.charge)
-    ])  # fmt: skip
+    _moved(tx, at, one, step, "captured_cents", PaymentCaptured)
     if not one.often:
         _let_go(tx, at, get(tx, one.id), "captured_once")
     settle(tx, one.order_no, at)
@@ -215,11 +210,7 @@ def refunded(tx: Tx, at: int, step: Step) -> Payment:
     one = _begin(tx, at, step)
     if one is None:
         return get(tx, step.payment)
-    tx.run("UPDATE payment SET refunded_cents = refunded_cents + :cents WHERE no = :no", cents=step.cents, no=one.no)
-    write_facts(tx, [
-        PaymentRefunded(id=short_id("pay", step.id, "done"), at=at, order=one.order, payment=one.id, cents=step.cents,
-                        charge=step.charge)
-    ])  # fmt: skip
+    _moved(tx, at, one, step, "refunded_cents", PaymentRefunded)
     settle(tx, one.order_no, at)
     return get(tx, one.id)
 
@@ -247,10 +238,9 @@ def unanswered(tx: Tx, at: int, step: Step) -> Payment:
         begun = _begin(tx, at, step, "lost", UNANSWERED)
         assert begun is not None, "it is locked"
         return _failed(tx, at, begun, step, UNANSWERED)
-    wait = min(LONGEST_WAIT, FIRST_WAIT << min(max(now.tries - 1, 0), 20))
     tx.run(
         "UPDATE payment_step SET next_at = :next_at, why = :why WHERE no = :no AND state = 'wanted'",
-        next_at=at + wait, why=UNANSWERED, no=step.no,
+        next_at=at + wait_after(now.tries), why=UNANSWERED, no=step.no,
     )  # fmt: skip
     return get(tx, one.id)
 
@@ -385,6 +375,22 @@ def _may_still_cost(tx: Tx, order_no: int) -> bool:
     )
     assert row is not None, "orders are never deleted"
     return bool(row[0] or row[1])
+
+
+def _moved(
+    tx: Tx, at: int, one: Payment, step: Step, column: str, kind: type[PaymentCaptured] | type[PaymentRefunded]
+) -> None:
+    """Money went to us, or back to the customer."""
+    tx.run(f"UPDATE payment SET {column} = {column} + :cents WHERE no = :no", cents=step.cents, no=one.no)
+    fact = kind(
+        id=short_id("pay", step.id, "done"),
+        at=at,
+        order=one.order,
+        payment=one.id,
+        cents=step.cents,
+        charge=step.charge,
+    )
+    write_facts(tx, [fact])
 
 
 def _let_go(tx: Tx, at: int, one: Payment, why: Any) -> None:

@@ -286,7 +286,7 @@ def order(tx: Tx, id: str) -> OrderWhole:
         raise Refusal("order", f"there is no order {id!r}", "unknown_order")
     no, whole = _order(found, OrderWhole)
     whole.lines = [
-        _seen(LineSeen, row)
+        row_as(LineSeen, row)
         for row in tx.all(
             "SELECT l.number, s.id, l.qty, l.price_cents, l.unfilled_cents, l.open, l.allocated, l.released, l.shipped, "
             "l.delivered, l.returned, l.cancelled FROM order_line l JOIN sku s ON s.no = l.sku_no "
@@ -315,7 +315,7 @@ def _parcels(tx: Tx, no: int) -> list[ParcelSeen]:
         "LEFT JOIN node c ON c.no = p.collect_no WHERE p.order_no = :no ORDER BY p.node_no, p.service",
         no=no,
     )
-    parcels = {(row[0], row[2]): _seen(ParcelSeen, row[1:]) for row in rows}
+    parcels = {(row[0], row[2]): row_as(ParcelSeen, row[1:]) for row in rows}
     claims = tx.all(
         "SELECT node_no, service, number, MIN(line_units) FROM claim WHERE order_no = :no "
         "GROUP BY node_no, service, number ORDER BY node_no, service, number",
@@ -352,7 +352,7 @@ def consignment(tx: Tx, id: str) -> ConsignmentSeen:
 
 
 def _consignments(tx: Tx, rows: Sequence[tuple[Any, ...]]) -> list[Numbered[ConsignmentSeen]]:
-    seen = [(row[0], _seen(ConsignmentSeen, row[1:])) for row in rows]
+    seen = [(row[0], row_as(ConsignmentSeen, row[1:])) for row in rows]
     if seen:
         by_no = dict(seen)
         lines = tx.all(
@@ -362,7 +362,7 @@ def _consignments(tx: Tx, rows: Sequence[tuple[Any, ...]]) -> list[Numbered[Cons
             Rows(no=list(by_no)),
         )
         for no, *values in lines:
-            by_no[no].lines.append(_seen(ConsignmentLineSeen, values))
+            by_no[no].lines.append(row_as(ConsignmentLineSeen, values))
     return seen
 
 
@@ -436,7 +436,7 @@ def stock(
         limit=limit,
         **given,
     )
-    return [((row[0], row[1]), _seen(StockSeen, row[2:])) for row in rows]
+    return [((row[0], row[1]), row_as(StockSeen, row[2:])) for row in rows]
 
 
 def hold(tx: Tx, id: str) -> HoldSeen:
@@ -448,9 +448,9 @@ def hold(tx: Tx, id: str) -> HoldSeen:
     )
     if found is None:
         raise Refusal("hold", f"there is no hold {id!r}", "unknown_hold")
-    seen = _seen(HoldSeen, found)
+    seen = row_as(HoldSeen, found)
     seen.units = [
-        _seen(HeldSeen, row)
+        row_as(HeldSeen, row)
         for row in tx.all(
             "SELECT s.id, n.id, u.units FROM hold_unit u JOIN sku s ON s.no = u.sku_no JOIN node n ON n.no = u.node_no "
             "WHERE u.hold = :id ORDER BY u.sku_no, u.node_no",
@@ -472,7 +472,7 @@ def inbound(tx: Tx, after: str, limit: int, *, sku: str = "", node: str = "") ->
         limit=limit,
         **given,
     )
-    return [_seen(InboundSeen, (*row[:-1], bool(row[-1]))) for row in rows]
+    return [row_as(InboundSeen, (*row[:-1], bool(row[-1]))) for row in rows]
 
 
 def days(tx: Tx, node: str, first: int, limit: int) -> list[DaySeen]:
@@ -487,7 +487,7 @@ def days(tx: Tx, node: str, first: int, limit: int) -> list[DaySeen]:
         first=first,
         limit=limit,
     )
-    return [_seen(DaySeen, row) for row in rows]
+    return [row_as(DaySeen, row) for row in rows]
 
 
 def waves(tx: Tx, before: int | None, limit: int) -> list[Numbered[WaveSeen]]:
@@ -510,7 +510,7 @@ def wave(tx: Tx, id: str) -> WaveSeen:
 
 def _wave(row: tuple[Any, ...]) -> WaveSeen:
     *first, cost, bound, before, seconds, ended, note = row
-    return _seen(WaveSeen, (*first, cost, bound, before, gap(cost, bound), seconds, ended, note))
+    return row_as(WaveSeen, (*first, cost, bound, before, gap(cost, bound), seconds, ended, note))
 
 
 def decision(tx: Tx, order_id: str) -> DecisionSeen:
@@ -532,7 +532,7 @@ def decision(tx: Tx, order_id: str) -> DecisionSeen:
     if row is None:
         raise Refusal("order", "nothing is decided about it yet", "not_decided")
     *first, cost, bound, body = row
-    return _seen(DecisionSeen, (order_id, *first, cost, bound, gap(cost, bound) or 0.0, msgspec.json.decode(body)))
+    return row_as(DecisionSeen, (order_id, *first, cost, bound, gap(cost, bound) or 0.0, msgspec.json.decode(body)))
 
 
 def shadows(tx: Tx, before: int | None, limit: int, *, ref: str = "") -> list[Numbered[ShadowSeen]]:
@@ -544,7 +544,7 @@ def shadows(tx: Tx, before: int | None, limit: int, *, ref: str = "") -> list[Nu
         limit=limit,
         ref=ref,
     )
-    return [(row[0], _seen(ShadowSeen, row[1:])) for row in rows]
+    return [(row[0], row_as(ShadowSeen, row[1:])) for row in rows]
 
 
 def currency(tx: Tx) -> str | None:
@@ -560,5 +560,6 @@ def gap(cost: int | None, bound: float | None) -> float | None:
     return max(0.0, cost - bound) / cost if cost > 0 else 0.0
 
 
-def _seen(kind: type[T], values: Iterable[Any]) -> T:
+def row_as(kind: type[T], values: Iterable[Any]) -> T:
+    """A row as people look at it; fields beyond its columns are as they are without."""
     return kind(**dict(zip(kind.__struct_fields__, values, strict=False)))

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from engine.database import Tx, decoded
-from engine.reads import LAST, Numbered
+from engine.reads import LAST, Numbered, row_as
 from solver.refusal import Refusal
 
 
@@ -124,7 +124,7 @@ def returns(
         f"SELECT {_RETURN} {_FROM} WHERE {where} ORDER BY r.no DESC LIMIT :limit",
         before=LAST if before is None else before, limit=limit, **given,
     )  # fmt: skip
-    return [(row[0], _seen(ReturnSeen, ReturnSeen, row[1:])) for row in rows]
+    return [(row[0], row_as(ReturnSeen, row[1:])) for row in rows]
 
 
 def one_return(tx: Tx, id: str) -> ReturnWhole:
@@ -139,10 +139,10 @@ def one_return(tx: Tx, id: str) -> ReturnWhole:
     if found is None:
         raise Refusal("rma", f"there is no return {id!r}", "unknown_return")
     no, *values, decision = found
-    whole: ReturnWhole = _seen(ReturnWhole, ReturnSeen, values)
+    whole = row_as(ReturnWhole, values)
     whole.decision = decoded(decision)
     whole.lines = [
-        _seen(ReturnLineSeen, ReturnLineSeen, row)
+        row_as(ReturnLineSeen, row)
         for row in tx.all(
             "SELECT k.id, l.number, s.id, l.reason, l.announced, l.extra, l.awaited, l.received, l.inspected, l.closed "
             "FROM rma_line l JOIN consignment k ON k.no = l.consignment_no JOIN sku s ON s.no = l.sku_no "
@@ -151,7 +151,7 @@ def one_return(tx: Tx, id: str) -> ReturnWhole:
         )
     ]
     whole.receipts = [
-        _seen(ReceiptSeen, ReceiptSeen, row)
+        row_as(ReceiptSeen, row)
         for row in tx.all(
             "SELECT n.id, k.id, t.number, s.id, t.units, t.inspected FROM rma_receipt t JOIN node n ON n.no = t.node_no "
             "JOIN consignment k ON k.no = t.consignment_no JOIN sku s ON s.no = t.sku_no WHERE t.rma_no = :no "
@@ -160,7 +160,7 @@ def one_return(tx: Tx, id: str) -> ReturnWhole:
         )
     ]
     whole.inspections = [
-        _seen(InspectionSeen, InspectionSeen, row)
+        row_as(InspectionSeen, row)
         for row in tx.all(
             "SELECT n.id, i.number, s.id, i.units, i.at, i.condition, i.disposition, i.percent, i.goods_cents, i.fee_cents "
             "FROM inspection i JOIN node n ON n.no = i.node_no JOIN sku s ON s.no = i.sku_no WHERE i.rma_no = :no "
@@ -169,7 +169,7 @@ def one_return(tx: Tx, id: str) -> ReturnWhole:
         )
     ]
     whole.refunds = [
-        _seen(RefundSeen, RefundSeen, row)
+        row_as(RefundSeen, row)
         for row in tx.all(
             "SELECT id, at, why, goods_cents, fee_cents, carriage_cents, label_cents, exchange_cents, cents FROM refund "
             "WHERE rma_no = :no ORDER BY no",
@@ -177,10 +177,6 @@ def one_return(tx: Tx, id: str) -> ReturnWhole:
         )
     ]
     return whole
-
-
-def _seen(kind: Any, named: type[msgspec.Struct], values: Any) -> Any:
-    return kind(**dict(zip(named.__struct_fields__, values, strict=True)))
 
 
 __all__ = [

@@ -16,6 +16,7 @@ from engine.database import Rows, Tx, decoded
 from engine.events import CONSUMER, EVENTS, TEST, listen, try_out
 from engine.facts import WebhookChanged, short_id
 from engine.ledger import write_facts
+from engine.reads import LAST
 from solver.refusal import Refusal
 
 SCHEDULE = (0, 5_000, 300_000, 1_800_000, 7_200_000, 18_000_000, 36_000_000, 36_000_000)
@@ -35,7 +36,6 @@ MOST = 100
 """Webhooks, at most."""
 MOST_SECRETS = 5
 """Secrets that sign at the same time, at most."""
-LAST = 1 << 62
 Disabled = Literal["by_hand", "failing", "gone"]
 State = Literal["waiting", "delivered", "dead"]
 _SHOWN = "id, url, types, description, disabled, failing_since, failures, rests_until, created_at, version"

@@ -1,8 +1,8 @@
-"""Ids in paths, with examples that are there in the example network."""
+"""Ids in paths, with examples that are there in the example network; and in queries."""
 
 from typing import Annotated
 
-from fastapi import Path
+from fastapi import Path, Query
 
 from api.http.values import PLAIN
 
@@ -26,3 +26,5 @@ ServiceId = Annotated[str, Path(min_length=1, max_length=200, pattern=PLAIN, exa
 SkuId = Annotated[str, Path(min_length=1, max_length=200, pattern=PLAIN, examples=["kettle"])]
 WaveId = Annotated[str, Path(min_length=1, max_length=200, pattern=PLAIN, examples=["wav_example"])]
 WebhookId = Annotated[str, Path(min_length=1, max_length=200, pattern=PLAIN, examples=["whk_example"])]
+SomeId = Annotated[str, Query(max_length=200, pattern=PLAIN)]
+"""An id of anything, by which a list is narrowed."""

@@ -7,11 +7,11 @@ from starlette.responses import Response
 
 from api.http import edge
 from api.http.door import Route, access
-from api.http.names import ConsignmentId, HoldId
+from api.http.names import ConsignmentId, HoldId, SomeId
 from api.http.pages import After, Limit, page, read_cursor
 from api.http.recorded import Recording, record
 from api.http.service import Called, etag
-from api.http.values import PLAIN, Json
+from api.http.values import Json
 from api.keys import ENGINEER, NODE, OPERATOR, PLANNER
 from engine import consignments, holds, reads, returns, shipping
 from engine.database import Tx
@@ -36,7 +36,6 @@ router = APIRouter(tags=["consignments"], route_class=Route)
 State = Literal[
     "released", "picked", "packed", "shipped", "out_for_delivery", "ready", "delivered", "lapsed", "withdrawn"
 ]
-SomeId = Annotated[str, Query(max_length=200, pattern=PLAIN)]
 _STAFF = (OPERATOR, ENGINEER, NODE)
 _ONE = {"consignment": "con_example"}
 _MISSING = {"missing": [{"line": 1, "sku": "kettle", "units": 1}]}

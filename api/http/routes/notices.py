@@ -9,12 +9,12 @@ from starlette.responses import HTMLResponse, Response
 
 from api.http import edge
 from api.http.door import Route, access
-from api.http.names import RecipientId
+from api.http.names import RecipientId, SomeId
 from api.http.pages import After, Limit, page, read_cursor
 from api.http.problems import Refused
 from api.http.service import Called, Service
-from api.http.values import PLAIN, Json, Shown, example
 from api.http.values import Body as Said
+from api.http.values import Json, Shown, example
 from api.keys import ENGINEER, OPERATOR
 from api.notices.unsubscribing import PATH, read_token
 from engine import notices
@@ -49,7 +49,7 @@ class OptOutsSeen(Shown):
 async def list_notices(
     call: Called, request: Request, limit: Limit = 50, after: After = None,
     state: Annotated[State | None, Query()] = None,
-    recipient: Annotated[str | None, Query(max_length=200, pattern=PLAIN)] = None,
+    recipient: SomeId | None = None,
 ) -> Response:  # fmt: skip
     """List messages to customers, the newest first: about what, and what became of them; not what they say."""
     last = read_cursor(after, int)

@@ -10,14 +10,14 @@ from starlette.responses import Response
 
 from api.http import edge, problems
 from api.http.door import Route, access
-from api.http.names import OrderId, RecipientId
+from api.http.names import OrderId, RecipientId, SomeId
 from api.http.pages import After, Limit, page, read_cursor
 from api.http.problems import Refused
 from api.http.recorded import Recording, record
 from api.http.routes import jobs as job_routes
 from api.http.service import Call, Called, etag
-from api.http.values import PLAIN, Json, Moment, Shown, Text, example
 from api.http.values import Body as Said
+from api.http.values import Json, Moment, Shown, Text, example
 from api.keys import ENGINEER, OPERATOR, PLANNER
 from engine import consignments, jobs, orders, reads
 from engine.capture import Captured
@@ -38,7 +38,6 @@ from solver.refusal import Refusal
 router = APIRouter(tags=["orders"], route_class=Route)
 MOST_ORDERS = 500
 State = Literal["held", "open", "allocated", "released", "shipped", "delivered", "returned", "cancelled"]
-SomeId = Annotated[str, Query(max_length=200, pattern=PLAIN)]
 READERS = (OPERATOR, PLANNER, ENGINEER)
 WRITERS = (OPERATOR, ENGINEER)
 EXAMPLE = {

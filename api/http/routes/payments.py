@@ -10,14 +10,14 @@ from starlette.responses import Response
 
 from api.http import edge
 from api.http.door import Route, access
-from api.http.names import InvoicedId, InvoiceId, OrderId
+from api.http.names import InvoicedId, InvoiceId, OrderId, SomeId
 from api.http.pages import After, Limit, page, read_cursor
 from api.http.problems import Refused
 from api.http.recorded import Recording, record
 from api.http.routes.papers import PAPER, Paper
 from api.http.service import Called
-from api.http.values import PLAIN, Id, Json, Moment, Money, example, moment
 from api.http.values import Body as Said
+from api.http.values import Id, Json, Moment, Money, example, moment
 from api.keys import ENGINEER, OPERATOR, PLANNER
 from api.papers import print_invoice
 from api.payments.calls import Pay
@@ -162,7 +162,7 @@ async def issue_invoice(call: Called, consignment: InvoicedId) -> Response:
 @access(*_READERS)
 async def list_invoices(
     call: Called, request: Request, limit: Limit = 50, after: After = None,
-    order: Annotated[str, Query(max_length=200, pattern=PLAIN)] | None = None,
+    order: SomeId | None = None,
 ) -> Response:  # fmt: skip
     """List invoices and credit notes, the newest first."""
     last = read_cursor(after, int)

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from api.http import edge
 from api.http.door import Route, access
-from api.http.names import ReturnId
+from api.http.names import ReturnId, SomeId
 from api.http.pages import After, Limit, page, read_cursor
 from api.http.problems import Refused
 from api.http.recorded import Recording, record
@@ -40,7 +40,6 @@ from solver.refusal import Refusal
 router = APIRouter(tags=["returns"], route_class=Route)
 MOST_RETURNS = 100
 State = Literal["requested", "approved", "received", "inspected", "refused", "cancelled", "expired"]
-SomeId = Annotated[str, Query(max_length=200, pattern=PLAIN)]
 ExchangedId = Annotated[str, Path(min_length=1, max_length=200, pattern=PLAIN, examples=["rma_exchange"])]
 WRITERS = (OPERATOR, ENGINEER)
 STAFF = (OPERATOR, ENGINEER, NODE)

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from api.http import edge
 from api.http.door import Route, access
-from api.http.names import NodeId, SkuId
+from api.http.names import NodeId, SkuId, SomeId
 from api.http.pages import After, Limit, page, read_cursor
 from api.http.problems import Refused
 from api.http.recorded import Recording, record
@@ -45,7 +45,6 @@ from solver.refusal import Refusal
 
 router = APIRouter(tags=["stock"], route_class=Route)
 MOST_MESSAGES = 500
-SomeId = Annotated[str, Query(max_length=200, pattern=PLAIN)]
 READERS = (OPERATOR, PLANNER, ENGINEER, NODE)
 
 

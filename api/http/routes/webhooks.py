@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from api.http import edge
 from api.http.door import Route, access
-from api.http.names import EventId, WebhookId
+from api.http.names import EventId, SomeId, WebhookId
 from api.http.pages import After, Limit, page, read_cursor
 from api.http.service import Call, Called, etag, expect
 from api.http.values import PLAIN, Json, Moment, Shown, Text, example
@@ -238,7 +238,7 @@ async def replay_delivery(call: Called, webhook: WebhookId, event: EventId) -> R
 async def list_events(
     call: Called, request: Request, limit: Limit = 50, after: After = None,
     type: Annotated[Type | None, Query()] = None,
-    subject: Annotated[str | None, Query(max_length=200, pattern=PLAIN)] = None,
+    subject: SomeId | None = None,
 ) -> Response:  # fmt: skip
     """List events, the newest first. They are made while there is a webhook, or customers are told of them."""
     last = read_cursor(after, int)
