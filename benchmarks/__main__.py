@@ -50,17 +50,18 @@ PICTURES: dict[str, tuple[str, Callable[[dict[str, Any]], str | None]]] = {
 }
 SECTIONS = {"policies": "over_time"}
 """What a section is called, too."""
-SKIPPED: dict[str, Callable[[], str]] = {
-    "waves": waves.skipped,
-    "sliced": sliced.skipped,
-    "yardsticks": yardsticks.skipped,
-    "papers": papers.skipped,
-    "over_time": over_time.skipped,
-    "replay": replay.skipped,
-    "returns": returns.skipped,
-    "million": million.skipped,
-    "service": service.skipped,
+MODULES: dict[str, Any] = {
+    "waves": waves,
+    "sliced": sliced,
+    "yardsticks": yardsticks,
+    "papers": papers,
+    "over_time": over_time,
+    "replay": replay,
+    "returns": returns,
+    "million": million,
+    "service": service,
 }
+"""What measures each: with settings, the quick ones, and why it cannot be measured here."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -74,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     measured = False
     for name in RENDERS if asked.what == "all" else (asked.what,):
-        reason = SKIPPED[name]()
+        reason = MODULES[name].skipped()
         if reason:
             say(f"{name} skipped: {reason}")
             continue
@@ -154,18 +155,7 @@ def _pieces(
 
 def settings_of(name: str, asked: argparse.Namespace) -> Any:
     """The settings of a benchmark, with what was asked for in place of the usual."""
-    modules = {
-        "waves": waves,
-        "sliced": sliced,
-        "yardsticks": yardsticks,
-        "papers": papers,
-        "over_time": over_time,
-        "replay": replay,
-        "returns": returns,
-        "million": million,
-        "service": service,
-    }
-    module: Any = modules[name]
+    module = MODULES[name]
     settings = module.QUICK if asked.quick else module.Settings()
     others = compare.known(asked.policy, ahead=True) if asked.policy else None
     given = {"seconds": asked.seconds, "seeds": asked.seeds, "until": asked.until, "others": others}

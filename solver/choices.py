@@ -8,7 +8,6 @@ decide this: there is no second opinion. To force a node, every parcel that it c
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
@@ -70,14 +69,6 @@ class Found:
     way: Way | None
 
 
-def changed(problem: Problem, **columns: Any) -> Problem:
-    """The same problem with other columns, none of them of services or of what a parcel costs to open."""
-    other = replace(problem, **columns)
-    # what only depends on those is not worked out again for each of thousands of questions
-    vars(other)["service_merges_g"] = problem.service_merges_g
-    return other
-
-
 def only(problem: Problem, order: int) -> tuple[Problem, Ints]:
     """Make one order a problem of its own, and say which (r,) rows of the whole problem are its rows."""
     return part(problem, order, order + 1)
@@ -92,7 +83,7 @@ def part(problem: Problem, start: int, end: int) -> tuple[Problem, Ints]:
     rows = np.unique(used[used >= 0]).astype(np.int64)
     own = np.where(used >= 0, np.searchsorted(rows, used), -1).astype(np.int32)
     orders = slice(start, end)
-    return changed(
+    return replace(
         problem,
         order_id=problem.order_id[orders],
         order_line_start=problem.order_line_start[start : end + 1] - first,
@@ -167,7 +158,7 @@ def cents_at(problem: Problem, way: Way, market: Market) -> float:
     """What a way costs at the prices; parcels above what a node has left pay its overtime."""
     plan = plan_of(problem, way)
     stock, capacity = charges(problem, plan, market.row_price, market.node_price)
-    now = changed(problem, node_capacity_parcels=np.maximum(0, market.node_left))
+    now = replace(problem, node_capacity_parcels=np.maximum(0, market.node_left))
     return float(sum(bill(now, plan).values()) + stock[0] + capacity[0])
 
 
@@ -215,13 +206,13 @@ def serve(problem: Problem, market: Market) -> Way | None:
 def without(problem: Problem, nodes: Bools) -> Problem:
     """Rule out (J,) nodes."""
     out = nodes[problem.option_node]
-    return changed(problem, option_reason=np.where(out, FORBIDDEN, problem.option_reason).astype(np.uint8))
+    return replace(problem, option_reason=np.where(out, FORBIDDEN, problem.option_reason).astype(np.uint8))
 
 
 def going_to(problem: Problem, dest: int) -> Problem:
     """Leave one destination."""
     one = slice(dest, dest + 1)
-    return changed(
+    return replace(
         problem, order_dest_start=np.array([0, 1]), dest_node=problem.dest_node[one], dest_lat=problem.dest_lat[one],
         dest_lon=problem.dest_lon[one], lane_zone=problem.lane_zone[one],
     )  # fmt: skip
@@ -244,7 +235,7 @@ def with_parcel(problem: Problem, market: Market, dest: int, node: int, service:
     else:
         lane_zone[0, node, service] = NO_SERVICE
     most = problem.order_max_parcels - (problem.order_max_parcels < NO_LIMIT)
-    rest = changed(rest, order_max_parcels=most, lane_zone=lane_zone)
+    rest = replace(rest, order_max_parcels=most, lane_zone=lane_zone)
     limited = (np.arange(problem.nodes) == node) & (market.node_left < NO_LIMIT // 2)
     after = replace(market, left=market.left - rows, node_left=market.node_left - limited)
     more = serve(rest, after)
@@ -286,7 +277,7 @@ def whole_from(problem: Problem, market: Market, nodes: Iterable[int]) -> dict[i
     ways = {}
     for node in nodes:
         others = np.arange(problem.nodes) != node
-        complete = changed(without(problem, others), order_ship_complete=np.ones(1, dtype=np.bool_))
+        complete = replace(without(problem, others), order_ship_complete=np.ones(1, dtype=np.bool_))
         way = serve(complete, market)
         if way is not None and len(way.node):
             ways[node] = way
@@ -298,7 +289,7 @@ def _lines(problem: Problem, kept: Ints, open_units: Ints) -> Problem:
     counts = np.diff(problem.line_option_start)[kept]
     starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
     options = np.arange(starts[-1]) - np.repeat(starts[:-1] - problem.line_option_start[kept], counts)
-    return changed(
+    return replace(
         problem,
         order_line_start=np.array([0, len(kept)]),
         line_sku=problem.line_sku[kept],
@@ -400,6 +391,6 @@ def _first_parcels(problem: Problem, market: Market, node: int, service: int) ->
 
 
 __all__ = [
-    "Found", "Market", "Way", "by_node", "cents_at", "changed", "few", "fits", "follows", "going_to", "nothing", "only",
+    "Found", "Market", "Way", "by_node", "cents_at", "few", "fits", "follows", "going_to", "nothing", "only",
     "plan_of", "pricing_of", "serve", "terms_of", "way_of", "whole_from", "without",
 ]  # fmt: skip

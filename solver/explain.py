@@ -68,7 +68,7 @@ class _Case:
         node_left = np.where(limited, capacity - (node_use - own_nodes), NO_LIMIT)
         one, self.rows = choices.only(problem, order)
         # overtime of this order is what its parcels add to that of the others
-        self.one = choices.changed(one, node_capacity_parcels=np.maximum(0, node_left))
+        self.one = replace(one, node_capacity_parcels=np.maximum(0, node_left))
         hard = problem.node_overtime_cents == HARD
         nothing = np.zeros(len(self.rows)), np.zeros(problem.nodes)
         self.at_prices = Market(
@@ -180,7 +180,7 @@ class _Case:
         asked += [(("by", node), found.way) for node, found in at_prices.items()]
         asked += [(("alone", -1), alone[0]), (("prices", -1), alone[1])]
         if len(chosen.node) > 1:
-            fewer = choices.changed(one, order_max_parcels=np.array([len(chosen.node) - 1]))
+            fewer = replace(one, order_max_parcels=np.array([len(chosen.node) - 1]))
             asked.append((("parcels", len(chosen.node) - 1), choices.serve(fewer, market)))
         for dest in range(len(one.dest_node) if len(one.dest_node) > 1 else 0):
             way = choices.serve(choices.going_to(one, dest), market)
@@ -240,8 +240,8 @@ class _Case:
         one = self.one
         if all(found.way is not None for found in alone.values()) and len(alone) == one.nodes:
             return {}
-        several = choices.changed(one, order_max_parcels=np.array([NO_LIMIT]))
-        partial = choices.changed(one, order_ship_complete=np.zeros(1, dtype=np.bool_))
+        several = replace(one, order_max_parcels=np.array([NO_LIMIT]))
+        partial = replace(one, order_ship_complete=np.zeros(1, dtype=np.bool_))
         rules = [(MAX_PARCELS, several), (SHIP_COMPLETE, partial)]
         return {
             rule: {
