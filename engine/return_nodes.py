@@ -19,6 +19,7 @@ import numpy as np
 
 from engine.network import NetworkColumns
 from engine.sourcing import ranges
+from solver.alone import tariff_cents
 from solver.check import check
 from solver.distance import km, lane_zones
 from solver.effort import Effort
@@ -298,11 +299,7 @@ def carriage_of(empty: Problem, lanes: Any, grams: Ints, carried: Bools) -> tupl
     """
     cents = np.full(lanes.shape, FAR)
     for s in range(empty.services):
-        steps = empty.service_steps_g[s, : empty.service_steps[s]]
-        step = np.minimum(np.searchsorted(steps, grams), len(steps) - 1)
-        started = np.maximum(0, grams - steps[-1] + 999) // 1000
-        zone = np.maximum(0, lanes[:, :, s])
-        price = empty.service_cents[s][zone, step[:, None]] + started[:, None] * empty.service_over_cents[s][zone]
+        price = tariff_cents(empty, s, np.maximum(0, lanes[:, :, s]), grams[:, None])
         cents[:, :, s] = np.where((lanes[:, :, s] >= 0) & carried[:, s][:, None], price, FAR)
     service = np.argmin(cents, axis=2)
     least: Ints = np.take_along_axis(cents, service[:, :, None], axis=2)[:, :, 0]

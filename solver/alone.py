@@ -1,4 +1,4 @@
-"""What a line costs in a parcel of its own."""
+"""What a line costs in a parcel of its own, and what carriage costs, by columns."""
 
 import numpy as np
 
@@ -17,10 +17,7 @@ def alone_cents(problem: Problem, line: Ints, node: Ints, days: Ints) -> Floats:
     for s in range(problem.services):
         zone = problem.lane_zone[dest, node, s].astype(np.int64)
         served: Bools = (zone >= 0) & problem.sku_carried[problem.line_sku[line], s]
-        steps = problem.service_steps_g[s, : problem.service_steps[s]]
-        step = np.minimum(np.searchsorted(steps, weight), len(steps) - 1)
-        over = -(np.minimum(0, steps[-1] - weight) // 1000)
-        carriage = problem.service_cents[s, zone, step] + problem.service_over_cents[s, zone] * over
+        carriage = tariff_cents(problem, s, zone, weight)
         days_late = np.maximum(0, ready + problem.service_transit_days[s, zone] - promise)
         best = np.where(served, np.minimum(best, carriage + late * days_late), best)
     handling = problem.node_parcel_cents[node] + problem.node_line_cents[node]
@@ -28,4 +25,13 @@ def alone_cents(problem: Problem, line: Ints, node: Ints, days: Ints) -> Floats:
     return alone
 
 
-__all__ = ["alone_cents"]
+def tariff_cents(problem: Problem, service: int, zone: Ints, grams: Ints) -> Ints:
+    """What a service takes to zones for weights, of shapes that go together: `parcel.carriage_cents` by columns."""
+    steps = problem.service_steps_g[service, : problem.service_steps[service]]
+    step = np.minimum(np.searchsorted(steps, grams), len(steps) - 1)
+    started = np.maximum(0, grams - steps[-1] + 999) // 1000
+    cents: Ints = problem.service_cents[service][zone, step] + started * problem.service_over_cents[service][zone]
+    return cents
+
+
+__all__ = ["alone_cents", "tariff_cents"]
