@@ -102,7 +102,7 @@ def owe_lapsed(tx: Tx, one: Consignment, at: int, cause: str) -> int:
 
 def settle_returns(tx: Tx, now: int, limit: int = 100) -> int:
     """Refund what was kept for exchanges that nobody ordered in time, and say of how many returns."""
-    due = tx.all("SELECT id FROM rma WHERE settle_at <= :now ORDER BY no LIMIT :limit", now=now, limit=limit)
+    due = tx.all("SELECT id FROM rma WHERE settle_at <= :now ORDER BY order_no, no LIMIT :limit", now=now, limit=limit)
     count = 0
     for (id,) in due:
         one = lock_return(tx, id)

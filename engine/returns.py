@@ -167,8 +167,8 @@ def _return_of(tx: Tx, fact: ReturnReceived, one: Consignment, back: dict[Key, i
 
 
 def _node_of(tx: Tx, fact: ReturnReceived, one: Consignment, rma: Locked) -> int:
-    if fact.node is None:
-        return one.node_no if rma.node_no is None else rma.node_no
+    if fact.node is None:  # who names no return does not know where one was to go
+        return one.node_no if fact.rma is None or rma.node_no is None else rma.node_no
     found = tx.first("SELECT no FROM node WHERE id = :id", id=fact.node)
     if found is None:
         raise Refusal("node", f"there is no node {fact.node!r}", "unknown_node")

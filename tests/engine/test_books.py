@@ -41,7 +41,7 @@ DAMAGES: dict[str, list[str]] = {
         "INSERT INTO movement (at, sku_no, node_no, reserved, cause, ref) VALUES (1, 1, 2, 1, 'x', 'x')"
     ],
     "damaged_is_movements": ["UPDATE stock SET damaged = 1 WHERE sku_no = 1"],
-    "quarantined_is_movements": ["UPDATE stock SET quarantined = 1 WHERE sku_no = 1"],
+    "quarantined_is_movements": ["UPDATE stock SET quarantined = quarantined + 1 WHERE sku_no = 1"],
     "stock_in_bounds": ["UPDATE stock SET missing = -1 WHERE sku_no = 1"],
     "reserved_is_claims": ["UPDATE hold SET state = 'released' WHERE id = 'h1'"],
     "line_units_add_up": ["UPDATE order_line SET qty = qty + 1 WHERE order_no = 1"],
