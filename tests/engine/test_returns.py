@@ -456,7 +456,7 @@ def test_what_was_not_collected_is_owed(database: Database) -> None:
     order, consignment = shipped(database, ("tee", 2), ("set", 1))
     with database.read() as tx:
         no = tx.value("SELECT no FROM consignment WHERE id = :id", id=consignment)
-    database.write(lambda tx: owe_lapsed(tx, read_consignment(tx, no), NOON, "lapsed"))
+    database.write(lambda tx: owe_lapsed(tx, read_consignment(tx, no), NOON))
     (fact,) = owed(database)
     assert (fact.order, fact.consignment, fact.cents, fact.why) == (order, consignment, 3000, "pickup_lapsed")
 
