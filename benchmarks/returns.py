@@ -174,7 +174,7 @@ def render(measured: dict[str, Any], settings: dict[str, Any]) -> str:
 
 def _share(share: Difference) -> str:
     half = "" if share.high is None else f" ± {100 * (share.high - share.mean):.2f}"
-    return f"{100 * share.mean:.2f} %{half}"
+    return f"{100 * share.mean:.2f} %{half}".replace("-", "−")
 
 
 def _money(cents: Difference) -> str:

@@ -390,6 +390,17 @@ CHECKS = (
         """,
     ),
     Check(
+        "lapsed_is_owed",
+        "what was not collected in time, and did not come back before, is owed",
+        """
+        SELECT 'consignment ' || k.id, 'a refund', 'none' FROM consignment k WHERE k.state = 'lapsed'
+          AND NOT EXISTS (SELECT 1 FROM refund f WHERE f.consignment_no = k.no)
+          AND EXISTS (SELECT 1 FROM consignment_line c WHERE c.consignment_no = k.no AND c.returned > (
+              SELECT COALESCE(SUM(l.received + l.inspected), 0) FROM rma_line l
+              WHERE l.consignment_no = c.consignment_no AND l.number = c.number AND l.sku_no = c.sku_no))
+        """,
+    ),
+    Check(
         "refunds_within_price",
         "the goods of a line that are owed are at most what was paid for the units that came back, and carriage is owed once",
         f"""

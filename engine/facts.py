@@ -627,7 +627,7 @@ class ReturnedUnits(Part, frozen=True, kw_only=True):
 
 
 class ReturnReceived(AboutConsignment, frozen=True, kw_only=True):
-    """Units came back to a node: that of their return, or the one they came from, where it does not say."""
+    """Units came back to a node; where it does not say, to that of the return that it names, or to the one they came from."""
 
     units: Annotated[tuple[ReturnedUnits, ...], Meta(min_length=1, max_length=LINES)]
     node: Name | None = None

@@ -4,18 +4,16 @@ Of the price of the units a fee and the parcel back may be kept, and the carriag
 retailer's fault (`engine.return_rules`). What an exchange costs is taken from it first.
 """
 
+from collections import defaultdict
 from dataclasses import dataclass
 
 from engine.calendar import MS_PER_DAY
 from engine.consignments import Locked as Consignment
-from engine.database import Rows, Tx
+from engine.database import Tx
 from engine.facts import RefundedLine, RefundOwed, short_id
 from engine.ledger import write_facts
 from engine.return_rules import ReturnRules, read_return_rules
 from engine.rmas import Locked, lock_return, read_return
-
-REFUNDED_LAPSE = "PickupLapsed"
-"""The kind of fact for which `owe_lapsed` refunds a consignment that was not collected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,36 +71,55 @@ def owe(tx: Tx, rma_no: int, at: int, cause: str, why: str = "inspected") -> int
     return fact.cents
 
 
-def owe_lapsed(tx: Tx, one: Consignment, at: int, cause: str) -> int:
-    """Owe the price of what was not collected in time; `one` is the consignment before its units went back.
+def owe_lapsed(tx: Tx, one: Consignment, at: int) -> int:
+    """Owe the price of what was not collected in time, once; `one` is the consignment before its units went back.
 
     Returns
     -------
     int
         Cents.
     """
-    back = one.returned()
-    units = {number: count - back[number] for number, count in one.line_units().items() if count > back[number]}
-    if not units:
+    left = [content for content in one.contents if content.units > content.returned]
+    if not left:
         return 0
-    found = tx.all(
-        "SELECT l.number, s.id, rows.units, COALESCE(l.price_cents, 0) * rows.units FROM {rows} "
-        "JOIN order_line l ON l.order_no = :order AND l.number = rows.number JOIN sku s ON s.no = l.sku_no "
-        "ORDER BY l.number",
-        Rows(number=list(units), units=list(units.values())),
-        order=one.order_no,
+    prices = dict(
+        tx.all("SELECT number, COALESCE(price_cents, 0) FROM order_line WHERE order_no = :no", no=one.order_no)
     )
-    lines = tuple(RefundedLine(line=number, sku=sku, units=count, cents=cents) for number, sku, count, cents in found)
+    pieces: dict[int, int] = defaultdict(int)
+    for content in one.contents:
+        pieces[content.number] += content.each
+    points, lines = points_of(tx, one.order_no), []
+    for content in left:
+        number, units = content.number, content.units - content.returned
+        cents = owed_cents(prices[number], pieces[number], points[number], 100 * units)
+        points[number] += 100 * units
+        lines.append(RefundedLine(line=number, sku=content.sku, units=units, cents=cents))
     goods = sum(line.cents for line in lines)
-    fact = RefundOwed(id=short_id("rfd", one.id, cause), at=at, order=one.order, consignment=one.id, cents=goods,
-                      why="pickup_lapsed", lines=lines)  # fmt: skip
+    fact = RefundOwed(id=short_id("rfd", one.id, "lapsed"), at=at, order=one.order, consignment=one.id, cents=goods,
+                      why="pickup_lapsed", lines=tuple(lines))  # fmt: skip
     _write(tx, fact, one.order_no, None, one.no, goods, 0)
     return goods
 
 
+def points_of(tx: Tx, order_no: int) -> dict[int, int]:
+    """By line of an order, what was looked at so far: pieces times percent of the price."""
+    found = tx.all(
+        "SELECT i.number, SUM(i.units * i.percent) FROM inspection i JOIN rma r ON r.no = i.rma_no "
+        "WHERE r.order_no = :order GROUP BY i.number",
+        order=order_no,
+    )
+    points: dict[int, int] = defaultdict(int)
+    return points | {number: int(units) for number, units in found}
+
+
+def owed_cents(price: int, pieces: int, before: int, more: int) -> int:
+    """What further points of a line are worth: its pieces share the price of a kit evenly, and rounding loses nothing of a line."""
+    return price * (before + more) // (100 * pieces) - price * before // (100 * pieces)
+
+
 def settle_returns(tx: Tx, now: int, limit: int = 100) -> int:
     """Refund what was kept for exchanges that nobody ordered in time, and say of how many returns."""
-    due = tx.all("SELECT id FROM rma WHERE settle_at <= :now ORDER BY no LIMIT :limit", now=now, limit=limit)
+    due = tx.all("SELECT id FROM rma WHERE settle_at <= :now ORDER BY order_no, no LIMIT :limit", now=now, limit=limit)
     count = 0
     for (id,) in due:
         one = lock_return(tx, id)
@@ -149,4 +166,4 @@ def _write(
         write_facts(tx, [fact])
 
 
-__all__ = ["REFUNDED_LAPSE", "owe", "owe_lapsed", "settle_returns"]
+__all__ = ["owe", "owe_lapsed", "owed_cents", "points_of", "settle_returns"]

@@ -401,14 +401,20 @@ def _levels(tx: Tx, catalogue: Catalogue, sku: Ints, apart: Sequence[int]) -> tu
     )
     at = np.searchsorted(sku, catalogue.skus_of(stock[0])), catalogue.nodes_of(stock[1])
     free[at], value[at] = stock[2], stock[3]
-    back = tx.ints(
+    awaited = tx.ints(
         4,
         "SELECT l.sku_no, r.node_no, l.awaited, r.no FROM {rows} JOIN rma_line l ON l.sku_no = rows.no AND l.awaited > 0 "
-        "JOIN rma r ON r.no = l.rma_no WHERE r.node_no IS NOT NULL UNION ALL "
-        "SELECT t.sku_no, t.node_no, t.units - t.inspected, t.rma_no FROM rma_receipt t WHERE t.units > t.inspected",
+        "JOIN rma r ON r.no = l.rma_no WHERE r.node_no IS NOT NULL",
         rows,
     )
-    back = back[:, np.isin(back[0], catalogue.sku_no[sku]) & ~np.isin(back[3], apart)]
+    waiting = tx.ints(
+        4,
+        "SELECT t.sku_no, t.node_no, t.units - t.inspected, t.rma_no FROM {rows} JOIN rma_receipt t "
+        "ON t.sku_no = rows.no AND t.units > t.inspected",
+        rows,
+    )
+    back = np.concatenate([awaited, waiting], axis=1)
+    back = back[:, ~np.isin(back[3], apart)]
     np.add.at(coming, (np.searchsorted(sku, catalogue.skus_of(back[0])), catalogue.nodes_of(back[1])), back[2])
     return value, free, coming
 

@@ -69,7 +69,7 @@ class ReturnRules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         default_factory=lambda: {"damaged": 10, "defective": 10, "not_as_described": 60}
     )
     restock_usual: Percent = 90
-    rest_percent: Percent = 25
+    rest_percent: Percent = 10
     node_tags: Tags = ()
     node_kinds: Annotated[tuple[Literal["warehouse", "store"], ...], Meta(max_length=2)] = ()
 

@@ -17,7 +17,7 @@ from engine.consignments import read as read_consignment
 from engine.database import Rows, Tx, decoded
 from engine.facts import Condition, Disposition, ReturnInspected, ReturnReceived, short_id
 from engine.ledger import lock_stock, move, write_facts
-from engine.refunds import owe
+from engine.refunds import owe, owed_cents, points_of
 from engine.return_rules import read_return_rules
 from engine.rmas import Locked, add_up, lock_return, make_room, read_return
 from solver.refusal import Refusal
@@ -167,8 +167,8 @@ def _return_of(tx: Tx, fact: ReturnReceived, one: Consignment, back: dict[Key, i
 
 
 def _node_of(tx: Tx, fact: ReturnReceived, one: Consignment, rma: Locked) -> int:
-    if fact.node is None:
-        return one.node_no if rma.node_no is None else rma.node_no
+    if fact.node is None:  # who names no return does not know where one was to go
+        return one.node_no if fact.rma is None or rma.node_no is None else rma.node_no
     found = tx.first("SELECT no FROM node WHERE id = :id", id=fact.node)
     if found is None:
         raise Refusal("node", f"there is no node {fact.node!r}", "unknown_node")
@@ -264,19 +264,13 @@ def _look(tx: Tx, rma: Locked, at: int, looked: Sequence[_Looked]) -> None:
             order=rma.order_no, no=rma.no,
         )
     }  # fmt: skip
-    points: dict[int, int] = defaultdict(int)
-    points |= {number: int(units) for number, units in tx.all(
-        "SELECT i.number, SUM(i.units * i.percent) FROM inspection i JOIN rma r ON r.no = i.rma_no "
-        "WHERE r.order_no = :order GROUP BY i.number", order=rma.order_no,
-    )}  # fmt: skip
+    points = points_of(tx, rma.order_no)
     percents, goods, fees = [], [], []
     for one in looked:
         reason, tags, price, pieces = lines[one.consignment_no, one.number, one.sku_no]
         percent = rules.refunded(reason, one.condition)
-        before = points[one.number]
+        cents = owed_cents(price, pieces, points[one.number], one.units * percent)
         points[one.number] += one.units * percent
-        # a kit's price is shared evenly by its pieces; over all of a line nothing is lost by rounding
-        cents = price * points[one.number] // (100 * pieces) - price * before // (100 * pieces)
         percents.append(percent)
         goods.append(cents)
         fees.append(cents * rules.fee(reason, tags) // 100)

@@ -28,6 +28,7 @@ from engine.facts import (
     short_id,
 )
 from engine.ledger import move, write_facts
+from engine.refunds import owe_lapsed
 from solver.refusal import Refusal
 
 
@@ -201,7 +202,7 @@ def _not_back(one: Locked) -> dict[int, int]:
 
 
 def _put_back(tx: Tx, at: int, ended: Sequence[Locked]) -> None:
-    """Units that wait in stores are stock there again. The orders are locked."""
+    """Units that wait in stores are stock there again, and their price is owed. The orders are locked."""
     held = [(one, content) for one in ended for content in one.contents if content.units > content.returned]
     left = [content.units - content.returned for _, content in held]
     move(
@@ -209,6 +210,7 @@ def _put_back(tx: Tx, at: int, ended: Sequence[Locked]) -> None:
         [one.collect_no for one, _ in held], on_hand=left,
     )  # fmt: skip
     for one in ended:
+        owe_lapsed(tx, one, at)
         tx.run("UPDATE consignment_line SET returned = units WHERE consignment_no = :no", no=one.no)
         shift(tx, one, _not_back(one), "shipped", "returned")
         set_state(tx, one, "lapsed", collect_until=min(at, one.collect_until or at))

@@ -240,7 +240,8 @@ def _refuse_awaiting(tx: Tx, numbers: Numbers, facts: Sequence[tuple[str, Fact]]
         if isinstance(fact, StockPutBack | StockScrapped) and fact.state == "quarantined":
             sku, node = _keys(numbers, fact)[0]
             waiting = tx.value(
-                "SELECT COALESCE(SUM(units - inspected), 0) FROM rma_receipt WHERE sku_no = :sku AND node_no = :node",
+                "SELECT COALESCE(SUM(units - inspected), 0) FROM rma_receipt WHERE sku_no = :sku AND node_no = :node "
+                "AND units > inspected",
                 sku=sku, node=node,
             )  # fmt: skip
             if after[sku, node].quarantined < waiting:

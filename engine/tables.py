@@ -577,7 +577,7 @@ class RmaReceipt(SQLModel, table=True):
     __tablename__ = "rma_receipt"
     __table_args__ = (
         CheckConstraint("inspected >= 0 AND inspected <= units", name="inspected_at_most_units"),
-        Index("ix_rma_receipt_stock", "sku_no", "node_no"),
+        Index("ix_rma_receipt_waiting", "sku_no", "node_no", **_where("units > inspected")),
     )
 
     rma_no: int = _big(foreign_key="rma.no", primary_key=True)

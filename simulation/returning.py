@@ -45,7 +45,7 @@ class Returning:
 
     rule: str
     outlook: DemandOutlook
-    rest_percent: int = 25
+    rest_percent: int = 10
     effort: Effort = field(default_factory=lambda: Effort(seconds=2.0))
     parcels: int = 0
     units: int = 0

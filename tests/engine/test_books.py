@@ -41,7 +41,7 @@ DAMAGES: dict[str, list[str]] = {
         "INSERT INTO movement (at, sku_no, node_no, reserved, cause, ref) VALUES (1, 1, 2, 1, 'x', 'x')"
     ],
     "damaged_is_movements": ["UPDATE stock SET damaged = 1 WHERE sku_no = 1"],
-    "quarantined_is_movements": ["UPDATE stock SET quarantined = 1 WHERE sku_no = 1"],
+    "quarantined_is_movements": ["UPDATE stock SET quarantined = quarantined + 1 WHERE sku_no = 1"],
     "stock_in_bounds": ["UPDATE stock SET missing = -1 WHERE sku_no = 1"],
     "reserved_is_claims": ["UPDATE hold SET state = 'released' WHERE id = 'h1'"],
     "line_units_add_up": ["UPDATE order_line SET qty = qty + 1 WHERE order_no = 1"],
@@ -89,6 +89,10 @@ DAMAGES: dict[str, list[str]] = {
     "what_came_back_is_quarantined": ["UPDATE stock SET quarantined = 0"],
     "refunds_are_what_was_inspected": ["UPDATE rma SET wanted = 'exchange', exchange_no = NULL"],
     "label_and_exchange_are_kept_once": ["UPDATE rma SET label_cents = label_cents + 1"],
+    "lapsed_is_owed": [
+        "UPDATE consignment_line SET returned = units",
+        "UPDATE consignment SET state = 'lapsed' WHERE state = 'delivered'",
+    ],
     "refunds_within_price": ["UPDATE order_line SET price_cents = 1"],
     "refunds_have_facts": [
         "INSERT INTO refund (id, order_no, rma_no, at, why, goods_cents, cents) VALUES ('x', 2, 1, 1, 'inspected', 5, 5)"

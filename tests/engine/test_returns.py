@@ -353,6 +353,15 @@ def test_what_comes_too_late_or_before_it_was_approved_is_taken_in_all_the_same(
         assert seen(database, rma).state == "received"
 
 
+def test_who_names_no_return_receives_where_it_came_from(database: Database) -> None:
+    order, consignment = delivered(database, ("tee", 2))
+    rma = ask(database, order, (1, 2), how="store", node="store")
+    database.write(lambda tx: tx.run("UPDATE rma SET node_no = 3"))
+    come(database, consignment, (1, "tee", 1))
+    come(database, consignment, (1, "tee", 1), id="named", rma=rma)
+    assert [(one.node, one.units) for one in seen(database, rma).receipts] == [("store", 1), ("far", 1)]
+
+
 def test_a_return_of_another_order_is_not_named(database: Database) -> None:
     order, _ = delivered(database, ("tee", 1))
     rma = ask(database, order, (1, 1))
@@ -447,7 +456,7 @@ def test_what_was_not_collected_is_owed(database: Database) -> None:
     order, consignment = shipped(database, ("tee", 2), ("set", 1))
     with database.read() as tx:
         no = tx.value("SELECT no FROM consignment WHERE id = :id", id=consignment)
-    database.write(lambda tx: owe_lapsed(tx, read_consignment(tx, no), NOON, "lapsed"))
+    database.write(lambda tx: owe_lapsed(tx, read_consignment(tx, no), NOON))
     (fact,) = owed(database)
     assert (fact.order, fact.consignment, fact.cents, fact.why) == (order, consignment, 3000, "pickup_lapsed")
 

@@ -236,7 +236,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("rma_no", "consignment_no", "number", "sku_no", "node_no", name=op.f("pk_rma_receipt")),
     )
     with op.batch_alter_table("rma_receipt", schema=None) as batch_op:
-        batch_op.create_index("ix_rma_receipt_stock", ["sku_no", "node_no"], unique=False)
+        batch_op.create_index(
+            "ix_rma_receipt_waiting",
+            ["sku_no", "node_no"],
+            unique=False,
+            sqlite_where=sa.text("units > inspected"),
+            postgresql_where=sa.text("units > inspected"),
+        )
 
     for table in APPEND_ONLY:
         _append_only(table)
