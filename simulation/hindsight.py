@@ -7,7 +7,8 @@ moment; a problem that keeps some of them, and is kind in all else, has a plan t
 - nodes work without closing days, and what waits for a later wave waits for the shortest of so many days, though its stock need
   only come within the longest of them (`WAITS`; for orders to collect, any wait is as none);
 - a node may spread the capacity of all its days over all orders, those that wait once more;
-- parcels for one order that leave one node during one wait go as one, which costs no more than they could in parts;
+- parcels for one order that leave one node during one wait go as one, which, where several waves fall into one, costs no more than
+  they could in parts;
 - what came back is on the shelf again as if it had never been sold, from the day on which that could be at the earliest, and the
   order it was of need not be complete;
 - what a customer called off before the first wave is not asked for.
@@ -36,6 +37,8 @@ from solver.draft import new_draft, plan_of, serve_as, serve_in_turn
 from solver.effort import Effort, Meter, Watch, unwatched
 from solver.outlook import Present, StockPrices, present_of
 from solver.plan import Plan
+from solver.policies.cheapest import few_units
+from solver.prices import Pricing, ascend
 from solver.problem import DELIVERED, NO_LIMIT, Bools, Floats, Ints, Problem
 from solver.refusal import Refusal
 
@@ -138,19 +141,21 @@ def hindsight(
     rhythm = rhythm_of(history, network, every, wave_minute=wave_minute, until=None)
     demand = _demand(history, network, rhythm, release_after)
     relaxed = _relaxed(network, all_stock(history, network), history, demand, rhythm)
-    problem, over = _with_waits(relaxed, demand, patient)
+    problem, over = _with_waits(relaxed, demand, rhythm, patient)
     shelf = Shelf.of(history, network, problem, over, demand.line_back[problem.option_line])
-    moments = shelf.moments()
+    many = not few_units(problem)
+    # orders of many lines take so long to serve that moments are not sought: each at which something came is one
+    moments, rounds = shelf.moments(receipts=many), 1 if many else ROUNDS
     bound, limited, plan, overdrawn = 0.0, problem, None, 0
-    for i in range(ROUNDS):
+    for i in range(rounds):
         limited, row_key, row_until = shelf.limit(problem, moments)
-        share = 0.5 if i == ROUNDS - 1 else 0.5 / (ROUNDS - 1)
-        seconds = None if effort.seconds is None else share * effort.seconds
-        work = None if effort.work is None else max(1, int(share * effort.work))
-        plan = policies.make("joint", replace(effort, seconds=seconds, work=work), seed, watch)(limited)
+        share = _part(effort, 0.5 if i == rounds - 1 else 0.5 / (rounds - 1))
+        if many:
+            limited, bound = _priced(limited, Meter(share, watch))
+        plan = policies.make("joint", share, seed, watch)(limited)
         bound = max(bound, plan.bound_cents)
         more, overdrawn = shelf.overdrawn(problem, plan, moments)
-        if more is None or i == ROUNDS - 1 or effort.stop.is_set():
+        if more is None or i == rounds - 1 or effort.stop.is_set():
             break
         moments = more
     assert plan is not None, "there is at least one round"
@@ -216,7 +221,7 @@ def _relaxed(network: NetworkColumns, stock: Stock, history: History, demand: _D
     ]
     ever = Stock(stock.node, stock.sku, units, np.zeros_like(stock.value_cents))
     problem = build_problem(network, ever, demand.orders, at=0, parcels_left=all_days[0], units_left=all_days[1])
-    return _in_parts(replace(problem, node_ready_days=network.empty.node_ready_days))
+    return replace(problem, node_ready_days=network.empty.node_ready_days)
 
 
 def _in_parts(problem: Problem) -> Problem:
@@ -235,16 +240,35 @@ def _in_parts(problem: Problem) -> Problem:
     return replace(problem, service_cents=cents, service_over_cents=over)
 
 
-def _with_waits(problem: Problem, demand: _Demand, patient: bool) -> tuple[Problem, Ints]:
+def _part(effort: Effort, share: float) -> Effort:
+    seconds = None if effort.seconds is None else share * effort.seconds
+    work = None if effort.work is None else max(1, int(share * effort.work))
+    return replace(effort, seconds=seconds, work=work)
+
+
+def _priced(problem: Problem, meter: Meter) -> tuple[Problem, float]:
+    """The problem with better prices to start from, and the bound that they prove."""
+    pricing = Pricing(problem, np.arange(problem.orders), problem.row_limit, problem.node_capacity_parcels)
+    best = ascend(pricing, problem.row_price, problem.node_price, float("inf"), meter).best
+    return replace(problem, row_price=best.row_price, node_price=best.node_price), best.bound_cents
+
+
+def _with_waits(problem: Problem, demand: _Demand, rhythm: Rhythm, patient: bool) -> tuple[Problem, Ints]:
     """The problem with each node once for every wait, ready so much later, and by which moment each option is taken."""
-    begins, endless = (WAITS, TIME // MINUTES_PER_DAY // 2) if patient else (WAITS[:1], 1)
-    waits, nodes, options = len(begins), problem.nodes, np.diff(problem.line_option_start)
+    begins, endless = np.array(WAITS if patient else WAITS[:1]), TIME // MINUTES_PER_DAY // 2 if patient else 1
+    nodes, options = problem.nodes, np.diff(problem.line_option_start)
     day = demand.order_first // MINUTES_PER_DAY
-    ends = np.array([*begins[1:], endless])
+    ends = np.append(begins[1:], endless)
     over = np.minimum((day[:, None] + ends) * MINUTES_PER_DAY - 1, demand.order_last[:, None])
-    possible = day[:, None] + np.array(begins) <= demand.order_last[:, None] // MINUTES_PER_DAY
+    possible = day[:, None] + begins <= demand.order_last[:, None] // MINUTES_PER_DAY
     collects = problem.dest_node[problem.order_dest_start[:-1]] != DELIVERED
     over[collects], possible[collects, 1:] = over[collects, -1:], False
+    begin = np.maximum(demand.order_first[:, None], (day[:, None] + begins) * MINUTES_PER_DAY)
+    waves = np.searchsorted(rhythm.at, over, side="right") - np.searchsorted(rhythm.at, begin)
+    if (waves[possible] > 1).any():
+        problem = _in_parts(problem)
+    waits = int(possible.any(axis=0).sum())
+    begins, over, possible = begins[:waits], over[:, :waits], possible[:, :waits]
     line = np.repeat(np.arange(problem.lines), options * waits)
     option = ranges(np.repeat(problem.line_option_start[:-1], waits), np.repeat(options, waits))
     wait = np.repeat(np.tile(np.arange(waits), problem.lines), np.repeat(options, waits))
@@ -266,7 +290,7 @@ def _with_waits(problem: Problem, demand: _Demand, patient: bool) -> tuple[Probl
         problem,
         **tiled,
         **of_option,
-        node_id=tuple(f"{name} +{days}d" if days else name for days in begins for name in problem.node_id),
+        node_id=tuple(f"{name} +{days}d" if days else name for days in begins.tolist() for name in problem.node_id),
         node_ready_days=np.concatenate([problem.node_ready_days + days for days in begins]),
         lane_zone=np.tile(problem.lane_zone, (1, waits, 1)),
         line_option_start=np.searchsorted(line, np.arange(problem.lines + 1)),
@@ -320,19 +344,18 @@ class Shelf:
         option_stock = stock_of_row[problem.option_row].max(axis=1)
         return cls(key, row, option_stock, over, back, came, _running(came // TIME, units))
 
-    def moments(self) -> Ints:
+    def moments(self, *, receipts: bool = False) -> Ints:
         """(S, `MOMENTS_MOST`) moments to begin with; -1 where there is none.
 
-        That after everything, and those at which orders are over of which something is back.
+        That after everything, those at which orders are over of which something is back, and, where `receipts` are wanted, the
+        minute before each.
         """
         moments = np.full((len(self.key), MOMENTS_MOST), -1, dtype=np.int64)
         moments[:, -1] = ALWAYS
         back = self.option_back <= ALWAYS
-        ends = np.unique(_at(self.option_stock[back], self.option_over[back]))
-        stock = ends // TIME
-        place = np.arange(len(ends)) - np.searchsorted(stock, stock)
-        some = place < MOMENTS_MOST // 2
-        moments[stock[some], place[some]] = ends[some] % TIME
+        _add(moments, _at(self.option_stock[back], self.option_over[back]), MOMENTS_MOST // 2)
+        if receipts:
+            _add(moments, self.came[self.came % TIME > 0] - 1, MOMENTS_MOST - 1)
         return moments
 
     def units_by(self, stock: Ints, moment: Ints) -> Ints:
@@ -486,6 +509,15 @@ def _at(stock: Ints, minute: Ints) -> Ints:
     """Stock and minute in one number that sorts by stock, then time."""
     at: Ints = stock * TIME + np.minimum(minute, TIME - 1)
     return at
+
+
+def _add(moments: Ints, at: Ints, most: int) -> None:
+    """Add moments (`_at`) where fewer than so many stand in front."""
+    at = np.unique(at)
+    stock = at // TIME
+    place = (moments[stock, :-1] >= 0).sum(axis=1) + np.arange(len(at)) - np.searchsorted(stock, stock)
+    some = place < most
+    moments[stock[some], place[some]] = at[some] % TIME
 
 
 def _running(group: Ints, amount: Ints) -> Ints:
