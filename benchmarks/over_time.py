@@ -21,7 +21,7 @@ from simulation.hindsight import Clairvoyant, hindsight
 from simulation.history import History
 from simulation.importers import superstore, uci
 from simulation.networks import example
-from simulation.outlook import outlook_of
+from simulation.outlook import KnownFuture, outlook_of
 from simulation.placing import Placed, place
 from simulation.receiving import Weekly, before, enlarged
 from simulation.regret import Causes, Make, Regret
@@ -34,14 +34,19 @@ MYOPIC = "cheapest"
 RULES = ("nearest", MYOPIC, "joint")
 FUTURES = "sampled_futures:samples=8,by=joint"
 AHEAD = ("primal_dual", "bid_price:by=joint", FUTURES)
+AHEAD_MANY = ("primal_dual", "bid_price", "sampled_futures:samples=4")
+"""On UCI, whose orders have two dozen lines: `joint` cannot decide a wave of those in seconds."""
 CLAIRVOYANT = "clairvoyant"
+TOLD, TOLD_AS = "told the future", "bid_price:days=30,samples=1,lines=100000,share=1,passes=24"
+"""On UCI, whose orders have too many lines for a good plan in hindsight: who knows all orders to come, and prices stock by them."""
 SPLIT = (*RULES, FUTURES)
 """Policies whose regret is split by cause."""
 PICTURE = "over_time.svg"
 """Beside the page."""
+UCI = "uci"
 NODES = 20
-CANCEL_AFTER_DAYS = 1
-"""A customer waits for one more day: what cannot be served from the week's stock is lost, as in the literature."""
+CANCEL_AFTER_DAYS = {"us": 1, "uk": 0}
+"""For how many more days a customer waits: what cannot be served from the week's stock is lost, as in the literature."""
 
 
 @dataclass(frozen=True)
@@ -58,8 +63,8 @@ class Settings:
         For the bound.
     split_seeds
         For how many seeds regret is split by cause, which takes a few more runs.
-    uci_seeds
-        Seeds of UCI, whose orders of two dozen lines take longer, instead of `seeds`.
+    uci_seeds, uci_hindsight_seconds
+        Of UCI, whose orders of two dozen lines take longer; its regret is not split.
     made_up_weeks, made_up_orders
         Weeks of the made-up history, the eight of the past included, and its orders a day.
     uci_days, superstore_days
@@ -73,6 +78,7 @@ class Settings:
     hindsight_seconds: float = 20.0
     split_seeds: int = 2
     uci_seeds: int = 3
+    uci_hindsight_seconds: float = 400.0
     made_up_weeks: int = 14
     made_up_orders: int = 40
     uci_days: int = 77
@@ -80,7 +86,7 @@ class Settings:
     others: tuple[str, ...] = ()
 
 
-QUICK = Settings(1, 1.0, 4.0, 1, 1, 10, 6, 63, 120)
+QUICK = Settings(1, 1.0, 4.0, 1, 1, 4.0, 10, 6, 63, 120)
 
 
 def skipped() -> str:
@@ -90,10 +96,10 @@ def skipped() -> str:
 
 def measure(settings: Settings, wanted: Callable[[str], bool], say: Say, quick: bool = False) -> Iterator[Piece]:
     """Replay the histories that are wanted, and that are there."""
-    for name, read in (("made up", _made_up), ("superstore", _superstore), ("uci", _uci)):
+    for name, read in (("made up", _made_up), ("superstore", _superstore), (UCI, _uci)):
         if quick and name != "made up":
             continue
-        for seed in range(settings.uci_seeds if name == "uci" else settings.seeds):
+        for seed in range(settings.uci_seeds if name == UCI else settings.seeds):
             piece = f"{name} {seed}"
             if not wanted(piece):
                 continue
@@ -105,15 +111,18 @@ def measure(settings: Settings, wanted: Callable[[str], bool], say: Say, quick: 
 
 
 def _measured(piece: str, placed: Placed, settings: Settings, seed: int, say: Say) -> dict[str, Any]:
-    began = perf_counter()
-    found = hindsight(placed, Effort(seconds=settings.hindsight_seconds), seed=seed)
+    began, many = perf_counter(), piece.startswith(UCI)
+    seconds = settings.uci_hindsight_seconds if many else settings.hindsight_seconds
+    found = hindsight(placed, Effort(seconds=seconds), seed=seed)
     say(f"{piece}: bound {found.bound_cents:,.0f}, plan {found.cost_cents:,} in {perf_counter() - began:.0f} s")
-    effort, names = Effort(seconds=settings.seconds), (*RULES, *AHEAD, *settings.others)
+    effort, names = Effort(seconds=settings.seconds), (*RULES, *_ahead(piece), *settings.others)
     makers: dict[str, Make] = {text: partial(make_named, text, effort, seed, unwatched) for text in names}
     outlook = outlook_of(placed)
     chosen = {text: make(outlook) for text, make in makers.items()} | {CLAIRVOYANT: Clairvoyant(found)}
+    if many:
+        chosen[TOLD] = make_named(TOLD_AS, effort, seed, unwatched, outlook_of(placed, KnownFuture))
     half = Effort(seconds=settings.hindsight_seconds / 2)
-    causes = Causes(placed, found, half, seed) if seed < settings.split_seeds else None
+    causes = Causes(placed, found, half, seed) if seed < settings.split_seeds and not many else None
     runs: dict[str, Any] = {}
     for name, policy in chosen.items():
         run = replay_placed(placed, policy, name=name, timer=perf_counter)
@@ -130,6 +139,10 @@ def _measured(piece: str, placed: Placed, settings: Settings, seed: int, say: Sa
         say(f"{piece}: {name} {run.cost_cents:,} in {run.seconds:.0f} s")
     orders, lines = placed.history.orders, placed.history.lines
     return {"bound_cents": found.bound_cents, "orders": orders, "lines": lines, "runs": runs}
+
+
+def _ahead(piece: str) -> tuple[str, ...]:
+    return AHEAD_MANY if piece.startswith(UCI) else AHEAD
 
 
 Found = tuple[History, Network]
@@ -155,10 +168,10 @@ def _uci(settings: Settings, _seed: int) -> Found | None:
 
 
 def network_of(name: str) -> Network:
-    """An example with more stores, where a customer waits for one more day."""
+    """An example with more stores, where a customer waits for a day or not at all."""
     network = enlarged(example(name), NODES)
     return msgspec.structs.replace(
-        network, terms=msgspec.structs.replace(network.terms, cancel_after_days=CANCEL_AFTER_DAYS)
+        network, terms=msgspec.structs.replace(network.terms, cancel_after_days=CANCEL_AFTER_DAYS[name])
     )
 
 
@@ -194,7 +207,7 @@ def by_history(measured: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
 def best_share(measured: dict[str, Any], history: str) -> float | None:
     """The share that our best policy captures of the distance from myopic to the best run in hindsight."""
     ones = by_history(measured).get(history)
-    return max(captured(ones, name, of_bound=False).mean for name in AHEAD) if ones else None
+    return max(captured(ones, name, of_bound=False).mean for name in _ahead(history)) if ones else None
 
 
 def render(measured: dict[str, Any], _settings: dict[str, Any]) -> str:
@@ -220,7 +233,7 @@ def picture(measured: dict[str, Any]) -> str | None:
 def _regret(ones: list[dict[str, Any]], name: str) -> intervals.Interval:
     regret = paired([0.0] * len(ones), [one["runs"][name]["cost_cents"] / one["bound_cents"] - 1 for one in ones])
     half = None if regret.high is None else regret.high - regret.mean
-    return intervals.Interval(name, regret.mean, half, name not in RULES and name != CLAIRVOYANT)
+    return intervals.Interval(name, regret.mean, half, name not in (*RULES, CLAIRVOYANT, TOLD))
 
 
 def _table(history: str, ones: list[dict[str, Any]]) -> str:
