@@ -7,6 +7,7 @@ their text (Visa has issued no such numbers for long), and 18 that are an SSCC.
 """
 
 import re
+from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
@@ -36,11 +37,13 @@ _ISSUERS = (
     (r"50|5[6-8]|60|63|67", (16, 17, 18, 19)),  # Maestro, RuPay
     (r"220[0-4]", (16, 17, 18, 19)),  # Mir
 )
+SHORTEST, LONGEST = 13, 19
+"""Digits of a number."""
 _BY_LENGTH = {
     length: re.compile("|".join(issuer for issuer, lengths in _ISSUERS if length in lengths))
-    for length in range(13, 20)
+    for length in range(SHORTEST, LONGEST + 1)
 }
-_DOUBLED = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
+_DOUBLED = str.maketrans("0123456789", "0246813579")
 LEAST = 10**12
 """The smallest whole number that may be one."""
 
@@ -98,13 +101,17 @@ def check_words(**words: str | None) -> None:
 
 def has_card(text: str) -> bool:
     """Whether a text has the number of a card in it."""
-    if len(text) < 13:
+    if len(text) < SHORTEST:
         return False
     if not text.isascii():
         text = _plain(text)
     if len(text) >= 24:
         text = _HEX.sub("x", text)
-    return any(_is_card(digits, text) for found in _RUN.finditer(text) for digits in _candidates(found[0]))
+    return any(
+        _is_card(digits, text, start, end)
+        for found in _RUN.finditer(text)
+        for digits, start, end in _candidates(text, *found.span())
+    )
 
 
 def _plain(text: str) -> str:
@@ -127,31 +134,29 @@ def _texts(value: Any, place: str) -> Iterator[tuple[str, str]]:
         yield place, f"n{int(value)}"
 
 
-def _candidates(run: str) -> Iterator[str]:
-    """Groups of digits next to each other that are long enough together."""
-    groups = [(found.start(), found.end()) for found in _GROUP.finditer(run)]
-    for i, (start, _) in enumerate(groups):
-        for _, end in groups[i:]:
-            part = run[start:end]
-            if part.count(".") == 1:
-                continue  # a decimal fraction
-            digits = "".join(one for one in part if one.isdigit())
-            if len(digits) > 19:
+def _candidates(text: str, first: int, last: int) -> Iterator[tuple[str, int, int]]:
+    """Groups of digits next to each other that are long enough together, and not too long; and where they are."""
+    groups: deque[tuple[int, int]] = deque(maxlen=LONGEST)
+    for found in _GROUP.finditer(text, first, last):
+        groups.append(found.span())
+        digits = ""
+        for start, end in reversed(groups):
+            if len(digits) + end - start > LONGEST:
                 break
-            if len(digits) >= 13:
-                yield digits
+            digits = text[start:end] + digits
+            if len(digits) >= SHORTEST and text.count(".", start, found.end()) != 1:  # else a decimal fraction
+                yield digits, start, found.end()
 
 
-def _is_card(digits: str, text: str) -> bool:
+def _is_card(digits: str, text: str, start: int, end: int) -> bool:
     length = len(digits)
     if not _BY_LENGTH[length].match(digits):
         return False
-    if length == 13 and (_is_gs1(digits) or not _is_alone(digits, text)):
+    if length == SHORTEST and (_is_gs1(digits) or not _is_alone(text, start, end)):
         return False
     if length == 18 and _is_gs1(digits):
         return False
-    doubled = (_DOUBLED[int(one)] if i % 2 else int(one) for i, one in enumerate(reversed(digits)))
-    return sum(doubled) % 10 == 0
+    return sum(map(int, digits[::-2] + digits[-2::-2].translate(_DOUBLED))) % 10 == 0
 
 
 def _is_gs1(digits: str) -> bool:
@@ -159,11 +164,10 @@ def _is_gs1(digits: str) -> bool:
     return sum(int(one) * (3 if i % 2 else 1) for i, one in enumerate(reversed(digits))) % 10 == 0
 
 
-def _is_alone(digits: str, text: str) -> bool:
-    """Whether a text has these digits apart from its words."""
-    if digits not in text:
-        return True  # they are in groups
-    return any(word == digits for word in text.split())
+def _is_alone(text: str, start: int, end: int) -> bool:
+    """Whether digits are apart from the words of a text, or in groups."""
+    in_groups = end - start > SHORTEST
+    return in_groups or (text[start - 1 : start].strip() == "" and text[end : end + 1].strip() == "")
 
 
 __all__ = ["CODE", "check_body", "check_lines", "check_words", "has_card"]

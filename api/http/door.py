@@ -27,6 +27,8 @@ E = TypeVar("E", bound=Callable[..., Any])
 Size = Literal["body", "batch", "import"]
 Once = Literal["no", "may", "must"]
 LONGEST_KEY = 255
+MOST_AT_ONCE = 100_000
+"""Bytes of a body that is looked through while others wait, at most."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +120,10 @@ async def _enter(
         _check_media(request, said, body)
     if takes_json and not (may_be_empty and not body):
         request._json = values.decode(body)
-        cards.check_body(body, request._json)
+        if len(body) > MOST_AT_ONCE:
+            await service.run(cards.check_body, body, request._json)
+        else:
+            cards.check_body(body, request._json)
     elif body:
         await service.run(cards.check_lines, body)
     once = request.headers.get("idempotency-key") if said.once != "no" else None

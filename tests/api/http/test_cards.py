@@ -1,7 +1,9 @@
 """The number of a card is refused wherever it is said, and nothing of it is kept; what only looks like one passes."""
 
 import json
+import sys
 import uuid
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -53,6 +55,30 @@ def test_however_they_are_written(text: str) -> None:
 @pytest.mark.parametrize("text", LOOKALIKES)
 def test_what_is_common_in_the_trade_passes(text: str) -> None:
     assert not has_card(text)
+
+
+@pytest.mark.parametrize("piece", [" 1", "4 ", " n4222222222222", "4111-", "1.", " 1.1"])
+def test_twice_the_text_is_twice_the_work_whatever_is_in_it(piece: str) -> None:
+    """Else a body of a few megabytes would keep a process busy for as long as its sender likes."""
+    assert lines_run("1." + 800 * piece) < 2.5 * lines_run("1." + 400 * piece)
+
+
+def lines_run(text: str) -> int:
+    """Lines of ours that are run to look through a text."""
+    count = 0
+
+    def trace(frame: FrameType, event: str, _: Any) -> Any:
+        nonlocal count
+        count += event == "line"
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        assert not has_card(text)
+    finally:
+        sys.settrace(before)
+    return count
 
 
 def test_ids_made_by_chance_are_hardly_ever_hit() -> None:
