@@ -245,6 +245,7 @@ def hear(
     whom: Whom | None,
     at: int,
     lookout: Lookout | None = None,
+    remarks: Sequence[Remark] = (),
 ) -> Heard:
     """Do what a connection says, once.
 
@@ -256,21 +257,31 @@ def hear(
         Who receives the order, where it says so.
     at
         Milliseconds, now.
+    remarks
+        What people should look at of the message itself.
     """
     external_id = getattr(said, "order", "")
     if not _is_new(tx, connection.id, event, topic, external_id, at):
         return Heard("seen", _ours(tx, connection.id, external_id))
+    problems = [(one.code, one.place, one.detail) for one in remarks]
     match said:
         case Nothing():
-            heard = Heard("ignored")
+            heard = _told_of(tx, connection, external_id or event, problems, at)
         case ToForget():
             heard = _forget(tx, connection, said, at)
         case OrderSaid() | ChangeSaid() | OrderGone():
-            heard = _Hearing(tx, connection, _lock(tx, connection.id, said.order), at, lookout).hear(said, whom)
+            row = _lock(tx, connection.id, said.order)
+            heard = _Hearing(tx, connection, row, at, lookout, problems).hear(said, whom)
     if heard.outcome != "ignored":
         tx.run("UPDATE channel_event SET outcome = :outcome WHERE connection = :connection AND id = :id",
                outcome=heard.outcome, connection=connection.id, id=event)  # fmt: skip
     return heard
+
+
+def _told_of(tx: Tx, connection: Connection, what: str, problems: Sequence[Problem], at: int) -> Heard:
+    """What comes of a message that is nothing of ours to do."""
+    count = _raise_issues(tx, connection.id, what, problems, at)
+    return Heard("issue" if count else "ignored", None, count)
 
 
 def hear_again(tx: Tx, connection: Connection, external_id: str, at: int, lookout: Lookout | None = None) -> Heard:

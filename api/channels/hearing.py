@@ -5,22 +5,25 @@ the same. Then there is an issue. Only a message that is not proven to be theirs
 """
 
 from collections.abc import Mapping
-from typing import Any
 
 import msgspec
 
 from api.channels import Arrival, Channel, Opened, Reading, channel_of
-from api.http import values
+from api.channels.payload import without_cards
+from api.http import cards, values
 from api.http.problems import Refused
 from api.http.telemetry import log
 from api.vault import Vault
 from engine.ahead import lookout_of
-from engine.channels import Heard, OrderGone, hear, note_undone, note_unread
+from engine.channels import Heard, OrderGone, Remark, hear, note_undone, note_unread
 from engine.connections import Connection, get_connection
 from engine.database import Database, Unavailable
 from solver.refusal import Refusal
 
 SIGNING = "signing"
+MOST_CARDS = 20
+"""Texts with the number of a card in them that are told of one message, at most."""
+_CARD = "looks like the number of a payment card: nothing of this text was kept; take it out of the order there"
 
 
 class Secrets(msgspec.Struct, kw_only=True):
@@ -98,29 +101,36 @@ def hear_message(
     if not connection.active:
         raise Refusal("connection", f"connection {id!r} is not active", "inactive_connection")
     try:
-        reading = _read(channel, connection, arrival, body, at)
+        reading, remarks = _read(channel, connection, arrival, body, at)
     except Refusal as refusal:
         why = refusal
         return database.write(lambda tx: note_unread(tx, id, arrival.event, arrival.topic, why, at))
-    return _do(database, connection, arrival, reading, at)
+    return _do(database, connection, arrival, reading, remarks, at)
 
 
-def _read(channel: Channel, connection: Connection, arrival: Arrival, body: bytes, at: int) -> Reading:
+def _read(
+    channel: Channel, connection: Connection, arrival: Arrival, body: bytes, at: int
+) -> tuple[Reading, list[Remark]]:
+    """What a message says, without numbers of cards; and where there were any."""
     try:
-        payload: Any = values.decode(body)
+        payload, found = without_cards(values.decode(body))
     except Refused as refused:
         raise Refusal("body", "is no JSON that can be read", refused.code) from None
     reading = channel.read(connection, arrival, payload)
     if isinstance(reading.said, OrderGone) and not reading.said.said_at:
-        return Reading(msgspec.structs.replace(reading.said, said_at=at))
-    return reading
+        reading = Reading(msgspec.structs.replace(reading.said, said_at=at))
+    return reading, [Remark(code=cards.CODE, place=place, detail=_CARD) for place in found[:MOST_CARDS]]
 
 
-def _do(database: Database, connection: Connection, arrival: Arrival, reading: Reading, at: int) -> Heard:
+def _do(
+    database: Database, connection: Connection, arrival: Arrival, reading: Reading, remarks: list[Remark], at: int
+) -> Heard:
     lookout = lookout_of(database)
     event, topic = arrival.event, arrival.topic
     try:
-        return database.write(lambda tx: hear(tx, connection, event, topic, reading.said, reading.whom, at, lookout))
+        return database.write(
+            lambda tx: hear(tx, connection, event, topic, reading.said, reading.whom, at, lookout, remarks)
+        )
     except Unavailable:
         raise
     except Exception:

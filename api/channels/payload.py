@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 
+from api.http.cards import has_card
 from api.http.values import read_moment
 from engine.facts import LATEST
 from solver.refusal import Refusal
@@ -20,6 +21,9 @@ from solver.refusal import Refusal
 MOST_PARTS = 1000
 """Entries of a list in a payload, at most."""
 LONGEST = 200
+_NO_TEXT = re.compile(r"(?:id|ids|key|href|ip|site|token|urls?|numbers?)(?:\[\d+\])?\Z", re.IGNORECASE)
+"""Names of fields that nobody writes a text into: shops elsewhere have ids of 14 digits, of which many look like a card's."""
+_NAME = re.compile(r"\w{1,50}\Z", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
 _WIDE = {"CA": 3, "NL": 4}
 """Characters of a postal area, where a postcode is narrower."""
@@ -43,6 +47,29 @@ def event_of(body: bytes, *parts: str) -> str:
 def plain(text: str) -> str:
     """A text of one line, no longer than a name may be."""
     return _CONTROL.sub(" ", text).strip()[:LONGEST]
+
+
+def without_cards(value: Any, place: str = "") -> tuple[Any, list[str]]:
+    """The same payload with '' for texts that have the number of a payment card in them, and where these are.
+
+    Ids and numbers are left as they are.
+    """
+    if isinstance(value, str):
+        return ("", [place]) if not _NO_TEXT.search(place) and has_card(value) else (value, [])
+    if isinstance(value, dict):
+        parts = {
+            name: without_cards(inner, f"{place}.{_shown(name)}".removeprefix(".")) for name, inner in value.items()
+        }
+        return {name: kept for name, (kept, _) in parts.items()}, [one for _, found in parts.values() for one in found]
+    if isinstance(value, list):
+        entries = [without_cards(inner, f"{place}[{i}]") for i, inner in enumerate(value)]
+        return [kept for kept, _ in entries], [one for _, found in entries for one in found]
+    return value, []
+
+
+def _shown(name: str) -> str:
+    """The name of a field, where it is nothing but a name."""
+    return name if _NAME.match(name) and not has_card(name) else "*"
 
 
 class Payload:
