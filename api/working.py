@@ -164,7 +164,9 @@ class Working:
                 return
 
     def _erase(self, at: int) -> None:
-        """Erase people by age, and write over what was erased since the last time, by whomever."""
+        """Erase people by age or as channels want it, and write over what was erased since the last time, by whomever."""
+        if forgotten := channels.forget_customers(self._database, at):
+            log.info("erased for channels", recipients=forgotten)
         if erased := privacy.erase_due(self._database, at):
             log.info("erased by age", recipients=erased)
         if privacy.is_to_sweep(self._database):

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import ROUND_FLOOR, Decimal
+from functools import partial
 from typing import Any, Literal
 
 import msgspec
@@ -20,8 +21,8 @@ from engine import orders, reads
 from engine.ahead import Lookout
 from engine.calendar import MS_PER_DAY
 from engine.capture import capture_in
-from engine.connections import Connection, find_area, skus_of
-from engine.database import Rows, Tx
+from engine.connections import Connection, find_area, get_connection, skus_of
+from engine.database import Database, Rows, Tx
 from engine.entries import CURRENCY
 from engine.facts import (
     LineQuantity,
@@ -46,6 +47,12 @@ LONGEST = 500
 """Characters of what an issue tells."""
 ALREADY_RELEASED = "already_released"
 NOT_HERE = "order_not_here"
+TO_FORGET, DATA_ASKED = "to_forget", "data_asked"
+"""Issues about people: what is said of an order later does not end them."""
+_SHOP = "shop"
+"""What an issue is about that is about no order."""
+_SOON = "the customer is to be forgotten, and is by the clock, once no job has anything about them to do"
+_EVERYBODY = "whoever ordered there is to be forgotten, and is by the clock, each once all of their orders have ended"
 _MONEY = re.compile(r"\d{1,12}(?:\.\d{1,12})?\Z")
 _LINE = re.compile(r"^(lines|added)\[(\d+)\]")
 _NONE = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX VND VUV XAF XOF XPF"
@@ -160,7 +167,14 @@ class OrderGone(Said, frozen=True, kw_only=True):
 
 
 class ToForget(Said, frozen=True, kw_only=True):
-    """The customer of these orders is to be forgotten."""
+    """The customer of these orders is to be forgotten, or (`everybody`) whoever ordered there."""
+
+    orders: tuple[str, ...] = ()
+    everybody: bool = False
+
+
+class DataAsked(Said, frozen=True, kw_only=True):
+    """The customer of these orders asks what is known of them."""
 
     orders: tuple[str, ...]
 
@@ -172,7 +186,7 @@ class Nothing(Said, frozen=True, kw_only=True):
     order: str = ""
 
 
-AnySaid = OrderSaid | ChangeSaid | OrderGone | ToForget | Nothing
+AnySaid = OrderSaid | ChangeSaid | OrderGone | ToForget | DataAsked | Nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,6 +283,8 @@ def hear(
             heard = _told_of(tx, connection, external_id or event, problems, at)
         case ToForget():
             heard = _forget(tx, connection, said, at)
+        case DataAsked():
+            heard = _ask_for_answer(tx, connection, said, at)
         case OrderSaid() | ChangeSaid() | OrderGone():
             row = _lock(tx, connection.id, said.order)
             heard = _Hearing(tx, connection, row, at, lookout, problems).hear(said, whom)
@@ -309,18 +325,24 @@ def note_unread(tx: Tx, connection: str, event: str, topic: str, refusal: Refusa
 
 
 def note_undone(tx: Tx, connection: str, event: str, topic: str, said: AnySaid, refusal: Refusal, at: int) -> Heard:
-    """Keep that nothing could be done of a message, and why; a state of an order is kept, to be tried again."""
+    """Keep that nothing could be done of a message, and why; and what it says of an order, to be tried again."""
     order = getattr(said, "order", "")
     heard = note_unread(tx, connection, event, topic, refusal, at, order)
-    if heard.outcome == "issue" and isinstance(said, OrderSaid):
-        row = _lock(tx, connection, order)
-        if (said.said_at, said.sent_at) >= (row.said_at, row.sent_at):
-            tx.run(
-                "UPDATE channel_order SET said = :said, said_at = :said_at, sent_at = :sent_at "
-                "WHERE connection = :connection AND external_id = :order",
-                said=msgspec.json.encode(said).decode(), said_at=said.said_at, sent_at=said.sent_at,
-                connection=connection, order=order,
-            )  # fmt: skip
+    if heard.outcome != "issue":
+        return heard
+    match said:
+        case OrderSaid() | OrderGone():
+            row = _lock(tx, connection, order)
+            sent_at = said.sent_at if isinstance(said, OrderSaid) else 0
+            if (said.said_at, sent_at) >= (row.said_at, row.sent_at):
+                row.said, row.said_at, row.sent_at = msgspec.json.encode(said).decode(), said.said_at, sent_at
+                _write(tx, connection, row)
+        case ChangeSaid():
+            row = _lock(tx, connection, order)
+            row.waiting = _with_change(row, said)
+            _write(tx, connection, row)
+        case ToForget():
+            _keep_to_forget(tx, connection, said.orders, at, everybody=said.everybody)
     return heard
 
 
@@ -379,18 +401,104 @@ def _lock(tx: Tx, connection: str, external_id: str) -> _Row:
     return _Row(*found)
 
 
-def _forget(tx: Tx, connection: Connection, said: ToForget, at: int) -> Heard:
-    """Forget who received these orders."""
-    if not said.orders:
-        return Heard("unchanged")
-    people = [recipient_id(connection, order) for order in said.orders]
-    known = tx.all(
-        "SELECT r.id FROM {rows} JOIN recipient r ON r.id = rows.id WHERE NOT r.erased ORDER BY r.id", Rows(id=people)
+def _write(tx: Tx, connection: str, row: _Row) -> None:
+    """Write down what is known of an order."""
+    tx.run(
+        "UPDATE channel_order SET order_no = :order_no, said_at = :said_at, sent_at = :sent_at, applied = :applied, "
+        "destination = :destination, said = :said, waiting = :waiting "
+        "WHERE connection = :connection AND external_id = :external_id",
+        connection=connection,
+        **{name: getattr(row, name) for name in _Row.__slots__},
     )
-    for (person,) in known:
-        fact = RecipientErased(id=short_id("chn", connection.id, "erased", person), at=at, recipient=person)
-        erase(tx, fact, connection.id)
-    return Heard("applied" if known else "unchanged")
+
+
+# --- people -----------------------------------------------------------------------------------------------------------
+
+
+def _forget(tx: Tx, connection: Connection, said: ToForget, at: int) -> Heard:
+    """Forget who received these orders; who cannot be forgotten yet is later, by the clock (`forget_customers`)."""
+    known = _known(tx, connection, said.orders)
+    later = [order for person, order in known if isinstance(_erased(tx, connection, person, at), Refusal)]
+    count = _keep_to_forget(tx, connection.id, later, at, everybody=said.everybody)
+    return Heard("issue" if count else "applied" if known else "unchanged", None, count)
+
+
+def _keep_to_forget(tx: Tx, connection: str, orders: Sequence[str], at: int, *, everybody: bool) -> int:
+    """Keep that people are to be forgotten; how many issues that is."""
+    for order in orders:
+        _raise_issues(tx, connection, order, [(TO_FORGET, "recipient", _SOON)], at)
+    if everybody:
+        _raise_issues(tx, connection, _SHOP, [(TO_FORGET, "recipients", _EVERYBODY)], at)
+    return len(orders) + everybody
+
+
+def _ask_for_answer(tx: Tx, connection: Connection, said: DataAsked, at: int) -> Heard:
+    """Have people answer what is known of a customer."""
+    known = _known(tx, connection, said.orders)
+    for person, order in known:
+        told = f"the customer asks what is known of them: `allot privacy export {person}` is the answer"
+        _raise_issues(tx, connection.id, order, [(DATA_ASKED, "recipient", told)], at)
+    return Heard("issue" if known else "unchanged", None, len(known))
+
+
+def _known(tx: Tx, connection: Connection, orders: Iterable[str]) -> list[tuple[str, str]]:
+    """Who received some orders, of those that are not forgotten yet: our id of them, and the order."""
+    ordered = {recipient_id(connection, order): order for order in orders}
+    if not ordered:
+        return []
+    found = tx.all("SELECT r.id FROM {rows} JOIN recipient r ON r.id = rows.id WHERE NOT r.erased ORDER BY r.id",
+                   Rows(id=sorted(ordered)))  # fmt: skip
+    return [(id, ordered[id]) for (id,) in found]
+
+
+def _erased(tx: Tx, connection: Connection, person: str, at: int) -> bool | Refusal:
+    """Forget somebody, or say why that cannot be done yet."""
+    fact = RecipientErased(id=short_id("chn", connection.id, "erased", person), at=at, recipient=person)
+    return tx.attempt(lambda: erase(tx, fact, connection.id))
+
+
+def forget_customers(database: Database, at: int) -> int:
+    """Forget whom connections want to be forgotten and who could not be so far, each for themselves; says how many people."""
+    with database.read() as tx:
+        found = tx.all("SELECT id, connection, external_id, at FROM channel_issue WHERE code = :code AND state = 'open' "
+                       "ORDER BY no", code=TO_FORGET)  # fmt: skip
+    count = 0
+    for issue, id, order, asked_at in found:
+        with database.read() as tx:
+            connection = get_connection(tx, id)
+            everybody = order == _SHOP
+            people = _known(tx, connection, _orders_of(tx, connection, asked_at) if everybody else [order])
+            busy = _busy(tx, [person for person, _ in people]) if everybody else set()
+        left = len(busy)
+        for person in (person for person, _ in people if person not in busy):
+            done = database.write(partial(_erased, connection=connection, person=person, at=at))
+            left += isinstance(done, Refusal)
+            count += done is True
+        if not left:
+            database.write(lambda tx, issue=issue: settle(tx, issue, at, ""))  # type: ignore[misc]
+    return count
+
+
+def _orders_of(tx: Tx, connection: Connection, before: int) -> list[str]:
+    """What a connection calls its orders, those that were placed before then."""
+    found = tx.all(
+        "SELECT external_id FROM orders WHERE channel = :channel AND placed_at <= :before "
+        "UNION SELECT external_id FROM channel_order WHERE connection = :connection AND order_no IS NULL",
+        channel=connection.channel, before=before, connection=connection.id,
+    )  # fmt: skip
+    return [id for (id,) in found]
+
+
+def _busy(tx: Tx, people: Sequence[str]) -> set[str]:
+    """Those of whose orders some units are still to be sent, or are under way."""
+    if not people:
+        return set()
+    found = tx.all(
+        "SELECT DISTINCT o.recipient FROM {rows} JOIN orders o ON o.recipient = rows.id "
+        "WHERE o.open + o.allocated + o.released + o.shipped > 0",
+        Rows(id=people),
+    )
+    return {person for (person,) in found}
 
 
 def recipient_id(connection: Connection, external_id: str) -> str:
@@ -427,7 +535,9 @@ class _Hearing:
     def again(self) -> Heard:
         """Do what is left to be done."""
         if self.row.said:
-            return self._done(self._apply(msgspec.json.decode(self.row.said, type=OrderSaid)), "all")
+            state = msgspec.json.decode(self.row.said, type=OrderSaid | OrderGone)
+            return self._done(self._hear_end(state) if isinstance(state, OrderGone) else self._apply(state), "all")
+        self._do_what_waited()
         lines = self._lines()
         self._reach(lines, {ref: line.asked for ref, line in lines.items()})
         return self._done(None, "released")
@@ -438,13 +548,7 @@ class _Hearing:
         row.applied += 1
         if settles == "all" and not self.problems:
             row.said = ""
-        self.tx.run(
-            "UPDATE channel_order SET order_no = :order_no, said_at = :said_at, sent_at = :sent_at, applied = :applied, "
-            "destination = :destination, said = :said, waiting = :waiting "
-            "WHERE connection = :connection AND external_id = :external_id",
-            connection=self.connection.id,
-            **{name: getattr(row, name) for name in _Row.__slots__},
-        )
+        _write(self.tx, self.connection.id, row)
         _settle_others(self.tx, self.connection.id, row.external_id, self.problems, self.at, settles)
         count = _raise_issues(self.tx, self.connection.id, row.external_id, self.problems, self.at)
         if count and outcome != "parked":
@@ -470,6 +574,7 @@ class _Hearing:
         self.problems += [(one.code, one.place, one.detail) for one in said.remarks]
         if self.row.order_no is not None:
             self._change(said)
+            self._do_what_waited()
             return None
         if not _to_send(said):
             self.row.waiting = ""
@@ -487,10 +592,10 @@ class _Hearing:
             if row.said:  # it could not be placed yet: it will be with this
                 self._note_change(said)
                 return "parked"
-            waiting = [*_waiting(row), said][-MOST_WAITING:]
-            row.waiting = msgspec.json.encode(waiting).decode()
+            row.waiting = _with_change(row, said)
             self.problems.append((NOT_HERE, "order", "a change came of an order that has not come yet"))
             return "parked"
+        self._do_what_waited()
         self._do_change(said)
         return None
 
@@ -511,11 +616,12 @@ class _Hearing:
         row = self.row
         row.said_at, row.sent_at = said.said_at, 0
         if row.said:
-            state = msgspec.json.decode(row.said, type=OrderSaid)
-            row.said = msgspec.json.encode(_changed(state, said)).decode()
+            state = msgspec.json.decode(row.said, type=OrderSaid | OrderGone)
+            if isinstance(state, OrderSaid):
+                row.said = msgspec.json.encode(_changed(state, said)).decode()
 
     def _do_what_waited(self) -> None:
-        """Changes that came before the order did, and are newer than it."""
+        """Changes that came before the order did, or could not be done, and are newer than what is known."""
         waiting, self.row.waiting = _waiting(self.row), ""
         for change in sorted(waiting, key=lambda one: one.said_at):
             if change.said_at > self.row.said_at:
@@ -811,6 +917,11 @@ def _waiting(row: _Row) -> list[ChangeSaid]:
     return msgspec.json.decode(row.waiting, type=list[ChangeSaid]) if row.waiting else []
 
 
+def _with_change(row: _Row, said: ChangeSaid) -> str:
+    """What waits of an order, with one change more."""
+    return msgspec.json.encode([*_waiting(row), said][-MOST_WAITING:]).decode()
+
+
 def _changed(said: OrderSaid, change: ChangeSaid) -> OrderSaid:
     """A state as it is after a change."""
     units: dict[str, int] = {}
@@ -870,7 +981,7 @@ class IssueSeen(msgspec.Struct, kw_only=True):
 
 _ISSUES = (
     "SELECT i.no, i.id, i.connection, i.external_id, o.id, i.code, i.place, i.detail, i.state, i.at, i.times, i.settled_at, "
-    "CASE WHEN COALESCE(c.said, '') <> '' THEN 1 ELSE 0 END FROM channel_issue i "
+    "CASE WHEN c.said <> '' OR (c.waiting <> '' AND c.order_no IS NOT NULL) THEN 1 ELSE 0 END FROM channel_issue i "
     "LEFT JOIN channel_order c ON c.connection = i.connection AND c.external_id = i.external_id "
     "LEFT JOIN orders o ON o.no = c.order_no"
 )
@@ -947,7 +1058,8 @@ def _settle_others(
     """What was a problem of an order before and is none now is settled."""
     kept = [short_id("iss", connection, external_id, code, place[:200]) for code, place, _ in problems]
     but = "AND id NOT IN (SELECT id FROM {rows})" if kept else ""
-    of = f"AND code = '{ALREADY_RELEASED}' AND place LIKE 'lines[%'" if settles == "released" else ""
+    released = f"AND code = '{ALREADY_RELEASED}' AND place LIKE 'lines[%'"
+    of = released if settles == "released" else f"AND code NOT IN ('{TO_FORGET}', '{DATA_ASKED}')"
     tx.run(
         "UPDATE channel_issue SET state = 'settled', settled_at = :at WHERE connection = :connection "
         f"AND external_id = :external_id AND state = 'open' {of} {but}",

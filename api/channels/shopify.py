@@ -29,7 +29,7 @@ from api.channels.payload import (
     words,
 )
 from api.http.values import read_moment
-from engine.channels import ChangeSaid, LineSaid, Nothing, OrderGone, OrderSaid, ToForget, UnitsChanged, Whom
+from engine.channels import ChangeSaid, DataAsked, LineSaid, Nothing, OrderGone, OrderSaid, ToForget, UnitsChanged, Whom
 from engine.connections import Connection
 from solver.refusal import Refusal
 
@@ -86,7 +86,7 @@ def verify(
 
 
 def read(connection: Connection, arrival: Arrival, payload: Any) -> Reading:
-    """An order, what of it has changed, or whom to forget."""
+    """An order, what of it has changed, whom to forget, or who asks what is known of them."""
     if arrival.topic in ORDER:
         return _order(connection, arrival, Payload(payload))
     match arrival.topic:
@@ -97,14 +97,18 @@ def read(connection: Connection, arrival: Arrival, payload: Any) -> Reading:
         case "orders/delete":
             return Reading(OrderGone(order=Payload(payload).id("id"), said_at=arrival.sent_at))
         case "customers/redact":
-            return Reading(ToForget(orders=_orders_to_redact(Payload(payload))))
+            return Reading(ToForget(orders=_orders(Payload(payload), "orders_to_redact")))
+        case "shop/redact":
+            return Reading(ToForget(everybody=True))
+        case "customers/data_request":
+            return Reading(DataAsked(orders=_orders(Payload(payload), "orders_requested")))
     return Reading(Nothing(why="a topic that says nothing of orders"))
 
 
-def _orders_to_redact(said: Payload) -> tuple[str, ...]:
-    found = said.value.get("orders_to_redact") or []
+def _orders(said: Payload, name: str) -> tuple[str, ...]:
+    found = said.value.get(name) or []
     if not isinstance(found, list) or not all(isinstance(one, int | str) for one in found):
-        raise said.bad("orders_to_redact", "is no list of orders")
+        raise said.bad(name, "is no list of orders")
     return tuple(str(one) for one in found)
 
 
