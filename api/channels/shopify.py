@@ -45,6 +45,7 @@ NOT_LEFT = frozenset({"cancelled", "error", "failure"})
 """Fulfilments that came to nothing."""
 STALE = frozenset({"CHANGE_FROM_QUANTITY_STALE", "COMPARE_QUANTITY_STALE"})
 _SHOP = re.compile(r"[a-z0-9][a-z0-9-]*\.myshopify\.com\Z")
+_REF = re.compile(r"(?:gid://shopify/InventoryItem/)?\d{1,20}\Z", re.ASCII)
 _VERSION = re.compile(r"\d{4}-\d{2}\Z|unstable\Z")
 
 SET = """mutation Tell($input: InventorySetQuantitiesInput!, $key: String!) {
@@ -235,9 +236,15 @@ def _refunded(said: Payload) -> ChangeSaid | Nothing:
 def push(client: httpx.Client, opened: Opened, levels: Sequence[Level], key: str) -> Told:
     """Set what is available at the location, where it is there what we think is there: else somebody bought it meanwhile.
 
-    All of them are set, or none.
+    All of them are set, or none, but for those that are not named as Shopify names them.
     """
     location = opened.option("location")
+    unnamed = {level.external_sku: "bad_ref" for level in levels if not _REF.match(level.ref)}
+    if unnamed:
+        found = push(client, opened, [one for one in levels if one.external_sku not in unnamed], key)
+        return Told(found.there, {**found.refused, **unnamed}, found.wait)
+    if not levels:
+        return Told()
     quantities = [
         {
             "inventoryItemId": _gid("InventoryItem", level.ref),
@@ -264,7 +271,7 @@ def push(client: httpx.Client, opened: Opened, levels: Sequence[Level], key: str
         answer = found
         for level, node in zip(stale, found["data"].get("nodes") or [], strict=False):
             for one in ((node or {}).get("inventoryLevel") or {}).get("quantities") or []:
-                there[level.external_sku] = max(0, int(one["quantity"]))
+                there[level.external_sku] = int(one["quantity"])  # below 0 where more was sold than was there
     return Told(there, refused, _rest(answer))
 
 

@@ -161,6 +161,29 @@ def test_an_item_that_a_shop_refuses_holds_up_no_other(shop: Shop, stand: Shopif
     assert stand.levels[CUP] == 200
 
 
+def test_an_item_that_is_not_named_as_shopify_names_items_holds_up_no_other(
+    shop: Shop, stand: ShopifyStand, push: Push
+) -> None:
+    """It would refuse the whole call."""
+    item = {"external_sku": "cup", "sku": "cup", "ref": "gid://shopify/Product/2"}
+    put(shop.desk, "connections/shopify/items", {"items": [item]})
+    push()
+    assert stand.levels == {KETTLE: 600, SET: 100}
+    seen = {item["external_sku"]: item for item in done(shop.desk.get("/v1/connections/shopify/items"))["data"]}
+    assert seen["cup"]["problem"] == "bad_ref"
+
+
+def test_what_was_sold_there_beyond_what_was_there_is_told_again(shop: Shop, stand: ShopifyStand, push: Push) -> None:
+    push()
+    stand.levels[KETTLE] = -2
+    done(shop.desk.post("/v1/stock/receipts", {"sku": "kettle", "node": "near", "units": 5}, once="more"))
+    push()
+    shop.desk.clock.at += 10_000
+    push()
+    assert stand.levels[KETTLE] == 605
+    assert stand.sets[-1]["input"]["quantities"][0]["changeFromQuantity"] == -2
+
+
 def test_what_is_sold_out_is_told_first(
     shop: Shop, stand: ShopifyStand, push: Push, monkeypatch: pytest.MonkeyPatch
 ) -> None:
