@@ -187,9 +187,15 @@ class Working:
     def _catch_up(self, at: int) -> None:
         """Cancel what channels gave up while it was at its nodes, where it came back from there."""
         with self._database.read() as tx:
-            found = channels.orders_to_retry(tx)
+            found = channels.orders_to_retry(tx, at)
         for connection, order in found:
-            self._database.write(partial(_hear_again, connection=connection, order=order, at=at))
+            try:
+                self._database.write(partial(_hear_again, connection=connection, order=order, at=at))
+            except Unavailable:
+                raise
+            except Exception:
+                log.exception("bug", connection=connection, task="channels")
+                self._database.write(partial(channels.note_failed, connection=connection, external_id=order, at=at))
 
     def _push(self, _at: int) -> None:
         """Tell channels what they may sell."""

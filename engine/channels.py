@@ -49,6 +49,9 @@ ALREADY_RELEASED = "already_released"
 NOT_HERE = "order_not_here"
 TO_FORGET, DATA_ASKED = "to_forget", "data_asked"
 """Issues about people: what is said of an order later does not end them."""
+BUG, WENT_WRONG = "bug", "something went wrong here; it was logged"
+REST = 3_600_000
+"""Milliseconds after which the clock tries again what went wrong here."""
 _SHOP = "shop"
 """What an issue is about that is about no order."""
 _SOON = "the customer is to be forgotten, and is by the clock, once no job has anything about them to do"
@@ -246,8 +249,9 @@ class _Line:
 
 Problem = tuple[str, str, str]
 """Code, place, and what is wrong."""
-Settles = Literal["all", "released"]
-"""Which issues of an order end where they are none any more: all, or those about units that were released."""
+Settles = Literal["all", "tried", "released"]
+"""Which issues of an order end where they are none any more: all, those about units that were released, or these and what went
+wrong here before."""
 
 
 def hear(
@@ -351,14 +355,24 @@ def forget_events(tx: Tx, before: int) -> int:
     return tx.run("DELETE FROM channel_event WHERE at < :before", before=before)
 
 
-def orders_to_retry(tx: Tx, limit: int = 100) -> list[tuple[str, str]]:
-    """Connections and orders of which units came back from their nodes that were given up before."""
+def orders_to_retry(tx: Tx, at: int, limit: int = 100) -> list[tuple[str, str]]:
+    """Connections and orders of which units came back from their nodes that were given up before.
+
+    One with which something went wrong rests for an hour (`note_failed`).
+    """
     return tx.all(
         "SELECT DISTINCT c.connection, c.external_id FROM channel_line l JOIN channel_order c ON c.order_no = l.order_no "
         "JOIN order_line i ON i.order_no = l.order_no AND i.number = l.number "
-        "WHERE l.undone > 0 AND i.open + i.allocated > 0 ORDER BY c.connection, c.external_id LIMIT :limit",
-        limit=limit,
-    )
+        "WHERE l.undone > 0 AND i.open + i.allocated > 0 AND NOT EXISTS (SELECT 1 FROM channel_issue f "
+        "WHERE f.connection = c.connection AND f.external_id = c.external_id AND f.code = :bug AND f.at > :since) "
+        "ORDER BY c.connection, c.external_id LIMIT :limit",
+        bug=BUG, since=at - REST, limit=limit,
+    )  # fmt: skip
+
+
+def note_failed(tx: Tx, connection: str, external_id: str, at: int) -> None:
+    """Keep that something went wrong with an order here."""
+    _raise_issues(tx, connection, external_id, [(BUG, "order", WENT_WRONG)], at)
 
 
 def _is_new(
@@ -540,7 +554,7 @@ class _Hearing:
         self._do_what_waited()
         lines = self._lines()
         self._reach(lines, {ref: line.asked for ref, line in lines.items()})
-        return self._done(None, "released")
+        return self._done(None, "tried")
 
     def _done(self, outcome: Outcome | None, settles: Settles) -> Heard:
         """Write down how far it has come."""
@@ -749,8 +763,8 @@ class _Hearing:
 
     def _change(self, said: OrderSaid) -> None:
         lines = self._lines()
-        if said.waits and not said.cancelled:
-            self._reach(lines, {})
+        if said.waits and not said.cancelled:  # what it wants besides is not known; what was given up before still is
+            self._reach(lines, {ref: line.asked for ref, line in lines.items()})
             return
         told = {line.ref: line for line in said.lines}
         wanted: dict[str, int] = {}
@@ -1058,11 +1072,15 @@ def _settle_others(
     """What was a problem of an order before and is none now is settled."""
     kept = [short_id("iss", connection, external_id, code, place[:200]) for code, place, _ in problems]
     but = "AND id NOT IN (SELECT id FROM {rows})" if kept else ""
-    released = f"AND code = '{ALREADY_RELEASED}' AND place LIKE 'lines[%'"
-    of = released if settles == "released" else f"AND code NOT IN ('{TO_FORGET}', '{DATA_ASKED}')"
+    released = f"code = '{ALREADY_RELEASED}' AND place LIKE 'lines[%'"
+    of = {
+        "all": f"code NOT IN ('{TO_FORGET}', '{DATA_ASKED}')",
+        "tried": f"(code = '{BUG}' OR {released})",
+        "released": released,
+    }[settles]
     tx.run(
         "UPDATE channel_issue SET state = 'settled', settled_at = :at WHERE connection = :connection "
-        f"AND external_id = :external_id AND state = 'open' {of} {but}",
+        f"AND external_id = :external_id AND state = 'open' AND {of} {but}",
         Rows(id=kept) if kept else None,
         connection=connection, external_id=external_id, at=at,
     )  # fmt: skip

@@ -15,7 +15,7 @@ from api.http.problems import Refused
 from api.http.telemetry import log
 from api.vault import Vault
 from engine.ahead import lookout_of
-from engine.channels import Heard, OrderGone, Remark, hear, note_undone, note_unread
+from engine.channels import BUG, WENT_WRONG, Heard, OrderGone, Remark, hear, note_undone, note_unread
 from engine.connections import Connection, get_connection
 from engine.database import Database, Unavailable
 from solver.refusal import Refusal
@@ -135,5 +135,5 @@ def _do(
         raise
     except Exception:
         log.exception("bug", connection=connection.id, topic=topic, event_id=event)
-        bug = Refusal("order", "something went wrong here; it was logged", "bug")
+        bug = Refusal("order", WENT_WRONG, BUG)
         return database.write(lambda tx: note_undone(tx, connection.id, event, topic, reading.said, bug, at))

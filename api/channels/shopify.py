@@ -241,8 +241,8 @@ def push(client: httpx.Client, opened: Opened, levels: Sequence[Level], key: str
     location = opened.option("location")
     unnamed = {level.external_sku: "bad_ref" for level in levels if not _REF.match(level.ref)}
     if unnamed:
-        found = push(client, opened, [one for one in levels if one.external_sku not in unnamed], key)
-        return Told(found.there, {**found.refused, **unnamed}, found.wait)
+        others = push(client, opened, [one for one in levels if one.external_sku not in unnamed], key)
+        return Told(others.there, {**others.refused, **unnamed}, others.wait)
     if not levels:
         return Told()
     quantities = [

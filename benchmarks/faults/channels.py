@@ -313,7 +313,7 @@ class Beside:
 def _catch_up(database: Database) -> None:
     """What the clock does: cancel what was given up and came back."""
     with database.read() as tx:
-        here, left = get_connection(tx, "storm"), orders_to_retry(tx, 100_000)
+        here, left = get_connection(tx, "storm"), orders_to_retry(tx, DONE_BY, 100_000)
     for _, order in left:
         database.write(partial(_hear_again, here=here, order=order))
 

@@ -159,7 +159,7 @@ def test_whatever_comes_twice_late_and_after_release_there_is_one_order_with_wha
 def catch_up(database: Database, here: Connection) -> None:
     """What the clock does: cancel what was given up and came back."""
     with database.read() as tx:
-        left = orders_to_retry(tx, 1000)
+        left = orders_to_retry(tx, NOON, 1000)
     for _, order in left:
         database.write(lambda tx, order=order: again(tx, here, order, NOON + 2_000_000))
 

@@ -13,6 +13,8 @@ import httpx
 
 from api.channels import Arrival, Reading, channel_of
 from api.http.values import read_moment
+from api.settings import Settings
+from api.working import Working
 from engine.connections import Arrangement, Connection, ServiceTerms
 from engine.facts import order_id
 from tests.api.http.conftest import Desk
@@ -118,6 +120,13 @@ class Shop:
 
     def step(self, consignment: str, what: str, **body: Any) -> None:
         done(self.desk.post(f"/v1/consignments/{consignment}/{what}", body, once=f"{what} {consignment}"))
+
+    def clock(self, task: str) -> None:
+        """Have a task done as the clock has it done."""
+        database = self.desk.database
+        url = database.engine.url.render_as_string(hide_password=False)
+        tasks = {task.name: task for task in Working(Settings(database_url=url), database).tasks()}
+        tasks[task].act(self.desk.clock())
 
     def balanced(self) -> bool:
         from engine.books import fsck

@@ -4,8 +4,6 @@ from typing import Any
 
 import pytest
 
-from api.settings import Settings
-from api.working import Working
 from engine.channels import recipient_id
 from engine.connections import get_connection
 from tests.api.channels.shop import ORDER, Shop, recorded
@@ -22,26 +20,18 @@ def names(shop: Shop) -> list[str | None]:
         return [name for (name,) in tx.all("SELECT name FROM recipient ORDER BY no")]
 
 
-def clock(shop: Shop, task: str) -> None:
-    """Have a task done as the clock has it done."""
-    database = shop.desk.database
-    url = database.engine.url.render_as_string(hide_password=False)
-    tasks = {task.name: task for task in Working(Settings(database_url=url), database).tasks()}
-    tasks[task].act(shop.desk.clock())
-
-
 def test_who_cannot_be_forgotten_while_a_job_is_at_them_is_forgotten_when_it_has_ended(shop: Shop) -> None:
     shop.send("create")
     file = f"channel,external_id,sku,qty,lat,lon,recipient\nweb,1,kettle,1,52,5,{person(shop)}\n"
     job = done(shop.desk.ask("POST", "/v1/orders/import", content=file, headers={"Content-Type": "text/csv"}), 202)
     assert shop.send("redact")["outcome"] == "issue"
     assert shop.issues() == [("to_forget", "recipient")]
-    clock(shop, "erase")
+    shop.clock("erase")
     shop.send("create", updated_at="2025-11-24T19:00:00+01:00", tags="again")
     assert names(shop) == ["Noor de Vries"]
     assert shop.issues() == [("to_forget", "recipient")], "what is said of the order later does not end it"
     done(shop.desk.post(f"/v1/jobs/{job['id']}/cancel", {}))
-    clock(shop, "erase")
+    shop.clock("erase")
     assert names(shop) == [None]
     assert shop.issues() == []
 
@@ -54,7 +44,7 @@ def test_a_shop_that_leaves_has_its_customers_forgotten_each_once_their_orders_h
     heard = shop.tell("shop/redact", {"shop_id": 954889, "shop_domain": "brouwer-koffie.myshopify.com"}, "gone")
     assert heard["outcome"] == "issue"
     assert ("to_forget", "recipients") in shop.issues()
-    clock(shop, "erase")
+    shop.clock("erase")
     with shop.desk.database.read() as tx:
         left = [id for (id,) in tx.all("SELECT id FROM recipient WHERE NOT erased")]
     assert left == [person(shop, "6120448012")], "one is still to be collected"
@@ -66,7 +56,7 @@ def test_a_shop_that_leaves_has_its_customers_forgotten_each_once_their_orders_h
         updated_at="2025-11-26T09:00:00Z",
         line_items=pickup["line_items"],
     )
-    clock(shop, "erase")
+    shop.clock("erase")
     assert set(names(shop)) == {None}
     assert ("to_forget", "recipients") not in shop.issues()
 
@@ -77,7 +67,7 @@ def test_who_orders_after_a_shop_left_and_came_back_is_not_forgotten(shop: Shop)
     shop.desk.clock.at += 7_200_000
     shop.send("create", created_at=later, updated_at=later)
     shop.send("create", created_at=later, updated_at="2025-11-25T11:01:00Z", cancelled_at="2025-11-25T11:01:00Z")
-    clock(shop, "erase")
+    shop.clock("erase")
     assert names(shop) == ["Noor de Vries"]
     assert shop.issues() == []
 
@@ -117,7 +107,7 @@ def test_what_met_a_bug_is_kept_whatever_it_says_and_done_when_it_is_tried_again
     assert retry(shop) == "applied"
     assert shop.lines() == [("kettle", 1, 1), ("cup", 1, 0)]
     fails("redact")
-    clock(shop, "erase")
+    shop.clock("erase")
     assert names(shop) == [None]
     fails("delete")
     assert retry(shop) == "applied"

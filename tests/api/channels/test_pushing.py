@@ -10,7 +10,7 @@ from api.channels.pushing import make_client, push_due
 from api.http.service import Service
 from api.webhooks.guard import Guard
 from solver.refusal import Refusal
-from tests.api.channels.shop import ORDER, Shop
+from tests.api.channels.shop import Shop
 from tests.api.channels.stands import ShopifyStand
 from tests.api.http.world import done, put
 
@@ -220,22 +220,6 @@ def test_of_two_who_tell_a_shop_one_does(
     monkeypatch.setattr(shopify, "push", meanwhile)
     assert push() == 3
     assert len(stand.sets) == 1
-
-
-def test_what_channels_gave_up_too_late_is_cancelled_by_the_clock(shop: Shop) -> None:
-    from api.settings import Settings
-    from api.working import Working
-
-    shop.send("create")
-    (consignment,) = shop.release()
-    shop.send("cancel")
-    shop.step(consignment, "reject", reason="no time")
-    database = shop.desk.database
-    url = database.engine.url.render_as_string(hide_password=False)
-    tasks = {task.name: task for task in Working(Settings(database_url=url), database).tasks()}
-    tasks["channels"].act(shop.desk.clock())
-    assert shop.order(ORDER)["state"] == "cancelled"
-    assert shop.issues() == []
 
 
 @pytest.mark.parametrize(
