@@ -350,9 +350,24 @@ def note_undone(tx: Tx, connection: str, event: str, topic: str, said: AnySaid, 
     return heard
 
 
-def forget_events(tx: Tx, before: int) -> int:
-    """Forget messages that came before then, and say how many."""
-    return tx.run("DELETE FROM channel_event WHERE at < :before", before=before)
+def forget(tx: Tx, before: int) -> int:
+    """Forget messages that came before then, issues that were settled before, and orders there that are none here.
+
+    What is known of an order of ours stays for as long as that does: it is what later messages are compared with.
+
+    Returns
+    -------
+    int
+        How many messages there were.
+    """
+    tx.run("DELETE FROM channel_issue WHERE state = 'settled' AND settled_at < :before", before=before)
+    count = tx.run("DELETE FROM channel_event WHERE at < :before", before=before)
+    tx.run(
+        "DELETE FROM channel_order WHERE order_no IS NULL "
+        "AND (connection, external_id) NOT IN (SELECT connection, external_id FROM channel_event) "
+        "AND (connection, external_id) NOT IN (SELECT connection, external_id FROM channel_issue WHERE state = 'open')"
+    )
+    return count
 
 
 def orders_to_retry(tx: Tx, at: int, limit: int = 100) -> list[tuple[str, str]]:

@@ -317,6 +317,27 @@ def test_more_than_may_be_sold_is_an_issue_and_the_rest_is_done(shop: Shop) -> N
     assert shop.balanced()
 
 
+def test_what_is_done_is_forgotten_by_age_and_what_is_not_stays(shop: Shop) -> None:
+    shop.send("create")
+    shop.send("digital")
+    shop.send("unknown_sku")
+    shop.send("bad_money")
+    shop.send("bad_money", updated_at="2025-11-25T09:00:00Z", cancelled_at="2025-11-25T09:00:00Z")
+    shop.desk.clock.at += 29 * 86_400_000
+    shop.clock("forget")
+    kept = {name: shop.desk.rows(name) for name in ("channel_event", "channel_issue", "channel_order")}
+    assert kept == {"channel_event": 5, "channel_issue": 2, "channel_order": 4}
+    shop.desk.clock.at += 2 * 86_400_000
+    shop.clock("forget")
+    with shop.desk.database.read() as tx:
+        assert tx.all("SELECT external_id FROM channel_order ORDER BY order_no IS NULL") == [(ORDER,), ("6120448004",)]
+    assert shop.issues("settled") == []
+    assert shop.issues("open") == [("unknown_sku", "lines[14013].sku")]
+    assert shop.desk.rows("channel_event") == 0
+    shop.send("update", updated_at="2025-12-30T09:00:00Z")
+    assert shop.lines() == [("kettle", 1, 1), ("cup", 1, 0), ("cup", 3, 0)], "the order goes on"
+
+
 # --- the door ---------------------------------------------------------------------------------------------------------
 
 
