@@ -8,6 +8,7 @@ all unseal, so that a new one can be put before the old.
 import os
 from contextlib import suppress
 from pathlib import Path
+from secrets import token_hex
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from sqlalchemy import make_url
@@ -82,9 +83,9 @@ def vault_of(settings: Settings) -> Vault:
 
 def _kept(path: Path) -> str:
     """The key in a file, made if it is not there; whoever makes it first makes it for all."""
-    draft = path.with_name(f"{path.name}.{os.getpid()}")
+    draft = path.with_name(f"{path.name}.{token_hex(8)}")
     if not path.exists():
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             file.write(Fernet.generate_key().decode() + "\n")
             file.flush()
             os.fsync(file.fileno())

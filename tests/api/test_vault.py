@@ -1,6 +1,7 @@
 """Secrets are kept sealed, and the key to them is not in the database."""
 
 import base64
+import os
 import stat
 from pathlib import Path
 
@@ -43,6 +44,21 @@ def test_an_embedded_database_has_a_key_beside_it_that_nobody_else_reads(tmp_pat
     sealed = vault_of(embedded(tmp_path)).seal("whsec_1")
     assert vault_of(embedded(tmp_path)).unseal(sealed) == "whsec_1"
     assert stat.S_IMODE((tmp_path / FILE).stat().st_mode) == 0o600
+    assert [path.name for path in tmp_path.iterdir()] == [FILE]
+
+
+def test_of_two_who_make_the_key_at_once_both_have_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two threads, or two containers whose processes have one number."""
+    sealed: list[str] = []
+    flush = os.fsync
+
+    def meanwhile(file: int) -> None:
+        monkeypatch.setattr(os, "fsync", flush)
+        sealed.append(vault_of(embedded(tmp_path)).seal("whsec_1"))
+        flush(file)
+
+    monkeypatch.setattr(os, "fsync", meanwhile)
+    assert vault_of(embedded(tmp_path)).unseal(*sealed) == "whsec_1"
     assert [path.name for path in tmp_path.iterdir()] == [FILE]
 
 

@@ -231,7 +231,8 @@ async def write_connection(
     vault = call.service.vault
 
     def write(tx: Tx) -> Connection:
-        there = next((one for one in connections(tx) if one.id == connection), None)
+        known = any(one.id == connection for one in connections(tx))
+        there = get_connection(tx, connection, lock=True) if known else None  # nobody gives it other secrets meanwhile
         expect(there.version if there else 0, call.version)
         sealed = None
         if given:

@@ -1,11 +1,14 @@
 """What comes of what a shop elsewhere says: one order, the right units, and everything that cannot be done in front of people."""
 
 import json
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
 
 import pytest
 
 from engine.channels import NOT_HERE
+from engine.connections import get_connection, put_secrets
+from engine.database import Tx
 from engine.facts import order_id
 from tests.api.channels.shop import ACCOUNT, ARRANGED, ORDER, SECRET, Shop, recorded, sign
 from tests.api.http.world import done, put
@@ -423,6 +426,34 @@ def test_secrets_are_never_shown_and_stay_where_nothing_is_said_of_them(shop: Sh
     assert "hush" not in json.dumps(shown)
     put(shop.desk, "connections/shopify", {"kind": "shopify", "channel": "online", "account": ACCOUNT})
     assert shop.send("create")["outcome"] == "applied"
+
+
+def test_a_secret_that_takes_the_place_of_one_while_the_connection_is_changed_stays(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from api.channels import hearing
+
+    vault, seal = shop.desk.app.state.service.vault, hearing.seal
+
+    def rotate(tx: Tx) -> None:
+        before = hearing.unseal(vault, get_connection(tx, "shopify", lock=True).secrets)
+        put_secrets(tx, "shopify", seal(vault, before.rotate("signing", "fresh", shop.desk.clock(), 0)), 1)
+
+    def meanwhile(*said: Any) -> str:
+        beside.append(pool.submit(shop.desk.database.write, rotate))
+        wait(beside, timeout=0.5)
+        return seal(*said)
+
+    beside: list[Future[None]] = []
+    with ThreadPoolExecutor(1) as pool:
+        with monkeypatch.context() as patched:
+            patched.setattr(hearing, "seal", meanwhile)
+            body = {"kind": "shopify", "channel": "online", "account": ACCOUNT, "secrets": {"token": "other"}}
+            put(shop.desk, "connections/shopify", body)
+        beside[0].result()
+    with shop.desk.database.read() as tx:
+        kept = hearing.unseal(vault, get_connection(tx, "shopify").secrets).now
+    assert kept == {"signing": "fresh", "token": "other"}
 
 
 @pytest.mark.parametrize(

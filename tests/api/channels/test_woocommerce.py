@@ -143,6 +143,15 @@ def test_an_order_lives_and_ends(woo: Shop) -> None:
     assert woo.balanced()
 
 
+def test_of_two_states_of_one_second_the_one_that_comes_later_holds(woo: Shop) -> None:
+    """It is written when it is sent, and its moments are whole seconds."""
+    first = recorded("woocommerce", "create")["payload"]["line_items"]
+    send(woo, "create", status="pending")
+    send(woo, "create", line_items=[{**first[0], "quantity": 5}])
+    assert send(woo, "create", line_items=[{**first[0], "quantity": 1}])["outcome"] == "applied"
+    assert lines(woo) == [("kettle", 1, 4)]
+
+
 def test_a_partial_refund_is_shown_to_people_until_it_is_clear(woo: Shop) -> None:
     send(woo, "create")
     assert send(woo, "partial_refund")["outcome"] == "issue"
