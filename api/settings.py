@@ -89,7 +89,7 @@ class Settings(BaseSettings):
     smtp_from: str | None = None
     """Who messages come from, as `The Shop <orders@shop.example>`."""
     push_every: Annotated[float, Field(ge=0)] = 15.0
-    """Seconds between looks for what channels are to be told of stock; 0 for never."""
+    """Seconds between looks for what channels are to be told of stock and parcels; 0 for never."""
     solve_at_once: Annotated[int, Field(ge=0)] = 500
     """Orders up to which `POST /v1/solve` answers at once, not by a job."""
     drain: Annotated[float, Field(gt=0, le=60)] = 8.0

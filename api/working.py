@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from api.carriers.calls import Calls
-from api.channels.pushing import make_client, push_due
+from api.channels.pushing import make_client, push_due, ship_due
 from api.http import idempotency
 from api.http.service import now
 from api.http.telemetry import Metrics, log
@@ -114,6 +114,7 @@ class Working:
             tasks.append(Task("notify", TELL_EVERY, self._notify, in_each=True))
         if self._settings.push_every:
             tasks.append(Task("push", self._settings.push_every, self._push))
+            tasks.append(Task("ship", self._settings.push_every, self._ship))
         if self._settings.wave_every:
             tasks.append(Task("wave", self._settings.wave_every, self._wave))
         return tasks
@@ -204,6 +205,14 @@ class Working:
                 return
         with make_client(Guard(self._settings.networks)) as client:
             push_due(self._database, vault_of(self._settings), now, client, self._over.is_set)
+
+    def _ship(self, _at: int) -> None:
+        """Tell channels what has left of their orders."""
+        with self._database.read() as tx:
+            if tx.first("SELECT 1 FROM connection WHERE active LIMIT 1") is None:
+                return
+        with make_client(Guard(self._settings.networks)) as client:
+            ship_due(self._database, vault_of(self._settings), now, client, self._over.is_set)
 
     def _look_ahead(self, at: int) -> None:
         """Make ready what policies that look ahead need at capture."""

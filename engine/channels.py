@@ -48,7 +48,9 @@ LONGEST = 500
 ALREADY_RELEASED = "already_released"
 NOT_HERE = "order_not_here"
 TO_FORGET, DATA_ASKED = "to_forget", "data_asked"
-"""Issues about people: what is said of an order later does not end them."""
+NOT_TOLD = "parcel_not_told"
+STAYS = (TO_FORGET, DATA_ASKED, NOT_TOLD)
+"""Issues that what is said of an order later does not end."""
 BUG, WENT_WRONG = "bug", "something went wrong here; it was logged"
 REST = 3_600_000
 """Milliseconds after which the clock tries again what went wrong here."""
@@ -300,7 +302,7 @@ def hear(
 
 def _told_of(tx: Tx, connection: Connection, what: str, problems: Sequence[Problem], at: int) -> Heard:
     """What comes of a message that is nothing of ours to do."""
-    count = _raise_issues(tx, connection.id, what, problems, at)
+    count = raise_issues(tx, connection.id, what, problems, at)
     return Heard("issue" if count else "ignored", None, count)
 
 
@@ -324,7 +326,7 @@ def note_unread(tx: Tx, connection: str, event: str, topic: str, refusal: Refusa
     if not _is_new(tx, connection, event, topic, order, at, "issue"):
         return Heard("seen", None)
     place = refusal.place or "body"
-    _raise_issues(tx, connection, order or event, [(refusal.code, place, refusal.problem)], at)
+    raise_issues(tx, connection, order or event, [(refusal.code, place, refusal.problem)], at)
     return Heard("issue", None, 1)
 
 
@@ -387,7 +389,7 @@ def orders_to_retry(tx: Tx, at: int, limit: int = 100) -> list[tuple[str, str]]:
 
 def note_failed(tx: Tx, connection: str, external_id: str, at: int) -> None:
     """Keep that something went wrong with an order here."""
-    _raise_issues(tx, connection, external_id, [(BUG, "order", WENT_WRONG)], at)
+    raise_issues(tx, connection, external_id, [(BUG, "order", WENT_WRONG)], at)
 
 
 def _is_new(
@@ -455,9 +457,9 @@ def _forget(tx: Tx, connection: Connection, said: ToForget, at: int) -> Heard:
 def _keep_to_forget(tx: Tx, connection: str, orders: Sequence[str], at: int, *, everybody: bool) -> int:
     """Keep that people are to be forgotten; how many issues that is."""
     for order in orders:
-        _raise_issues(tx, connection, order, [(TO_FORGET, "recipient", _SOON)], at)
+        raise_issues(tx, connection, order, [(TO_FORGET, "recipient", _SOON)], at)
     if everybody:
-        _raise_issues(tx, connection, _SHOP, [(TO_FORGET, "recipients", _EVERYBODY)], at)
+        raise_issues(tx, connection, _SHOP, [(TO_FORGET, "recipients", _EVERYBODY)], at)
     return len(orders) + everybody
 
 
@@ -466,7 +468,7 @@ def _ask_for_answer(tx: Tx, connection: Connection, said: DataAsked, at: int) ->
     known = _known(tx, connection, said.orders)
     for person, order in known:
         told = f"the customer asks what is known of them: `allot privacy export {person}` is the answer"
-        _raise_issues(tx, connection.id, order, [(DATA_ASKED, "recipient", told)], at)
+        raise_issues(tx, connection.id, order, [(DATA_ASKED, "recipient", told)], at)
     return Heard("issue" if known else "unchanged", None, len(known))
 
 
@@ -579,7 +581,7 @@ class _Hearing:
             row.said = ""
         _write(self.tx, self.connection.id, row)
         _settle_others(self.tx, self.connection.id, row.external_id, self.problems, self.at, settles)
-        count = _raise_issues(self.tx, self.connection.id, row.external_id, self.problems, self.at)
+        count = raise_issues(self.tx, self.connection.id, row.external_id, self.problems, self.at)
         if count and outcome != "parked":
             return Heard("issue", self._order(), count)
         return Heard(outcome or ("applied" if self.changed else "unchanged"), self._order(), count)
@@ -1055,7 +1057,7 @@ def _issue(row: Sequence[Any]) -> IssueSeen:
     return IssueSeen(**{**said, "retries": bool(said["retries"]) and said["state"] == "open"})
 
 
-def _raise_issues(tx: Tx, connection: str, external_id: str, problems: Sequence[Problem], at: int) -> int:
+def raise_issues(tx: Tx, connection: str, external_id: str, problems: Sequence[Problem], at: int) -> int:
     """Tell people of these; what somebody settled already, as it is now, is not told again. How many there are."""
     told = {(code, place[:200]): detail[:LONGEST] for code, place, detail in problems}
     if not told:
@@ -1081,6 +1083,15 @@ def _raise_issues(tx: Tx, connection: str, external_id: str, problems: Sequence[
     return len(told)
 
 
+def end_issues(tx: Tx, connection: str, external_id: str, code: str, place: str, at: int) -> None:
+    """Something is no problem any more."""
+    tx.run(
+        "UPDATE channel_issue SET state = 'settled', settled_at = :at WHERE connection = :connection "
+        "AND external_id = :external_id AND code = :code AND place = :place AND state = 'open'",
+        connection=connection, external_id=external_id, code=code, place=place, at=at,
+    )  # fmt: skip
+
+
 def _settle_others(
     tx: Tx, connection: str, external_id: str, problems: Sequence[Problem], at: int, settles: Settles
 ) -> None:
@@ -1089,7 +1100,7 @@ def _settle_others(
     but = "AND id NOT IN (SELECT id FROM {rows})" if kept else ""
     released = f"code = '{ALREADY_RELEASED}' AND place LIKE 'lines[%'"
     of = {
-        "all": f"code NOT IN ('{TO_FORGET}', '{DATA_ASKED}')",
+        "all": f"code NOT IN ({', '.join(map(repr, STAYS))})",
         "tried": f"(code = '{BUG}' OR {released})",
         "released": released,
     }[settles]

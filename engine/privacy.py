@@ -413,6 +413,7 @@ IMPERSONAL = {
     "webhook.url": "where another system is", "job.settings": "format and currency",
     "charge.body": "lines and cents", "invoice.body": "lines, taxes and who issued it", "order_bill.taxes": "rates and cents",
     "gateway_entry.answer": "states and cents", "connection.arrangement": "of the network",
+    "channel_parcel.problem": "what the other shop says of units",
     "connection.push_problem": "a code of the other shop", "channel_item.problem": "a code of the other shop",
     "channel_order.destination": "a place of about a kilometre", "channel_order.said": "SKUs and units",
     "channel_order.waiting": "SKUs and units", "channel_issue.detail": "codes and SKUs",

@@ -1298,6 +1298,25 @@ class ChannelLine(SQLModel, table=True):
     """Units that somebody else shipped, by what the connection says."""
 
 
+class ChannelParcel(SQLModel, table=True):
+    """A consignment that has left, of which its channel is told."""
+
+    __tablename__ = "channel_parcel"
+    __table_args__ = (
+        *_at_least_0("tries"),
+        CheckConstraint("state IN ('waiting', 'told', 'refused')", name="state_known"),
+        Index("ix_channel_parcel_waiting", "next_at", **_where("state = 'waiting'")),
+    )
+
+    consignment_no: int = _big(foreign_key="consignment.no", primary_key=True)
+    connection: str = Field(foreign_key="connection.id")
+    state: str = "waiting"
+    tries: int = 0
+    next_at: int = _big()
+    """When it may be told again: not while somebody does."""
+    problem: str = ""
+
+
 class ChannelEvent(SQLModel, table=True):
     """A message of a connection, so that the same again has no second effect."""
 

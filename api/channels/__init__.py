@@ -1,8 +1,8 @@
-"""Channels: shops elsewhere whose orders come in here, and which are told what they may sell.
+"""Channels: shops elsewhere whose orders come in here, and which are told what they may sell and what has left.
 
 A kind of channel is one module: whom a message is from, what it says (pure: payload to what `engine.channels` understands), and
-how levels are told. Ours are in `OURS`; others plug in by an entry point of the group `allot.channels`, whose name is the kind
-and whose object is a module or anything else that has what `Channel` asks for.
+how levels and parcels are told. Ours are in `OURS`; others plug in by an entry point of the group `allot.channels`, whose name is
+the kind and whose object is a module or anything else that has what `Channel` asks for.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import httpx
 
 from api.ports import found, names_of
+from engine.channel_parcels import Left
 from engine.channels import AnySaid, Whom
 from engine.connections import Connection
 from solver.refusal import Refusal
@@ -64,6 +65,14 @@ class Told:
 
     there: Mapping[str, int] = field(default_factory=dict)
     refused: Mapping[str, str] = field(default_factory=dict)
+    wait: float = 0.0
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came of telling of a parcel: it was told, unless it was `refused`, or the channel wants a rest of `wait` seconds."""
+
+    refused: str = ""
     wait: float = 0.0
 
 
@@ -159,6 +168,19 @@ class Channel(Protocol):
         """
         ...
 
+    def ship(self, client: httpx.Client, opened: Opened, left: Left) -> Answer:
+        """Tell that a parcel has left.
+
+        It may be told again what it was told before, where the answer was lost: that has no second effect, as far as the channel
+        lets us see to that.
+
+        Raises
+        ------
+        httpx.HTTPError
+            Nobody answers, or not as it should: nothing is known to be told.
+        """
+        ...
+
 
 def kinds() -> list[str]:
     """Every kind that there is."""
@@ -179,4 +201,4 @@ def channel_of(kind: str) -> Channel:
     return channel  # type: ignore[no-any-return]
 
 
-__all__ = ["GROUP", "OURS", "Arrival", "Channel", "Level", "Opened", "Reading", "Told", "channel_of", "kinds"]
+__all__ = ["GROUP", "OURS", "Answer", "Arrival", "Channel", "Level", "Opened", "Reading", "Told", "channel_of", "kinds"]

@@ -1,11 +1,13 @@
-"""Amazon: orders that the seller sends (MFN), by what somebody with a key of ours sends on; levels by the Listings Items API.
+"""Amazon: orders that the seller sends (MFN), by what somebody with a key of ours sends on; levels and parcels by its API.
 
 Amazon puts notifications into a queue and signs none of them: whoever reads the queue sends each on as it is, with a key
 (`ORDER_CHANGE`, from SQS as well as in the envelope of EventBridge), or what the Orders API (v0) says, as
 `{"order": ..., "orderItems": [...]}`. A notification says all that is needed to send an order but who receives it and what was
-paid; the Orders API says that too. Read as its public documentation has it (developer-docs.amazon.com).
+paid; the Orders API says that too. Levels are told by the Listings Items API, parcels by the Orders API. Read as its public
+documentation has it (developer-docs.amazon.com).
 
-The account is the seller's id. Options of a connection: `marketplace` (the id of the one that levels are told to); `endpoint`.
+The account is the seller's id. Options of a connection: `marketplace` (the id of the one that levels are told to); `endpoint`;
+`carriers` (what Amazon calls carriers, as `own=DPD`, with commas between them; `Other` where nothing is said).
 Items are told by their SKU; `ref` is the product type of the listing (`PRODUCT` for any).
 """
 
@@ -17,9 +19,11 @@ from urllib.parse import quote
 import httpx
 import msgspec
 
-from api.channels import Arrival, Level, Opened, Reading, Told
-from api.channels.payload import Payload, address_lines, event_of, paid, plain, postal_area, rest_after
+from api.channels import Answer, Arrival, Level, Opened, Reading, Told
+from api.channels.payload import Payload, address_lines, event_of, paid, plain, postal_area, rest_after, words
+from api.http.values import moment
 from engine.calendar import MS_PER_DAY
+from engine.channel_parcels import Left
 from engine.channels import LineSaid, Nothing, OrderSaid, Remark, Whom
 from engine.connections import Connection
 from solver.refusal import Refusal
@@ -208,6 +212,33 @@ def push(client: httpx.Client, opened: Opened, levels: Sequence[Level], key: str
         else:
             refused[level.external_sku] = plain(status)
     return Told(there, refused)
+
+
+def ship(client: httpx.Client, opened: Opened, left: Left) -> Answer:
+    """Confirm a parcel. It has a number of ours within its order: confirmed again, it is the same one."""
+    if not left.tracking:
+        return Answer(refused="Amazon takes no parcel without a tracking number")
+    carriers = opened.option("carriers", "")
+    code = dict(one.split("=", 1) for one in words(carriers) if "=" in one).get(left.carrier, "Other")
+    parcel = {
+        "packageReferenceId": str(left.no), "carrierCode": code, "trackingNumber": left.tracking,
+        "shipDate": moment(left.shipped_at),
+        "orderItems": [{"orderItemId": ref, "quantity": units} for ref, units in left.lines.items()],
+    }  # fmt: skip
+    answer = client.post(
+        f"{opened.option('endpoint', ENDPOINT)}/orders/v0/orders/{quote(left.order, safe='')}/shipmentConfirmation",
+        json={
+            "marketplaceId": opened.option("marketplace"),
+            "packageDetail": {**parcel, **({"carrierName": left.carrier or "own"} if code == "Other" else {})},
+        },
+        headers={"x-amz-access-token": _log_in(client, opened)},
+    )
+    if answer.status_code in (429, 503):
+        return Answer(wait=rest_after(answer, _slowly(answer)))
+    if answer.status_code in (400, 404):
+        return Answer(refused=f"it answers {answer.status_code}")
+    answer.raise_for_status()
+    return Answer()
 
 
 def _log_in(client: httpx.Client, opened: Opened) -> str:

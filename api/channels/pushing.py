@@ -1,4 +1,4 @@
-"""Connections are told what they may sell: what has changed, as many items at once as they take, and no faster than they allow.
+"""Connections are told what has left of their orders, and what they may sell: no faster than they allow.
 
 Nothing here happens within a transaction. A connection is taken for a minute; what has changed is counted; then it is told, by a
 key that is the same for the same change; then it is written down what it has. Whoever dies in between has told it, or has not: the
@@ -10,12 +10,13 @@ from collections.abc import Callable, Sequence
 
 import httpx
 
-from api.channels import Level, Told, channel_of
+from api.channels import Answer, Level, Told, channel_of
 from api.channels.hearing import open_connection
 from api.http.telemetry import log
 from api.vault import Vault
 from api.webhooks.guard import Guard
-from engine.connections import Connection
+from engine import channel_parcels
+from engine.connections import Connection, get_connection
 from engine.database import Database, Unavailable
 from engine.facts import short_id
 from engine.levels import Change, changes, due, lease, not_told, told
@@ -85,18 +86,67 @@ def push_once(database: Database, vault: Vault, id: str, clock: Callable[[], int
         return _push(database, vault, connection, clock, client)
     except Unavailable:
         raise
-    except Refusal as refusal:
-        problem = str(refusal)
-    except httpx.HTTPStatusError as error:
-        problem = f"it answers {error.response.status_code}"
-    except httpx.HTTPError as error:
-        problem = f"it does not answer: {type(error).__name__}"
     except Exception as error:
-        log.exception("bug", connection=id)
-        problem = f"something went wrong here: {type(error).__name__}"
+        problem = _why(error, id)
     log.warning("connection not told", connection=id, why=problem)
     database.write(lambda tx: not_told(tx, connection, problem, clock()))
     return 0
+
+
+def ship_due(
+    database: Database, vault: Vault, clock: Callable[[], int], client: httpx.Client, over: Callable[[], bool] = bool
+) -> int:
+    """Tell channels of the parcels of their orders that have left; how many were told."""
+    with database.read() as tx:
+        if not channel_parcels.is_to_follow(tx):
+            return 0
+    while not over() and database.write(lambda tx: channel_parcels.follow(tx, clock())):
+        pass
+    with database.read() as tx:
+        found = channel_parcels.due(tx, clock())
+    count, rests = 0, set[str]()
+    for no, connection in found:
+        if connection not in rests and not over():
+            done = _ship(database, vault, no, clock, client)
+            count += done is True
+            rests |= {connection} if done is None else set()
+    return count
+
+
+def _ship(database: Database, vault: Vault, no: int, clock: Callable[[], int], client: httpx.Client) -> bool | None:
+    """Tell of a parcel, and whether that was done; nothing where its channel is to be left alone for now."""
+    left = database.write(lambda tx: channel_parcels.lease(tx, no, clock()))
+    if left is None:
+        return False
+    answer, problem = Answer(), ""
+    try:
+        with database.read() as tx:
+            connection = get_connection(tx, left.connection)
+        if left.lines:
+            answer = channel_of(connection.kind).ship(client, open_connection(vault, connection), left)
+    except Unavailable:
+        raise
+    except Exception as error:
+        problem = _why(error, left.connection)
+        log.warning("parcel not told", connection=left.connection, consignment=left.id, why=problem)
+    wait = int(1000 * answer.wait)
+    database.write(
+        lambda tx: channel_parcels.settle(tx, left, clock(), refused=answer.refused, problem=problem, wait=wait)
+    )
+    return None if problem or wait else not answer.refused
+
+
+def _why(error: Exception, connection: str) -> str:
+    """Why something could not be told."""
+    match error:
+        case Refusal():
+            return str(error)
+        case httpx.HTTPStatusError():
+            return f"it answers {error.response.status_code}"
+        case httpx.HTTPError():
+            return f"it does not answer: {type(error).__name__}"
+    log.error("bug", connection=connection, exc_info=error)
+    return f"something went wrong here: {type(error).__name__}"
 
 
 def _push(

@@ -1,12 +1,14 @@
-"""Shopify: orders by webhook, levels by the Admin API (GraphQL).
+"""Shopify: orders by webhook, levels and parcels by the Admin API (GraphQL).
 
-Read as its public documentation has it (shopify.dev: webhooks, Order and Refund of the REST Admin API, `inventorySetQuantities`;
+Read as its public documentation has it (shopify.dev: webhooks, Order and Refund of the REST Admin API, `inventorySetQuantities`,
+`fulfillmentCreate`;
 API version 2026-04). Every topic about an order but `orders/edited` and `refunds/create` brings the whole order, so that only
 the newest counts.
 
 Options of a connection: `location` (of which levels are told, `gid://shopify/Location/...`); `api_version`; `unpaid` (`wait`:
 orders whose payment is pending are none yet); `test_orders` (`take`); `services` (fulfilment services whose lines are ours
-besides `manual`, with commas between them). Items are told by their inventory item (`gid://shopify/InventoryItem/...`).
+besides `manual`, with commas between them); `notify` (`yes`: Shopify
+tells customers what has left). Items are told by their inventory item (`gid://shopify/InventoryItem/...`).
 """
 
 import re
@@ -16,7 +18,7 @@ from typing import Any
 
 import httpx
 
-from api.channels import Arrival, Level, Opened, Reading, Told
+from api.channels import Answer, Arrival, Level, Opened, Reading, Told
 from api.channels.payload import (
     Payload,
     address_lines,
@@ -29,6 +31,7 @@ from api.channels.payload import (
     words,
 )
 from api.http.values import read_moment
+from engine.channel_parcels import Left
 from engine.channels import ChangeSaid, DataAsked, LineSaid, Nothing, OrderGone, OrderSaid, ToForget, UnitsChanged, Whom
 from engine.connections import Connection
 from solver.refusal import Refusal
@@ -44,6 +47,7 @@ ORDER = frozenset({
 NOT_LEFT = frozenset({"cancelled", "error", "failure"})
 """Fulfilments that came to nothing."""
 STALE = frozenset({"CHANGE_FROM_QUANTITY_STALE", "COMPARE_QUANTITY_STALE"})
+TO_BE_FULFILLED = frozenset({"OPEN", "IN_PROGRESS"})
 _SHOP = re.compile(r"[a-z0-9][a-z0-9-]*\.myshopify\.com\Z")
 _REF = re.compile(r"(?:gid://shopify/InventoryItem/)?\d{1,20}\Z", re.ASCII)
 _VERSION = re.compile(r"\d{4}-\d{2}\Z|unstable\Z")
@@ -55,6 +59,18 @@ THERE = """query There($ids: [ID!]!, $location: ID!) {
   nodes(ids: $ids) {
     ... on InventoryItem { id inventoryLevel(locationId: $location) { quantities(names: ["available"]) { quantity } } }
   }
+}"""
+
+TO_FULFIL = """query ToFulfil($id: ID!) {
+  order(id: $id) {
+    fulfillments(first: 50) { trackingInfo(first: 1) { number } }
+    fulfillmentOrders(first: 10) {
+      nodes { id status lineItems(first: 40) { nodes { id remainingQuantity lineItem { id } } } }
+    }
+  }
+}"""
+FULFIL = """mutation Fulfil($fulfillment: FulfillmentInput!) {
+  fulfillmentCreate(fulfillment: $fulfillment) { fulfillment { id } userErrors { field message } }
 }"""
 
 
@@ -273,6 +289,60 @@ def push(client: httpx.Client, opened: Opened, levels: Sequence[Level], key: str
             for one in ((node or {}).get("inventoryLevel") or {}).get("quantities") or []:
                 there[level.external_sku] = int(one["quantity"])  # below 0 where more was sold than was there
     return Told(there, refused, _rest(answer))
+
+
+# --- parcels ----------------------------------------------------------------------------------------------------------
+
+
+def ship(client: httpx.Client, opened: Opened, left: Left) -> Answer:
+    """Fulfil what is left to be fulfilled there of these lines, as a parcel with its tracking number.
+
+    A parcel whose number the order has already was told before; one without a number may be told twice, where the answer was lost.
+    """
+    found = _ask(client, opened, TO_FULFIL, {"id": _gid("Order", left.order)})
+    if isinstance(found, float):
+        return Answer(wait=found)
+    order = found["data"].get("order")
+    if not order:
+        return Answer(refused="there is no such order")
+    known = {
+        one.get("number") for parcel in order.get("fulfillments") or [] for one in parcel.get("trackingInfo") or []
+    }
+    if left.tracking and left.tracking in known:
+        return Answer()
+    goes = _fulfils(order, left.lines)
+    if not goes:
+        return Answer(refused="nothing of it is left to fulfil")
+    asked: dict[str, Any] = {
+        "lineItemsByFulfillmentOrder": goes,
+        "notifyCustomer": opened.option("notify", "") == "yes",
+    }
+    if left.tracking:
+        asked["trackingInfo"] = {"number": left.tracking, "company": left.carrier or None}
+    answer = _ask(client, opened, FULFIL, {"fulfillment": asked})
+    if isinstance(answer, float):
+        return Answer(wait=answer)
+    errors = (answer["data"].get("fulfillmentCreate") or {}).get("userErrors") or []
+    return Answer(refused=plain(str(errors[0].get("message") or "no message")) if errors else "")
+
+
+def _fulfils(order: Mapping[str, Any], lines: Mapping[str, int]) -> list[dict[str, Any]]:
+    """Units of lines by the fulfilment orders that they are left in."""
+    left = dict(lines)
+    found = []
+    for one in (order.get("fulfillmentOrders") or {}).get("nodes") or []:
+        if one.get("status") not in TO_BE_FULFILLED:
+            continue
+        takes = []
+        for item in (one.get("lineItems") or {}).get("nodes") or []:
+            ref = str((item.get("lineItem") or {}).get("id") or "").rpartition("/")[2]
+            units = min(left.get(ref, 0), int(item.get("remainingQuantity") or 0))
+            if units:
+                left[ref] -= units
+                takes.append({"id": item["id"], "quantity": units})
+        if takes:
+            found.append({"fulfillmentOrderId": one["id"], "fulfillmentOrderLineItems": takes})
+    return found
 
 
 def _gid(kind: str, ref: str) -> str:

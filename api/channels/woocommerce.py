@@ -1,4 +1,4 @@
-"""WooCommerce: orders by webhook, levels by its REST API (v3).
+"""WooCommerce: orders by webhook, levels and parcels by its REST API (v3).
 
 Read as its public documentation has it (developer.woocommerce.com: webhooks, orders, products). Every message brings the whole
 order, and of one that was deleted its id. It is sent once: what nobody answers is not sent again. It knows neither coordinates
@@ -6,7 +6,8 @@ order, and of one that was deleted its id. It is sent once: what nobody answers 
 
 Options of a connection: `take` (statuses of orders that are ours to send besides `processing`, with commas between them);
 `completed` (`take`: of shops that complete orders once they are paid); `not_shipped` (SKUs of which nothing is sent, with commas
-between them). Items are told by their product (`123`), or product and variation (`123/456`).
+between them); `notify` (`yes`: customers are told the numbers of parcels). Items are told by their product (`123`), or product and
+variation (`123/456`).
 """
 
 import ipaddress
@@ -14,11 +15,11 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import httpx
 
-from api.channels import Arrival, Level, Opened, Reading, Told
+from api.channels import Answer, Arrival, Level, Opened, Reading, Told
 from api.channels.payload import (
     Payload,
     address_lines,
@@ -30,6 +31,7 @@ from api.channels.payload import (
     signed_by,
     words,
 )
+from engine.channel_parcels import Left
 from engine.channels import LineSaid, Nothing, OrderGone, OrderSaid, Remark, Whom
 from engine.connections import Connection
 from solver.refusal import Refusal
@@ -199,6 +201,38 @@ def push(client: httpx.Client, opened: Opened, levels: Sequence[Level], key: str
         answer.raise_for_status()
         _note(answer, some, there, refused)
     return Told(there, refused)
+
+
+# --- parcels ----------------------------------------------------------------------------------------------------------
+
+
+def ship(client: httpx.Client, opened: Opened, left: Left) -> Answer:
+    """Note a parcel's number at the order, unless it is noted, and complete the order once nothing more of it is to leave."""
+    at = f"{opened.connection.account}/wp-json/wc/v3/orders/{quote(left.order, safe='')}"
+    auth = (opened.secret("key"), opened.secret("secret"))
+    note = f"{left.carrier} {left.tracking}".strip()
+
+    def ask(method: str, where: str, body: Any = None) -> httpx.Response:
+        return client.request(method, f"{at}{where}", json=body, auth=auth)
+
+    answer = ask("GET", "/notes")
+    if answer.is_success and left.tracking and not _is_noted(answer, note):
+        answer = ask("POST", "/notes", {"note": note, "customer_note": opened.option("notify", "") == "yes"})
+    if answer.is_success and left.last and opened.option("completed", "") != "take":
+        answer = ask("PUT", "", {"status": "completed"})
+    if answer.status_code in (429, 503):
+        return Answer(wait=rest_after(answer, 10.0))
+    if answer.status_code in (400, 404):
+        return Answer(refused=f"it answers {answer.status_code}")
+    answer.raise_for_status()
+    return Answer()
+
+
+def _is_noted(answer: httpx.Response, note: str) -> bool:
+    try:
+        return any(note in one["note"] for one in answer.json())
+    except (ValueError, KeyError, TypeError) as error:
+        raise httpx.DecodingError("the answer is none of the REST API") from error
 
 
 def _note(

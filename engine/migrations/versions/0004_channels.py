@@ -119,6 +119,29 @@ def upgrade() -> None:
         )
 
     op.create_table(
+        "channel_parcel",
+        sa.Column("consignment_no", BIG, nullable=False),
+        sa.Column("connection", sa.String(), nullable=False),
+        sa.Column("state", sa.String(), server_default=sa.text("'waiting'"), nullable=False),
+        sa.Column("tries", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("next_at", BIG, nullable=False),
+        sa.Column("problem", sa.String(), server_default=sa.text("''"), nullable=False),
+        sa.CheckConstraint("state IN ('waiting', 'told', 'refused')", name=op.f("ck_channel_parcel_state_known")),
+        sa.CheckConstraint("tries >= 0", name=op.f("ck_channel_parcel_tries_at_least_0")),
+        sa.ForeignKeyConstraint(["connection"], ["connection.id"], name=op.f("fk_channel_parcel_connection")),
+        sa.ForeignKeyConstraint(["consignment_no"], ["consignment.no"], name=op.f("fk_channel_parcel_consignment_no")),
+        sa.PrimaryKeyConstraint("consignment_no", name=op.f("pk_channel_parcel")),
+    )
+    with op.batch_alter_table("channel_parcel", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_channel_parcel_waiting",
+            ["next_at"],
+            unique=False,
+            sqlite_where=sa.text("state = 'waiting'"),
+            postgresql_where=sa.text("state = 'waiting'"),
+        )
+
+    op.create_table(
         "channel_order",
         sa.Column("connection", sa.String(), nullable=False),
         sa.Column("external_id", sa.String(), nullable=False),
@@ -138,6 +161,6 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     for table in (
-        "channel_line", "channel_order", "channel_issue", "channel_event", "channel_item", "connection", "postal_area",
+        "channel_parcel", "channel_line", "channel_order", "channel_issue", "channel_event", "channel_item", "connection", "postal_area",
     ):  # fmt: skip
         op.drop_table(table)

@@ -19,6 +19,13 @@ class ShopifyStand:
     """What comes instead of an answer, one after the other."""
     available: float = 1000.0
     unstocked: set[str] = field(default_factory=set)
+    orders: dict[str, dict[str, dict[str, int]]] = field(default_factory=dict)
+    """Units left of lines, by order and fulfilment order."""
+    on_hold: set[str] = field(default_factory=set)
+    parcels: list[dict[str, Any]] = field(default_factory=list)
+    """What was fulfilled: its order, its tracking, and units by line."""
+    lose: int = 0
+    """Answers to a fulfilment that are lost once it is done."""
 
     def client(self) -> httpx.Client:
         return httpx.Client(transport=httpx.MockTransport(self.answer))
@@ -38,7 +45,11 @@ class ShopifyStand:
             return instead
         said = json.loads(request.content)
         self.asked.append(said)
-        data = self._set(said["variables"]) if "mutation" in said["query"] else self._there(said["variables"])
+        acts = {"Tell": self._set, "There": self._there, "ToFulfil": self._to_fulfil, "Fulfil": self._fulfil}
+        data = acts[said["query"].split("(")[0].split()[-1]](said["variables"])
+        if "fulfillmentCreate" in data and self.lose:
+            self.lose -= 1
+            raise httpx.ReadTimeout("lost")
         state = {"maximumAvailable": 1000.0, "currentlyAvailable": self.available, "restoreRate": 50.0}
         cost = {"requestedQueryCost": 10, "actualQueryCost": 10, "throttleStatus": state}
         return httpx.Response(200, json={"data": data, "extensions": {"cost": cost}})
@@ -62,6 +73,40 @@ class ShopifyStand:
             self.keys[variables["key"]] = answer
         return answer
 
+    def _to_fulfil(self, variables: dict[str, Any]) -> dict[str, Any]:
+        order = self.orders.get(variables["id"])
+        if order is None:
+            return {"order": None}
+        told = [one["tracking"] for one in self.parcels if one["order"] == variables["id"]]
+        nodes = [
+            {
+                "id": id,
+                "status": "ON_HOLD" if id in self.on_hold else "OPEN" if any(lines.values()) else "CLOSED",
+                "lineItems": {"nodes": [
+                    {"id": f"{id}/{line}", "remainingQuantity": units, "lineItem": {"id": f"gid://shopify/LineItem/{line}"}}
+                    for line, units in lines.items()
+                ]},
+            }
+            for id, lines in order.items()
+        ]  # fmt: skip
+        return {"order": {
+            "fulfillments": [{"trackingInfo": [one] if one else []} for one in told], "fulfillmentOrders": {"nodes": nodes},
+        }}  # fmt: skip
+
+    def _fulfil(self, variables: dict[str, Any]) -> dict[str, Any]:
+        said = variables["fulfillment"]
+        units: dict[str, int] = {}
+        for one in said["lineItemsByFulfillmentOrder"]:
+            ((order, lines),) = [(id, own[one["fulfillmentOrderId"]]) for id, own in self.orders.items()
+                                 if one["fulfillmentOrderId"] in own]  # fmt: skip
+            for item in one["fulfillmentOrderLineItems"]:
+                line = item["id"].rpartition("/")[2]
+                assert 0 < item["quantity"] <= lines[line]
+                lines[line] -= item["quantity"]
+                units[line] = units.get(line, 0) + item["quantity"]
+        self.parcels.append({"order": order, "tracking": said.get("trackingInfo"), "units": units})
+        return {"fulfillmentCreate": {"fulfillment": {"id": "gid://shopify/Fulfillment/1"}, "userErrors": []}}
+
     def _there(self, variables: dict[str, Any]) -> dict[str, Any]:
         return {
             "nodes": [
@@ -79,6 +124,20 @@ class WooStand:
     calls: list[str] = field(default_factory=list)
     known: set[int] = field(default_factory=set)
     fail: list[httpx.Response] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    status: str = "processing"
+
+    def _order(self, request: httpx.Request, path: str) -> httpx.Response:
+        if not path.startswith("orders/4750"):
+            return httpx.Response(404, json={"code": "woocommerce_rest_order_invalid_id"})
+        if request.method == "GET":
+            return httpx.Response(200, json=[{"id": i, "note": note} for i, note in enumerate(self.notes)])
+        said = json.loads(request.content)
+        if path.endswith("/notes"):
+            self.notes.append(said["note"])
+            return httpx.Response(201, json={"id": 1})
+        self.status = said["status"]
+        return httpx.Response(200, json={"id": 4750, "status": self.status})
 
     def client(self) -> httpx.Client:
         return httpx.Client(transport=httpx.MockTransport(self.answer))
@@ -90,6 +149,8 @@ class WooStand:
             return self.fail.pop(0)
         path = request.url.path.removeprefix("/wp-json/wc/v3/")
         self.calls.append(path)
+        if path.startswith("orders/"):
+            return self._order(request, path)
         product = path.split("/")[1] if "variations" in path else ""
         told = []
         for one in json.loads(request.content)["update"]:
@@ -112,6 +173,15 @@ class AmazonStand:
     burst: int = 1000
     """Calls until it wants a rest."""
     invalid: set[str] = field(default_factory=set)
+    parcels: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
+    """What was confirmed, by order and number of the parcel."""
+
+    def _confirm(self, request: httpx.Request) -> httpx.Response:
+        said = json.loads(request.content)
+        assert said["marketplaceId"] == "A1PA6795UKMFR9"
+        parcel = said["packageDetail"]
+        self.parcels[request.url.path.split("/")[-2], parcel["packageReferenceId"]] = parcel
+        return httpx.Response(204)
 
     def client(self) -> httpx.Client:
         return httpx.Client(transport=httpx.MockTransport(self.answer))
@@ -122,6 +192,8 @@ class AmazonStand:
             return httpx.Response(200, json={"access_token": "Atza|1", "expires_in": 3600})
         assert request.url.host == "sellingpartnerapi-eu.amazon.com"
         assert request.headers["x-amz-access-token"] == "Atza|1"
+        if request.url.path.endswith("/shipmentConfirmation"):
+            return self._confirm(request)
         assert request.url.params["marketplaceIds"] == "A1PA6795UKMFR9"
         if self.burst <= 0:
             return httpx.Response(429, headers={"x-amzn-RateLimit-Limit": "0.5"})

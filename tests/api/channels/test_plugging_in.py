@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from api import ports
-from api.channels import GROUP, Arrival, Reading, Told, channel_of, kinds
+from api.channels import GROUP, Answer, Arrival, Reading, Told, channel_of, kinds
 from engine.channels import LineSaid, OrderSaid
 from engine.connections import Connection
 from engine.facts import order_id
@@ -33,7 +33,13 @@ def read(_connection: Connection, _arrival: Arrival, payload: Any) -> Reading:
 
 
 BAZAAR = SimpleNamespace(
-    SECRETS=("signing",), TOGETHER=10, check=lambda _: None, verify=verify, read=read, push=lambda *_: Told()
+    SECRETS=("signing",),
+    TOGETHER=10,
+    check=lambda _: None,
+    verify=verify,
+    read=read,
+    push=lambda *_: Told(),
+    ship=lambda *_: Answer(),
 )
 
 
