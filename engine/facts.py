@@ -824,6 +824,14 @@ class PaymentDeclined(AboutPayment, frozen=True, kw_only=True):
     why: Name
 
 
+class PaymentSettled(AboutOrder, frozen=True, kw_only=True):
+    """Somebody says how a call to a provider ended that it did not answer: it is done, by its `reference` there, or it is not."""
+
+    step: Name
+    done: bool
+    reference: Ref | None = None
+
+
 class InvoiceIssued(AboutOrder, frozen=True, kw_only=True):
     """A shipment was invoiced."""
 
@@ -892,8 +900,8 @@ ConsignmentFact = (
 )  # fmt: skip
 ReturnFact = ReturnRequested | ReturnApproved | ReturnRefused | ReturnCancelled | ReturnInspected
 PaymentFact = (
-    OrderTaxed | PaymentAuthorised | PaymentCaptured | PaymentVoided | PaymentRefunded | PaymentDeclined | InvoiceIssued
-    | CreditNoteIssued
+    OrderTaxed | PaymentAuthorised | PaymentCaptured | PaymentVoided | PaymentRefunded | PaymentDeclined | PaymentSettled
+    | InvoiceIssued | CreditNoteIssued
 )  # fmt: skip
 AnyFact = (
     StockFact | CatalogueFact | OrderFact | ConsignmentFact | PaymentFact | StockReported | OrderPlaced | Allocated | Deallocated

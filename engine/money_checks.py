@@ -68,6 +68,29 @@ MONEY: tuple[tuple[str, str, str], ...] = (
     _facts("authorise", "PaymentAuthorised"),
     _facts("capture", "PaymentCaptured"),
     _facts("refund", "PaymentRefunded"),
+    (
+        "lost_is_an_exception",
+        "a step whose end nobody knows is an exception until somebody says it",
+        """
+        SELECT 'step ' || s.id, 'an exception', 'none' FROM payment_step s JOIN payment p ON p.no = s.payment_no
+        LEFT JOIN payment_exception x ON x.order_no = p.order_no AND x.ref = s.id WHERE s.state = 'lost' AND x.ref IS NULL
+        UNION ALL SELECT 'exception ' || x.ref, 'lost', s.state FROM payment_exception x
+        JOIN payment_step s ON s.id = x.ref WHERE s.state <> 'lost'
+        """,
+    ),
+    (
+        "settled_has_facts",
+        "each step of which somebody said how it ended is one fact, and has ended so",
+        """
+        SELECT 'order ' || o.id, COALESCE(s.ended, 0), COALESCE(f.told, 0) FROM orders o
+        LEFT JOIN (SELECT p.order_no, COUNT(*) AS ended FROM payment_step e JOIN payment p ON p.no = e.payment_no
+                   WHERE (e.state = 'done' AND e.why = 'settled') OR (e.state = 'refused' AND e.why = 'not_done')
+                   GROUP BY p.order_no) AS s ON s.order_no = o.no
+        LEFT JOIN (SELECT subject, COUNT(*) AS told FROM fact WHERE kind = 'PaymentSettled' GROUP BY subject) AS f
+            ON f.subject = o.id
+        WHERE COALESCE(s.ended, 0) <> COALESCE(f.told, 0)
+        """,
+    ),
     _within("capture", "shipment"),
     _within("refund", "refund"),
     (

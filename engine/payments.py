@@ -18,6 +18,7 @@ from engine.facts import (
     PaymentCaptured,
     PaymentDeclined,
     PaymentRefunded,
+    PaymentSettled,
     PaymentVoided,
     short_id,
 )
@@ -28,16 +29,18 @@ from solver.refusal import Refusal
 LEASE = 60_000
 """Milliseconds for which a call to a provider may take."""
 LONGEST_ASKED = 20 * 3_600_000
-"""Milliseconds after which what was not answered is not asked again: providers remember keys for a day."""
+"""Milliseconds after it was first asked in which something is asked again: providers remember keys for a day."""
 EXPIRED = "expired"
 """Why a provider does not capture what it keeps no longer: it is authorised anew."""
 UNANSWERED = "no_answer"
+SETTLED, NOT_DONE = "settled", "not_done"
+"""Why a step ended of which somebody says how: it is done, or it is not."""
 _SHOWN = (
     "p.no, p.id, p.order_no, o.id, p.provider, p.token, p.currency, p.cents, p.state, p.authorised_cents, "
     "p.captured_cents, p.refunded_cents, p.voided_cents, p.reference, p.often, p.expires_at, p.at, p.why"
 )
 _FROM = "FROM payment p JOIN orders o ON o.no = p.order_no"
-_STEP = "s.no, s.id, p.id, s.kind, s.cents, s.charge, s.state, s.tries, s.at, s.why"
+_STEP = "s.no, s.id, p.id, s.kind, s.cents, s.charge, s.state, s.tries, s.at, s.asked_at, s.why"
 _STEPS = "FROM payment_step s JOIN payment p ON p.no = s.payment_no"
 
 
@@ -72,7 +75,7 @@ class Payment:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Something to be asked of a provider; `id` is the key of the call."""
+    """Something to be asked of a provider; `id` is the key of the call, which is first made at `asked_at`."""
 
     no: int
     id: str
@@ -83,6 +86,7 @@ class Step:
     state: str
     tries: int
     at: int
+    asked_at: int | None
     why: str
 
 
@@ -141,20 +145,21 @@ def of_payment(tx: Tx, one: Payment) -> list[Step]:
 def waiting(tx: Tx, at: int, limit: int = 100) -> list[Step]:
     """What is to be asked by now. Of one payment, one thing after the other."""
     rows = tx.all(
-        f"SELECT {_STEP} {_STEPS} WHERE s.state = 'wanted' AND s.next_at <= :at AND NOT EXISTS (SELECT 1 FROM payment_step e "
-        "WHERE e.payment_no = s.payment_no AND e.no < s.no AND e.state = 'wanted') ORDER BY s.next_at, s.no LIMIT :limit",
-        at=at, limit=limit,
+        f"SELECT {_STEP} {_STEPS} WHERE s.state = 'wanted' AND s.next_at <= :at AND (s.asked_at IS NULL OR s.asked_at > :since) "
+        "AND NOT EXISTS (SELECT 1 FROM payment_step e WHERE e.payment_no = s.payment_no AND e.no < s.no "
+        "AND e.state = 'wanted') ORDER BY s.next_at, s.no LIMIT :limit",
+        at=at, since=at - LONGEST_ASKED, limit=limit,
     )  # fmt: skip
     return [Step(*row) for row in rows]
 
 
 def take(tx: Tx, at: int, step: Step) -> bool:
-    """Take a step that waits, to call its provider; says whether nobody else has."""
+    """Take a step that waits, to call its provider; says whether nobody else has, and it may still be asked."""
     return bool(
         tx.run(
-            "UPDATE payment_step SET tries = tries + 1, next_at = :next_at WHERE no = :no AND state = 'wanted' "
-            "AND next_at <= :at",
-            next_at=at + LEASE, no=step.no, at=at,
+            "UPDATE payment_step SET tries = tries + 1, next_at = :next_at, asked_at = COALESCE(asked_at, :at) "
+            "WHERE no = :no AND state = 'wanted' AND next_at <= :at AND (asked_at IS NULL OR asked_at > :since)",
+            next_at=at + LEASE, no=step.no, at=at, since=at - LONGEST_ASKED,
         )
     )  # fmt: skip
 
@@ -228,36 +233,85 @@ def refused(tx: Tx, at: int, step: Step, why: str) -> Payment:
 
 
 def unanswered(tx: Tx, at: int, step: Step) -> Payment:
-    """The provider did not answer: it is asked the same again, later. What was asked for too long is an exception."""
+    """The provider did not answer: it is asked the same again, later, for as long as it knows the key (`lose`)."""
     one = get(tx, step.payment)
     lock_orders(tx, [one.order_no])
-    now = next((own for own in of_payment(tx, one) if own.id == step.id), step)
-    if now.state != "wanted":
-        return get(tx, one.id)
-    if at - now.at >= LONGEST_ASKED:
-        begun = _begin(tx, at, step, "lost", UNANSWERED)
-        assert begun is not None, "it is locked"
-        return _failed(tx, at, begun, step, UNANSWERED)
-    tx.run(
-        "UPDATE payment_step SET next_at = :next_at, why = :why WHERE no = :no AND state = 'wanted'",
-        next_at=at + wait_after(now.tries), why=UNANSWERED, no=step.no,
-    )  # fmt: skip
+    now = _step(tx, step.id)
+    if now.state == "wanted":
+        tx.run(
+            "UPDATE payment_step SET next_at = :next_at, why = :why WHERE no = :no",
+            next_at=at + wait_after(now.tries), why=UNANSWERED, no=now.no,
+        )  # fmt: skip
     return get(tx, one.id)
+
+
+def lose(tx: Tx, at: int, limit: int = 100) -> int:
+    """Give up what was first asked too long ago, and say how much that is: nobody knows its end until somebody says it (`end`)."""
+    due = tx.all(
+        f"SELECT {_STEP} {_STEPS} WHERE s.state = 'wanted' AND s.next_at <= :at AND s.asked_at <= :since "
+        "ORDER BY p.order_no, s.no LIMIT :limit",
+        at=at, since=at - LONGEST_ASKED, limit=limit,
+    )  # fmt: skip
+    count = 0
+    for step in (Step(*row) for row in due):
+        one = _begin(tx, at, step, "lost", UNANSWERED)
+        if one is not None:
+            _failed(tx, at, one, step, UNANSWERED, lost=True)
+            count += 1
+    return count
+
+
+def end(tx: Tx, fact: PaymentSettled, by: str = "") -> bool:
+    """Somebody says how a step ended that nobody answered for: it is done, or it is not, and is asked anew where it is needed.
+
+    What was authorised can be captured once, and is kept until its provider says otherwise: more is not known of it.
+
+    Raises
+    ------
+    Refusal
+        `unknown_step`, `wrong_state` where its end is known or it is still asked for, or `missing` where money is kept by no
+        reference.
+    """
+    found = tx.first(
+        f"SELECT p.order_no {_STEPS} JOIN orders o ON o.no = p.order_no WHERE s.id = :id AND o.id = :order",
+        id=fact.step, order=fact.order,
+    )  # fmt: skip
+    if found is None:
+        raise Refusal("step", f"order {fact.order!r} has no step {fact.step!r}", "unknown_step")
+    lock_orders(tx, found)
+    (new,) = write_facts(tx, [fact], by)
+    if not new:
+        return False
+    step = _step(tx, fact.step)
+    if step.state != "lost":
+        raise Refusal("step", f"it is {step.state}, not lost", "wrong_state")
+    if not fact.done:
+        one = _begin(tx, fact.at, step, "refused", NOT_DONE)
+        assert one is not None, "it is lost, and locked"
+        settle(tx, one.order_no, fact.at)
+    elif step.kind != "authorise":
+        {"capture": captured, "void": voided, "refund": refunded}[step.kind](tx, fact.at, step)
+    elif fact.reference is None:
+        raise Refusal("reference", "is needed: the provider takes by it what it keeps", "missing")
+    else:
+        authorised(tx, fact.at, step, fact.reference, None, often=False)
+    return True
 
 
 def expire(tx: Tx, now: int, limit: int = 100) -> int:
     """Let go what providers keep no longer, authorise it anew where it is still needed, and say of how many payments."""
     due = tx.all(
         "SELECT p.id, p.order_no FROM payment p WHERE p.expires_at <= :now "
-        "AND p.captured_cents + p.voided_cents < p.authorised_cents ORDER BY p.no LIMIT :limit",
+        "AND p.captured_cents + p.voided_cents < p.authorised_cents AND NOT EXISTS (SELECT 1 FROM payment_step s "
+        "WHERE s.payment_no = p.no AND s.state IN ('wanted', 'lost')) ORDER BY p.no LIMIT :limit",
         now=now, limit=limit,
     )  # fmt: skip
     lock_orders(tx, [order_no for _, order_no in due])
     count = 0
     for id, order_no in due:
         one = get(tx, id)
-        if any(step.state == "wanted" for step in of_payment(tx, one)):
-            continue  # its provider says whether it did that in time
+        if any(step.state in ("wanted", "lost") for step in of_payment(tx, one)):
+            continue  # its provider, or somebody, says whether that was done in time
         if one.kept_cents and one.expires_at is not None and one.expires_at <= now:
             _let_go(tx, now, one, EXPIRED)
             settle(tx, order_no, now)
@@ -311,8 +365,8 @@ class _Book:
             left = cents
             for one in self.payments:
                 steps = of_payment(self.tx, one)
-                if any(step.kind == kind and step.charge == ref and step.state == "refused" for step in steps):
-                    continue  # it said no to that
+                if any(step.kind == kind and step.charge == ref and _said_no(step) for step in steps):
+                    continue
                 part = min(left, free(one, steps))
                 if part > 0:
                     _ask(self.tx, self.at, one, kind, part, ref)
@@ -334,7 +388,7 @@ class _Book:
         """Void what is kept of each payment."""
         for one in self.payments:
             steps = of_payment(self.tx, one)
-            if any(step.kind == "void" and step.state != "done" for step in steps):
+            if any(step.kind == "void" and (step.state in ("wanted", "lost") or _said_no(step)) for step in steps):
                 continue
             rest = _free_to_capture(one, steps)
             if rest > 0:
@@ -351,6 +405,11 @@ class _Book:
 
     def _clear(self, ref: str) -> None:
         self.tx.run("DELETE FROM payment_exception WHERE order_no = :no AND ref = :ref", no=self.order_no, ref=ref)
+
+
+def _said_no(step: Step) -> bool:
+    """Whether a provider does not do it. What somebody says was not done can be asked for anew."""
+    return step.state == "refused" and step.why != NOT_DONE
 
 
 def _free_to_capture(one: Payment, steps: Sequence[Step]) -> int:
@@ -395,7 +454,8 @@ def _moved(
 
 def _let_go(tx: Tx, at: int, one: Payment, why: Any) -> None:
     """Its provider keeps the rest of it no longer; where the order still needs that, it is authorised anew by the same token."""
-    rest = one.kept_cents
+    taken = sum(step.cents for step in of_payment(tx, one) if (step.kind, step.state) == ("capture", "lost"))
+    rest = one.kept_cents - taken  # what may have been taken is not let go
     if not rest:
         return
     _void(tx, at, one, rest, why, short_id("pay", one.id, why, str(one.captured_cents)))
@@ -409,27 +469,29 @@ def _void(tx: Tx, at: int, one: Payment, cents: int, why: Any, fact: str) -> Non
     write_facts(tx, [PaymentVoided(id=fact, at=at, order=one.order, payment=one.id, cents=cents, why=why)])
 
 
-def _failed(tx: Tx, at: int, one: Payment, step: Step, why: str) -> Payment:
-    """Something that was asked for is not done, or nobody knows."""
+def _failed(tx: Tx, at: int, one: Payment, step: Step, why: str, *, lost: bool = False) -> Payment:
+    """Something that was asked for is not done, or nobody knows (`lost`)."""
     what: Any = step.kind
     write_facts(tx, [
         PaymentDeclined(id=short_id("pay", step.id, "declined"), at=at, order=one.order, payment=one.id, cents=step.cents,
                         what=what, why=why)
     ])  # fmt: skip
+    if lost:
+        _except(tx, one.order_no, step.id, why, step.cents, at)
     if step.kind == "authorise":
         tx.run("UPDATE payment SET state = 'declined', why = :why WHERE no = :no", why=why, no=one.no)
         tx.run(
             "UPDATE orders SET review = :yes, version = version + 1 WHERE no = :no AND NOT review AND open + allocated > 0",
             yes=True, no=one.order_no,
         )  # fmt: skip
+    elif lost:
+        pass
     elif step.kind == "capture" and why == EXPIRED:
         _let_go(tx, at, one, EXPIRED)
     elif step.kind == "void" and why == EXPIRED:
         _void(tx, at, one, step.cents, EXPIRED, short_id("pay", step.id, "done"))
     else:
         _except(tx, one.order_no, step.charge or one.id, why, step.cents, at)
-    if why == UNANSWERED and step.kind == "authorise":
-        _except(tx, one.order_no, one.id, why, step.cents, at)
     settle(tx, one.order_no, at)
     return get(tx, one.id)
 
@@ -465,14 +527,23 @@ def _ask(tx: Tx, at: int, one: Payment, kind: str, cents: int, charge: str = "")
 
 
 def _begin(tx: Tx, at: int, step: Step, state: str = "done", why: str = "") -> Payment | None:
-    """End a step, and give its payment, whose order is locked; nothing where it has ended."""
+    """End a step, and give its payment, whose order is locked; nothing where it is not what it was any more."""
     one = get(tx, step.payment)
     lock_orders(tx, [one.order_no])
+    if step.state == "lost":
+        why = why or SETTLED
+        tx.run("DELETE FROM payment_exception WHERE order_no = :no AND ref = :ref", no=one.order_no, ref=step.id)
     ended = tx.run(
-        "UPDATE payment_step SET state = :state, done_at = :at, why = :why WHERE no = :no AND state = 'wanted'",
-        state=state, at=at, why=why, no=step.no,
+        "UPDATE payment_step SET state = :state, done_at = :at, why = :why WHERE no = :no AND state = :was",
+        state=state, at=at, why=why, no=step.no, was=step.state,
     )  # fmt: skip
     return get(tx, one.id) if ended else None
+
+
+def _step(tx: Tx, id: str) -> Step:
+    row = tx.first(f"SELECT {_STEP} {_STEPS} WHERE s.id = :id", id=id)
+    assert row is not None, "steps are never deleted"
+    return Step(*row)
 
 
 def _find(tx: Tx, id: str) -> Payment | None:

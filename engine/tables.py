@@ -1007,6 +1007,8 @@ class PaymentStep(SQLModel, table=True):
     tries: int = 0
     next_at: int = _big()
     at: int = _big()
+    asked_at: int | None = _big(default=None)
+    """When its provider was first asked."""
     done_at: int | None = _big(default=None)
     why: str = ""
 
@@ -1019,7 +1021,7 @@ class PaymentException(SQLModel, table=True):
 
     order_no: int = _big(foreign_key="orders.no", primary_key=True)
     ref: str = Field(primary_key=True)
-    """The charge, or the payment."""
+    """The charge, the payment, or the step that nobody answered for."""
     why: str
     cents: int = _big()
     at: int = _big()

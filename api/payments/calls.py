@@ -64,6 +64,8 @@ class Payments:
         """Bill what the log says, and ask providers for whatever waits; says how often one was asked."""
         while self.database.write(lambda tx: follow(tx, self.clock())):
             pass
+        while self.database.write(lambda tx: payments.lose(tx, self.clock())):
+            pass
         while self.database.write(lambda tx: payments.expire(tx, self.clock())):
             pass
         count = 0

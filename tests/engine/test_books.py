@@ -110,6 +110,8 @@ DAMAGES: dict[str, list[str]] = {
     "authorise_has_facts": ["UPDATE payment_step SET state = 'lost' WHERE kind = 'authorise'"],
     "capture_has_facts": ["UPDATE payment_step SET state = 'lost' WHERE kind = 'capture'"],
     "refund_has_facts": ["UPDATE payment_step SET state = 'lost' WHERE kind = 'refund'"],
+    "lost_is_an_exception": ["UPDATE payment_step SET state = 'lost' WHERE kind = 'void'"],
+    "settled_has_facts": ["UPDATE payment_step SET why = 'settled' WHERE kind = 'void'"],
     "capture_within_charge": ["UPDATE payment_step SET cents = cents + 1 WHERE kind = 'capture'"],
     "refund_within_charge": ["UPDATE payment_step SET cents = cents + 1 WHERE kind = 'refund'"],
     "shipments_are_charged": ["UPDATE consignment SET shipped_at = NULL"],

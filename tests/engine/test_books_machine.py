@@ -48,6 +48,7 @@ from engine.facts import (
     OrderTaxed,
     OutForDelivery,
     Packed,
+    PaymentSettled,
     Picked,
     PickupLapsed,
     Place,
@@ -598,6 +599,7 @@ class Shop(RuleBasedStateMachine):
         self.now += hours * 60 * MINUTE
         at = self.now
         write(lambda tx: follow(tx, at))
+        write(lambda tx: payments.lose(tx, at))
         write(lambda tx: payments.expire(tx, at))
         for end in ends:  # what is asked first is answered first
             with self.store.database.read() as tx:
@@ -621,6 +623,17 @@ class Shop(RuleBasedStateMachine):
             act = {"capture": payments.captured, "void": payments.voided, "refund": payments.refunded}[step.kind]
             before = act(tx, at, step)
             assert act(tx, at, step) == before
+
+    @rule(index=which, done=st.booleans())
+    def settle_lost(self, index: int, done: bool) -> None:
+        """Somebody says how a call ended that no provider answered."""
+        with self.store.database.read() as tx:
+            lost = tx.all("SELECT s.id, o.id FROM payment_step s JOIN payment p ON p.no = s.payment_no "
+                          "JOIN orders o ON o.no = p.order_no WHERE s.state = 'lost' ORDER BY s.no")  # fmt: skip
+        if lost:
+            step, order = lost[index % len(lost)]
+            fact = PaymentSettled(**self.about(), order=order, step=step, done=done, reference=step)
+            self.do(lambda: self.store.database.write(lambda tx: payments.end(tx, fact)))
 
     # --- what holds all the time --------------------------------------------------------------------------------
 

@@ -6,8 +6,9 @@ import pytest
 
 from engine import orders, payments
 from engine.database import Database
-from engine.facts import OrderCancelled
+from engine.facts import OrderCancelled, PaymentSettled
 from engine.orders import place
+from engine.payments import Step
 from solver.refusal import Refusal
 from tests.engine.shop import DAY, NOON, open_shop, state_of
 from tests.engine.tills import LATER, amiss, answer, bill, exceptions, owe, pay, priced, sell, send, sums, tax
@@ -245,13 +246,148 @@ def test_what_nobody_answers_for_too_long_is_not_asked_again(till: Database) -> 
     pay(till, order, 1000)
     send(till, order, (1, 1))
     bill(till)
-    with till.read() as tx:
-        (step,) = payments.waiting(tx, LATER)
-    till.write(lambda tx: payments.unanswered(tx, LATER + payments.LONGEST_ASKED, step))
+    step = lose(till)
     with till.read() as tx:
         assert payments.waiting(tx, LATER + 30 * DAY) == []
+    assert not till.write(lambda tx: payments.take(tx, LATER + 30 * DAY, step))
     assert exceptions(till, order) == [("no_answer", 1000)]
     assert sums(till, order) == (1000, 0, 0, 0)
+
+
+def test_what_was_asked_before_everybody_died_is_not_asked_again_a_day_later(till: Database) -> None:
+    """Nobody was left to write down that there was no answer."""
+    order = sell(till, "1", ("tee", 1))
+    _, step = till.write(lambda tx: payments.want(tx, NOON, "p1", order, "test", "sealed", 1000))
+    assert step is not None
+    at = NOON + payments.LONGEST_ASKED
+    with till.read() as tx:
+        assert payments.waiting(tx, at) == []
+    assert not till.write(lambda tx: payments.take(tx, at, step))
+    assert till.write(lambda tx: payments.lose(tx, at)) == 1
+    assert till.write(lambda tx: payments.lose(tx, at)) == 0
+    assert (exceptions(till, order), state_of(till, order)) == ([("no_answer", 1000)], "held")
+
+
+def test_a_step_is_as_old_as_its_first_call(till: Database) -> None:
+    """It may have waited for days until what came before it was answered."""
+    order = sell(till, "1", ("tee", 1))
+    pay(till, order, 1000)
+    send(till, order, (1, 1))
+    bill(till)
+    at = LATER + 3 * DAY
+    with till.read() as tx:
+        (step,) = payments.waiting(tx, at)
+    assert till.write(lambda tx: payments.take(tx, at, step))
+    till.write(lambda tx: payments.unanswered(tx, at, step))
+    assert till.write(lambda tx: payments.lose(tx, at + HOUR)) == 0
+    assert [step.kind for step in answer(till, at + HOUR)] == ["capture"]
+
+
+def lose(till: Database, at: int = LATER) -> Step:
+    """Ask for what waits, and never hear of it."""
+    with till.read() as tx:
+        (step,) = payments.waiting(tx, at)
+    assert till.write(lambda tx: payments.take(tx, at, step))
+    till.write(lambda tx: payments.unanswered(tx, at, step))
+    assert till.write(lambda tx: payments.lose(tx, at + payments.LONGEST_ASKED)) == 1
+    return step
+
+
+def say(till: Database, order: str, step: Step, *, done: bool, reference: str | None = None) -> bool:
+    """Say how a step ended that was lost."""
+    fact = PaymentSettled(
+        id=f"end {step.id}", at=LATER + 3 * DAY, order=order, step=step.id, done=done, reference=reference
+    )
+    return till.write(lambda tx: payments.end(tx, fact))
+
+
+def test_somebody_says_that_a_lost_capture_was_done(till: Database) -> None:
+    order = sell(till, "1", ("tee", 1))
+    pay(till, order, 1200)
+    send(till, order, (1, 1))
+    bill(till)
+    step = lose(till)
+    assert say(till, order, step, done=True)
+    assert not say(till, order, step, done=True), "the same again is nothing new"
+    assert (sums(till, order), exceptions(till, order)) == ((1200, 1000, 0, 0), [])
+    assert [step.kind for step in answer(till, LATER + 3 * DAY)] == ["void"], "what is left of it is let go"
+    assert kinds(till, order)[-4:] == ["PaymentDeclined", "PaymentSettled", "PaymentCaptured", "PaymentVoided"]
+
+
+def test_a_lost_capture_that_was_not_done_is_asked_for_anew_by_another_key(till: Database) -> None:
+    order = sell(till, "1", ("tee", 1))
+    pay(till, order, 1000)
+    send(till, order, (1, 1))
+    bill(till)
+    step = lose(till)
+    say(till, order, step, done=False)
+    (again,) = answer(till, LATER + 3 * DAY)
+    assert (again.kind, again.cents) == ("capture", 1000)
+    assert again.id != step.id
+    assert (sums(till, order), exceptions(till, order)) == ((1000, 1000, 0, 0), [])
+
+
+def test_money_that_is_kept_after_all_is_kept_by_its_reference(till: Database) -> None:
+    order = sell(till, "1", ("tee", 1))
+    till.write(lambda tx: payments.want(tx, NOON, "p1", order, "test", "sealed", 1000))
+    till.write(lambda tx: payments.lose(tx, NOON + payments.LONGEST_ASKED))
+    with till.read() as tx:
+        (step,) = payments.of_payment(tx, payments.get(tx, "p1"))
+    with pytest.raises(Refusal, match="reference"):
+        say(till, order, step, done=True)
+    say(till, order, step, done=True, reference="pi_1")
+    with till.read() as tx:
+        one = payments.get(tx, "p1")
+    assert (one.state, one.authorised_cents, one.reference) == ("authorised", 1000, "pi_1")
+    assert exceptions(till, order) == []
+
+
+@pytest.mark.parametrize("done", [True, False])
+def test_a_lost_void_is_settled_too(till: Database, done: bool) -> None:
+    order = sell(till, "1", ("tee", 1))
+    pay(till, order, 1000)
+    cancel(till, order)
+    bill(till)
+    say(till, order, lose(till), done=done)
+    assert [again.kind for again in answer(till, LATER + 9 * DAY)] == ([] if done else ["void"])
+    assert (sums(till, order), exceptions(till, order)) == ((1000, 0, 1000, 0), [])
+
+
+@pytest.mark.parametrize("done", [True, False])
+def test_a_lost_refund_is_settled_too(till: Database, done: bool) -> None:
+    order = sell(till, "1", ("tee", 1))
+    pay(till, order, 1000)
+    send(till, order, (1, 1))
+    bill(till)
+    answer(till)
+    owe(till, order, "rfd1", (1, 1, 1000))
+    bill(till)
+    say(till, order, lose(till), done=done)
+    assert [again.kind for again in answer(till, LATER + 9 * DAY)] == ([] if done else ["refund"])
+    assert (sums(till, order), exceptions(till, order)) == ((1000, 1000, 0, 1000), [])
+
+
+def test_what_is_not_lost_is_not_settled_by_hand(till: Database) -> None:
+    order, other = sell(till, "1", ("tee", 1)), sell(till, "2", ("tee", 1))
+    _, step = till.write(lambda tx: payments.want(tx, NOON, "p1", order, "test", "sealed", 1000))
+    assert step is not None
+    for whose, code in ((order, "wrong_state"), (other, "unknown_step")):
+        with pytest.raises(Refusal) as refused:
+            say(till, whose, step, done=False)
+        assert refused.value.code == code
+
+
+def test_what_may_have_been_taken_is_not_let_go_when_it_expires(till: Database) -> None:
+    order = sell(till, "1", ("tee", 1))
+    _, step = till.write(lambda tx: payments.want(tx, NOON, "p1", order, "test", "sealed", 1000))
+    assert step is not None
+    till.write(lambda tx: payments.authorised(tx, NOON, step, "r", NOON + DAY, True))
+    send(till, order, (1, 1))
+    bill(till)
+    lost = lose(till)
+    assert till.write(lambda tx: payments.expire(tx, NOON + 3 * DAY)) == 0
+    say(till, order, lost, done=True)
+    assert sums(till, order) == (1000, 1000, 0, 0)
 
 
 def test_a_capture_that_is_declined_is_an_exception_and_asked_for_once(till: Database) -> None:

@@ -25,7 +25,7 @@ from engine import invoices, payments
 from engine.carrying import Party
 from engine.charges import state_taxes
 from engine.database import Tx
-from engine.facts import OrderTaxed, short_id
+from engine.facts import OrderTaxed, PaymentSettled, short_id
 from engine.invoices import Invoice
 from engine.payments import Payment
 from engine.reconciliation import SUMS, Account, reconcile, totals
@@ -69,8 +69,20 @@ class PaymentSeen(msgspec.Struct, kw_only=True):
     why: str
 
 
+class LostSeen(msgspec.Struct, kw_only=True):
+    """What a provider was asked for and did not answer. `step` was the key of the call, by which it may know it."""
+
+    step: str
+    what: str
+    lost_cents: int
+    asked_at: int
+
+
 class ExceptionSeen(msgspec.Struct, kw_only=True):
-    """Money that could not be taken or given back. `about`: the consignment, the fact that says what is owed, or the payment."""
+    """Money that could not be taken or given back.
+
+    `about`: the consignment, the fact that says what is owed, the payment, or the step whose end nobody knows.
+    """
 
     about: str
     why: str
@@ -79,10 +91,11 @@ class ExceptionSeen(msgspec.Struct, kw_only=True):
 
 
 class PaymentsSeen(msgspec.Struct, kw_only=True):
-    """The payments of an order, and what somebody has to look at."""
+    """The payments of an order, what somebody has to look at, and to settle."""
 
     data: list[PaymentSeen]
     exceptions: list[ExceptionSeen]
+    lost: list[LostSeen]
 
 
 class InvoiceSeen(msgspec.Struct, kw_only=True):
@@ -121,6 +134,8 @@ class AccountSeen(msgspec.Struct, kw_only=True):
 
 record(router, [
     Recording("/orders/{order}/taxes", "state_taxes", OrderTaxed, state_taxes, _WRITERS, _TAXES, {"order": "ord_example"}),
+    Recording("/orders/{order}/payment_steps/{step}/settle", "settle_payment", PaymentSettled, payments.end, (OPERATOR,),
+              {"done": True, "reference": "pi_example"}, {"order": "ord_unanswered", "step": "pay_lost"}),
 ])  # fmt: skip
 
 
@@ -246,9 +261,12 @@ def _payments(tx: Tx, order: str) -> PaymentsSeen:
     rows = tx.all(
         "SELECT ref, why, cents, at FROM payment_exception WHERE order_no = :no ORDER BY at, ref", no=found[0]
     )
+    made = payments.of_order(tx, found[0])
+    lost = [step for one in made for step in payments.of_payment(tx, one) if step.state == "lost"]
     return PaymentsSeen(
-        data=[_payment(one) for one in payments.of_order(tx, found[0])],
+        data=[_payment(one) for one in made],
         exceptions=[ExceptionSeen(about=ref, why=why, lacking_cents=cents, since_at=at) for ref, why, cents, at in rows],
+        lost=[LostSeen(step=one.id, what=one.kind, lost_cents=one.cents, asked_at=one.asked_at or one.at) for one in lost],
     )  # fmt: skip
 
 

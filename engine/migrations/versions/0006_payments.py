@@ -193,6 +193,7 @@ def upgrade() -> None:
         sa.Column("tries", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("next_at", BIG, nullable=False),
         sa.Column("at", BIG, nullable=False),
+        sa.Column("asked_at", BIG, nullable=True),
         sa.Column("done_at", BIG, nullable=True),
         sa.Column("why", sa.String(), server_default=sa.text("''"), nullable=False),
         sa.CheckConstraint("(state = 'wanted') = (done_at IS NULL)", name=op.f("ck_payment_step_ended_has_its_time")),

@@ -7,7 +7,8 @@ import pytest
 from engine.books import fsck
 from engine.database import Database
 from tests.api.http.conftest import Desk, opened
-from tests.api.http.world import PRICED, done, furnish, order, put, release, step
+from tests.api.http.test_conventions import problem
+from tests.api.http.world import PRICED, done, furnish, order, put, release, step, unanswered
 from tests.api.papers.reading import text_of
 
 SECRET = "xTgDrM8dHbTKtYqXbV0k4B1bqnq3cX0w0y8G0r9f1Wg="  # noqa: S105
@@ -63,6 +64,22 @@ def test_an_order_is_paid_shipped_invoiced_and_balances(shop: Desk) -> None:
     assert lines[1].startswith(f"{placed},web,1,")
     assert lines[1].endswith(",3490,3490,0,0,3490,0,0,3490,0,")
     assert lines[2].startswith("total,")
+
+
+def test_what_a_provider_never_answered_is_settled_by_hand(shop: Desk) -> None:
+    lost = unanswered(shop)
+    path = f"/v1/orders/{lost['ord_unanswered']}/payment"
+    seen = done(shop.get(f"{path}s"))
+    assert (seen["data"][0]["state"], seen["exceptions"][0]["why"]) == ("declined", "no_answer")
+    assert (seen["lost"][0]["what"], seen["lost"][0]["lost"]) == ("authorise", eur(2995))
+    settle = f"{path}_steps/{lost['pay_lost']}/settle"
+    problem(shop.post(settle, {"done": True}, once="1"), 422, "missing")
+    assert not done(shop.post(settle, {"done": True, "reference": "pi_1"}, once="2"))["seen"]
+    problem(shop.post(settle, {"done": False}, once="3"), 409, "wrong_state")
+    problem(shop.post(f"{path}_steps/none/settle", {"done": False}, once="4"), 404, "unknown_step")
+    seen = done(shop.get(f"{path}s"))
+    assert (seen["data"][0]["state"], seen["data"][0]["authorised"]) == ("authorised", eur(2995))
+    assert (seen["exceptions"], seen["lost"]) == ([], [])
 
 
 def test_what_is_declined_is_told_and_the_order_held(shop: Desk) -> None:

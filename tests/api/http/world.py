@@ -3,7 +3,7 @@
 from collections import Counter
 from typing import Any
 
-from engine import webhooks
+from engine import payments, webhooks
 from engine.events import relay
 from engine.facts import order_id
 from tests.api.http.conftest import Desk
@@ -108,6 +108,17 @@ def returned(desk: Desk) -> dict[str, str]:
     }  # fmt: skip
 
 
+def unanswered(desk: Desk) -> dict[str, str]:
+    """An order whose provider was asked for its money, and never answered."""
+    placed = done(desk.post("/v1/orders", order("W-silent", lines=PRICED)))["id"]
+    asked = {"token": "tok_silent", "amount": {"amount": 2995, "currency": "EUR"}}
+    done(desk.post(f"/v1/orders/{placed}/payment", asked, once="silent"))
+    at = desk.clock() + payments.LONGEST_ASKED
+    desk.database.write(lambda tx: payments.lose(tx, at))
+    (lost,) = done(desk.get(f"/v1/orders/{placed}/payments"))["lost"]
+    return {"ord_unanswered": placed, "pay_lost": lost["step"]}
+
+
 def fill(desk: Desk) -> dict[str, str]:
     """Everything that the examples name; gives the real ids of those that cannot be chosen."""
     furnish(desk)
@@ -158,6 +169,6 @@ def fill(desk: Desk) -> dict[str, str]:
         "ord_example": order_id("web", "W-1000"), "ord_in_review": order_id("web", "W-1000-review"),
         "con_example": released, "con_picked": picked, "con_shipped": shipped, "con_pickup": pickup,
         "con_priced": priced, "inv_example": invoice, "con_ready": ready, "con_labelled": labelled, "iss_example": issue["id"],
-        **back,
+        **back, **unanswered(desk),
         "key_example": key, "wav_example": wave, "job_example": job,
     }  # fmt: skip
