@@ -379,14 +379,14 @@ CHECKS = (
     ),
     Check(
         "label_and_exchange_are_kept_once",
-        "of what is owed, the parcel back and an exchange are kept as far as it goes, and not more",
+        "of what is owed, the parcel back is kept as far as it goes, an exchange no more than it costs",
         """
         SELECT 'return ' || r.id, 'label ' || r.label_cents || ', exchange ' || r.exchange_cents,
                'label ' || f.label || ', exchange ' || f.exchange || ', left ' || f.cents FROM rma r
         JOIN (SELECT rma_no, SUM(label_cents) AS label, SUM(exchange_cents) AS exchange, SUM(cents) AS cents
               FROM refund GROUP BY rma_no) AS f ON f.rma_no = r.no
-        WHERE f.label > r.label_cents OR f.exchange > r.exchange_cents
-           OR (f.cents > 0 AND (f.label < r.label_cents OR f.exchange < r.exchange_cents))
+        WHERE f.label > r.label_cents OR f.exchange > r.exchange_cents OR f.exchange < 0
+           OR (f.cents > 0 AND f.label < r.label_cents)
         """,
     ),
     Check(
@@ -419,8 +419,10 @@ CHECKS = (
         "what is owed was said by one fact, and each such fact is of something that is owed",
         """
         SELECT 'refund ' || f.id, 'one fact', COUNT(a.no) || ' facts' FROM refund f
-        LEFT JOIN fact a ON a.id = f.id AND a.kind = 'RefundOwed' WHERE f.cents > 0 GROUP BY f.id HAVING COUNT(a.no) <> 1
-        UNION ALL SELECT 'fact ' || a.id, 'a refund', 'none' FROM fact a LEFT JOIN refund f ON f.id = a.id AND f.cents > 0
+        LEFT JOIN fact a ON a.id = f.id AND a.kind = 'RefundOwed' WHERE f.goods_cents + f.carriage_cents + f.cents > 0
+        GROUP BY f.id HAVING COUNT(a.no) <> 1
+        UNION ALL SELECT 'fact ' || a.id, 'a refund', 'none' FROM fact a
+        LEFT JOIN refund f ON f.id = a.id AND f.goods_cents + f.carriage_cents + f.cents > 0
         WHERE a.kind = 'RefundOwed' AND f.no IS NULL
         """,
     ),

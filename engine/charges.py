@@ -1,8 +1,9 @@
 """Charges: what the customer is to pay for a shipment, and what is to be given back by a refund.
 
-A shipment costs what its units cost and its share of the carriage, a refund gives back what is owed (`RefundOwed`). The caller
-says the taxes of each line (`OrderTaxed`); a shipment has its share of them. Shares are of sums, so that over all of an order
-nothing is lost by rounding. Charges are never changed: payments and invoices go by them.
+A shipment costs what its units cost and its share of the carriage, a refund gives back what is owed (`RefundOwed`). An order in
+place of a return is paid by the credit of that first, and by money only then (`engine.credits`). The caller says the taxes of each
+line (`OrderTaxed`); a shipment has its share of them. Shares are of sums, so that over all of an order nothing is lost by
+rounding. Charges are never changed: payments and invoices go by them.
 """
 
 from collections import defaultdict
@@ -14,10 +15,14 @@ import msgspec
 from msgspec import Meta
 
 from engine.claims import lock_orders
+from engine.credits import Credit, credit_for
 from engine.database import Tx, decoded
 from engine.entries import read_setting, write_setting
 from engine.facts import Note, OrderTaxed
 from engine.ledger import write_facts
+from engine.refunds import expected
+from engine.return_rules import read_return_rules
+from engine.rmas import read_return
 from solver.refusal import Refusal
 
 Series = Annotated[str, Meta(min_length=1, max_length=20, pattern=r"^[A-Z0-9-]+\Z")]
@@ -73,6 +78,8 @@ class ChargeBody(msgspec.Struct, frozen=True, kw_only=True):
     fee_cents: int = 0
     label_cents: int = 0
     why: str = ""
+    consignment: str = ""
+    """What a refund is of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +97,14 @@ class Charge:
     tax_cents: int
     kept_cents: int
     set_off_cents: int
+    passed_cents: int
     cents: int
     body: ChargeBody
+
+    @property
+    def billed_cents(self) -> int:
+        """What an invoice or a credit note of it comes to, however it is paid."""
+        return self.cents + self.set_off_cents + self.passed_cents
 
 
 def put_billing(tx: Tx, terms: BillingTerms, at: int, by: str = "") -> int:
@@ -169,7 +182,9 @@ def charge_shipment(tx: Tx, consignment: str, at: int) -> Charge | None:
     taxed = sum(one.carriage_cents for one in before)
     carriage_taxes = {rate: _share(cents, taxed, due, carriage) for rate, cents in taxes.get(0, {}).items()}
     body = ChargeBody(lines=lines, carriage_taxes=_listed(carriage_taxes))
-    return _write(tx, consignment, "shipment", order_no, at, gross, due, body)
+    credit = credit_for(tx, order_no)
+    set_off = 0 if credit is None else min(credit.most, credit.kept + coming(tx, credit)) - credit.used
+    return _write(tx, consignment, "shipment", order_no, at, gross, due, body, max(0, set_off))
 
 
 def charge_refund(tx: Tx, ref: str, owed: Mapping[str, Any], at: int) -> Charge | None:
@@ -181,10 +196,13 @@ def charge_refund(tx: Tx, ref: str, owed: Mapping[str, Any], at: int) -> Charge 
     found = tx.first("SELECT no FROM orders WHERE id = :id", id=owed["order"])
     if there is not None or found is None:
         return there
-    order_no = int(found[0])
-    shipments, before = charges_of(tx, order_no, "shipment"), charges_of(tx, order_no, "refund")
+    order_no, consignment = int(found[0]), owed.get("consignment") or ""
+    every, credit = charges_of(tx, order_no), credit_for(tx, order_no)
+    shipments = [one for one in every if one.kind == "shipment"]
+    refunds = [one for one in every if one.kind == "refund"]
     gross = shipments[0].gross if shipments else read_billing(tx).prices == "gross"
-    paid, credited = _by_line(shipments), _by_line(before)
+    paid = _by_line([one for one in shipments if one.ref == consignment])
+    credited = _by_line([one for one in refunds if one.body.consignment == consignment])
     skus = {line.line: line.sku for one in shipments for line in one.body.lines}
     lines: list[ChargedLine] = []
     for said in owed["lines"]:
@@ -195,12 +213,26 @@ def charge_refund(tx: Tx, ref: str, owed: Mapping[str, Any], at: int) -> Charge 
             line=number, sku=skus.get(number, said["sku"]), units=int(said["units"]), cents=cents, taxes=_listed(own)
         ))  # fmt: skip
     carriage = int(owed.get("carriage_cents", 0))
-    taxes = _back(_carriage_of(shipments), _carriage_of(before), carriage)
+    taxes = _back(_carriage_of(shipments), _carriage_of(refunds), carriage)
     body = ChargeBody(
         lines=lines, carriage_taxes=_listed(taxes), fee_cents=int(owed.get("fee_cents", 0)),
-        label_cents=int(owed.get("label_cents", 0)), why=str(owed.get("why", "")),
+        label_cents=int(owed.get("label_cents", 0)), why=str(owed.get("why", "")), consignment=consignment,
     )  # fmt: skip
-    return _write(tx, ref, "refund", order_no, at, gross, carriage, body, int(owed.get("exchange_cents", 0)))
+    kept = int(owed.get("exchange_cents", 0))
+    money = sum(-one.cents if one.kind == "refund" else one.cents for one in every)
+    from_credit = (0, 0) if credit is None else (credit.used, money)
+    return _write(tx, ref, "refund", order_no, at, gross, carriage, body, kept, from_credit)
+
+
+def charge_shortfall(tx: Tx, ref: str, credit: Credit, cents: int, at: int) -> Charge:
+    """Charge what an order in place of a return was paid by, and what did not come back, by the fact that says so (its id)."""
+    body = ChargeBody(lines=[], why="credit_withdrawn")
+    return _write(tx, ref, "shortfall", credit.new_no, at, read_billing(tx).prices == "gross", 0, body, -cents)
+
+
+def coming(tx: Tx, credit: Credit) -> int:
+    """What a return is expected to give beyond what is kept of it, in cents."""
+    return expected(tx, read_return(tx, credit.rma_no), read_return_rules(tx))
 
 
 def charge_of(tx: Tx, ref: str) -> Charge | None:
@@ -209,16 +241,18 @@ def charge_of(tx: Tx, ref: str) -> Charge | None:
     return _read(found) if found else None
 
 
-def charges_of(tx: Tx, order_no: int, kind: str) -> list[Charge]:
+def charges_of(tx: Tx, order_no: int, kind: str = "") -> list[Charge]:
     """The charges of an order, in their order."""
     rows = tx.all(
-        f"SELECT {_SHOWN} FROM charge WHERE order_no = :no AND kind = :kind ORDER BY no", no=order_no, kind=kind
-    )
+        f"SELECT {_SHOWN} FROM charge WHERE order_no = :no AND (:kind = '' OR kind = :kind) ORDER BY no",
+        no=order_no, kind=kind,
+    )  # fmt: skip
     return [_read(row) for row in rows]
 
 
 _SHOWN = (
-    "no, ref, kind, order_no, at, gross, goods_cents, carriage_cents, tax_cents, kept_cents, set_off_cents, cents, body"
+    "no, ref, kind, order_no, at, gross, goods_cents, carriage_cents, tax_cents, kept_cents, set_off_cents, passed_cents, "
+    "cents, body"
 )
 _BODY = msgspec.json.Decoder(ChargeBody)
 Sums = tuple[int, Taxes]
@@ -230,20 +264,23 @@ def _read(row: Sequence[Any]) -> Charge:
 
 
 def _write(
-    tx: Tx, ref: str, kind: str, order_no: int, at: int, gross: bool, carriage: int, body: ChargeBody, set_off: int = 0
-) -> Charge:
+    tx: Tx, ref: str, kind: str, order_no: int, at: int, gross: bool, carriage: int, body: ChargeBody, set_off: int = 0,
+    from_credit: tuple[int, int] = (0, 0),
+) -> Charge:  # fmt: skip
+    """Write a charge. `from_credit`: what of the order was paid by a credit, and what by money; money is given back first."""
     goods = sum(line.cents for line in body.lines)
     tax = sum(cents for line in body.lines for _, cents in line.taxes) + sum(cents for _, cents in body.carriage_taxes)
     whole = goods + carriage + (0 if gross else tax)
     kept = min(body.fee_cents + body.label_cents, whole)
     set_off = min(set_off, whole - kept)
-    total = whole - kept - set_off
+    left, (by_credit, by_money) = whole - kept - set_off, from_credit
+    passed = max(0, min(by_credit, left - by_money))
     tx.run(
         "INSERT INTO charge (ref, kind, order_no, at, gross, goods_cents, carriage_cents, tax_cents, kept_cents, "
-        "set_off_cents, cents, body) VALUES (:ref, :kind, :order, :at, :gross, :goods, :carriage, :tax, :kept, :set_off, "
-        ":total, :body)",
+        "set_off_cents, passed_cents, cents, body) VALUES (:ref, :kind, :order, :at, :gross, :goods, :carriage, :tax, :kept, "
+        ":set_off, :passed, :total, :body)",
         ref=ref, kind=kind, order=order_no, at=at, gross=gross, goods=goods, carriage=carriage, tax=tax, kept=kept,
-        set_off=set_off, total=total, body=msgspec.json.encode(body).decode(),
+        set_off=set_off, passed=passed, total=left - passed, body=msgspec.json.encode(body).decode(),
     )  # fmt: skip
     made = charge_of(tx, ref)
     assert made is not None, "it is made just now"
@@ -328,7 +365,9 @@ __all__ = [
     "charge_of",
     "charge_refund",
     "charge_shipment",
+    "charge_shortfall",
     "charges_of",
+    "coming",
     "put_billing",
     "read_billing",
     "state_taxes",

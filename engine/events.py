@@ -484,6 +484,8 @@ def _returned(type: str) -> Callable[[_Telling, Entry, Mapping[str, Any]], None]
 
 
 def _refund(telling: _Telling, entry: Entry, said: Mapping[str, Any]) -> None:
+    if not said["cents"]:
+        return  # an exchange or a fee has all of it
     telling.tell_of_order(
         "refund.owed", telling.order_of(entry, said), entry, rma=said.get("rma"), consignment=said.get("consignment"),
         refund_cents=said["cents"],

@@ -10,8 +10,8 @@ from engine.capture import Captured, capture_in
 from engine.database import Tx, decoded
 from engine.facts import ExchangeOrdered, OrderedLine, OrderPlaced, Place, checked, short_id
 from engine.ledger import write_facts
-from engine.refunds import owe
-from engine.return_rules import ReturnRules, read_return_rules
+from engine.refunds import expected, owe
+from engine.return_rules import read_return_rules
 from engine.rmas import Locked, add_up, lock_return
 from solver.refusal import Refusal
 
@@ -38,7 +38,7 @@ def exchange(
         `unknown_return`, `wrong_state`, `not_an_exchange`, `missing` (a line without price), `order_conflict` (there is
         another exchange), or what refuses any order.
     """
-    one, rules = lock_return(tx, rma), read_return_rules(tx)
+    one = lock_return(tx, rma)
     if one.wanted != "exchange":
         raise Refusal("rma", "it is refunded, not exchanged", "not_an_exchange")
     if one.state not in ("approved", "received", "inspected"):
@@ -59,7 +59,7 @@ def exchange(
             raise Refusal("rma", f"order {placed.id!r} has the name that its exchange would have", "order_conflict")
         return Exchanged(captured, msgspec.json.decode(there[0], type=ExchangeOrdered))
     price = sum((line.price_cents or 0) * line.qty for line in lines)
-    credit = _credit(tx, one, rules)
+    credit = expected(tx, one, read_return_rules(tx))
     fact = ExchangeOrdered(
         id=id, at=at, order=one.order, rma=one.id, new_order=placed.id, price_cents=price, credit_cents=credit,
         difference_cents=price - credit,
@@ -83,30 +83,6 @@ def _order(tx: Tx, one: Locked, lines: Sequence[OrderedLine], at: int) -> OrderP
         at=at, channel=channel, external_id=f"exchange-{one.id}", lines=tuple(lines), recipient=recipient,
         place=None if lat is None else Place(lat=lat, lon=lon, region=region), pickup=tuple(decoded(pickup)),
     )  # fmt: skip
-
-
-def _credit(tx: Tx, one: Locked, rules: ReturnRules) -> int:
-    """What a return is worth to the customer if all that is not looked at yet is as new."""
-    looked = int(
-        tx.value("SELECT COALESCE(SUM(goods_cents - fee_cents), 0) FROM inspection WHERE rma_no = :no", no=one.no)
-    )
-    rows = tx.all(
-        "SELECT r.reason, s.tags, COALESCE(l.price_cents, 0), r.awaited + r.received, (SELECT SUM(c.units / c.line_units) "
-        "FROM consignment_line c WHERE c.consignment_no = r.consignment_no AND c.number = r.number AND c.line_units > 0) "
-        "FROM rma_line r JOIN order_line l ON l.order_no = :order AND l.number = r.number JOIN sku s ON s.no = l.sku_no "
-        "WHERE r.rma_no = :no",
-        order=one.order_no, no=one.no,
-    )  # fmt: skip
-    expected: int = sum(
-        price
-        * units
-        * rules.refunded(reason, "as_new")
-        * (100 - rules.fee(reason, decoded(tags)))
-        // (10_000 * int(pieces))
-        for reason, tags, price, units, pieces in rows
-    )
-    carriage = one.carriage_cents if {row[0] for row in rows} & set(rules.ours) else 0
-    return max(0, looked + expected + carriage - one.label_cents)
 
 
 __all__ = ["Exchanged", "exchange"]

@@ -722,17 +722,27 @@ class RefundedLine(Part, frozen=True, kw_only=True):
 
 
 class RefundOwed(AboutOrder, frozen=True, kw_only=True):
-    """The customer is owed money: goods and carriage, less fee and label, less what an exchange has used up of it."""
+    """The customer is owed money for units of a consignment: goods and carriage, less fee, label and what is kept for an exchange.
+
+    What an exchange does not need any more is owed of no consignment, and `exchange_cents` is below 0.
+    """
 
     rma: Name | None = None
     consignment: Name | None = None
     cents: Owed
-    why: Literal["inspected", "exchange_lapsed", "pickup_lapsed"]
+    why: Literal["inspected", "exchange_lapsed", "exchange_undone", "pickup_lapsed"]
     lines: tuple[RefundedLine, ...]
     fee_cents: Owed = 0
     carriage_cents: Owed = 0
     label_cents: Owed = 0
-    exchange_cents: Owed = 0
+    exchange_cents: int = 0
+
+
+class CreditWithdrawn(AboutOrder, frozen=True, kw_only=True):
+    """Less came back than an order in place of it was credited with: the customer pays the rest."""
+
+    rma: Name
+    cents: Paid
 
 
 class ExchangeOrdered(AboutOrder, frozen=True, kw_only=True):
@@ -905,8 +915,8 @@ PaymentFact = (
 )  # fmt: skip
 AnyFact = (
     StockFact | CatalogueFact | OrderFact | ConsignmentFact | PaymentFact | StockReported | OrderPlaced | Allocated | Deallocated
-    | LabelMade | LabelCancelled | ReturnFact | ReturnRouted | ReturnExpired | RefundOwed | ExchangeOrdered | HoldPlaced
-    | HoldReleased | RecipientErased
+    | LabelMade | LabelCancelled | ReturnFact | ReturnRouted | ReturnExpired | RefundOwed | CreditWithdrawn | ExchangeOrdered
+    | HoldPlaced | HoldReleased | RecipientErased
 )  # fmt: skip
 
 _DECODER: msgspec.json.Decoder[Any] = msgspec.json.Decoder(AnyFact)

@@ -33,6 +33,8 @@ class InvoiceBody(msgspec.Struct, frozen=True, kw_only=True):
 
     gross: bool
     charge: ChargeBody
+    set_off_cents: int = 0
+    """What is paid by a return, or kept for an exchange, and so neither taken nor given back."""
     carriage_cents: int
     seller: str
     tax_id: str
@@ -79,16 +81,16 @@ def number_of(series: str, year: int, count: int) -> str:
 def issue(tx: Tx, charge: Charge, at: int) -> Invoice | None:
     """Issue the invoice of a shipment, or the credit note of a refund; again, it is the same one. The order is locked.
 
-    Nothing is issued where nothing was charged, and no credit note where nothing was invoiced.
+    Nothing is issued of what costs nothing, and no credit note of a consignment that is not invoiced: its invoice brings it along.
     """
     there = _first(tx, "c.no = :no", no=charge.no)
     if there is not None:
         return there
     is_refund = charge.kind == "refund"
-    corrects = _corrected(tx, charge) if is_refund else []
-    total = charge.cents + charge.set_off_cents
-    if not total or (is_refund and not corrects):
+    corrected = _first(tx, "c.ref = :ref", ref=charge.body.consignment) if is_refund else None
+    if not (charge.goods_cents + charge.carriage_cents + charge.tax_cents) or (is_refund and corrected is None):
         return None
+    total, corrects = charge.billed_cents, [corrected.number] if corrected else []
     terms = read_billing(tx)
     series, year = terms.credit_series if is_refund else terms.invoice_series, _year(at)
     body = _body(charge, terms, corrects)
@@ -110,6 +112,9 @@ def issue(tx: Tx, charge: Charge, at: int) -> Invoice | None:
     write_facts(tx, [
         kind(id=f"{id}:1", at=at, order=made.order, invoice=id, number=made.number, charge=charge.ref, cents=made.cents)
     ])  # fmt: skip
+    for refund in charges_of(tx, charge.order_no, "refund"):
+        if refund.body.consignment == charge.ref:
+            issue(tx, refund, at)
     return made
 
 
@@ -175,24 +180,10 @@ def _read(row: Sequence[Any]) -> Invoice:
     return replace(Invoice(*row), body=_BODY.decode(row[-1]))
 
 
-def _corrected(tx: Tx, charge: Charge) -> list[str]:
-    """The invoices that have the lines of a refund; all of the order, where it is of no line."""
-    lines = {line.line for line in charge.body.lines}
-    shipments = {
-        one.no for one in charges_of(tx, charge.order_no, "shipment")
-        if not lines or lines & {line.line for line in one.body.lines}
-    }  # fmt: skip
-    rows = tx.all(
-        "SELECT series, year, number, charge_no FROM invoice WHERE order_no = :no AND kind = 'invoice' ORDER BY no",
-        no=charge.order_no,
-    )
-    return [number_of(series, year, number) for series, year, number, charge_no in rows if charge_no in shipments]
-
-
 def _body(charge: Charge, terms: BillingTerms, corrects: list[str]) -> InvoiceBody:
     return InvoiceBody(
-        gross=charge.gross, charge=charge.body, carriage_cents=charge.carriage_cents, seller=terms.seller,
-        tax_id=terms.tax_id, note=terms.note, corrects=corrects,
+        gross=charge.gross, charge=charge.body, set_off_cents=charge.set_off_cents + charge.passed_cents,
+        carriage_cents=charge.carriage_cents, seller=terms.seller, tax_id=terms.tax_id, note=terms.note, corrects=corrects,
     )  # fmt: skip
 
 

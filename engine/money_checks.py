@@ -31,14 +31,15 @@ def _facts(kind: str, fact: str) -> tuple[str, str, str]:
     )
 
 
-def _within(kind: str, of: str) -> tuple[str, str, str]:
+def _within(kind: str) -> tuple[str, str, str]:
     return (
         f"{kind}_within_charge",
-        f"no more is asked for by {kind}s than a {of} comes to",
+        f"no more is asked for by {kind}s than a charge comes to",
         f"""
         SELECT 'charge ' || t.charge, COALESCE(c.cents, 0), t.cents FROM (
             SELECT charge, SUM(cents) AS cents FROM payment_step WHERE kind = '{kind}' AND state <> 'refused' GROUP BY charge
-        ) AS t LEFT JOIN charge c ON c.ref = t.charge AND c.kind = '{of}' WHERE t.cents > COALESCE(c.cents, 0)
+        ) AS t LEFT JOIN charge c ON c.ref = t.charge AND (c.kind = 'refund') = ('{kind}' = 'refund')
+        WHERE t.cents > COALESCE(c.cents, 0)
         """,
     )
 
@@ -91,8 +92,8 @@ MONEY: tuple[tuple[str, str, str], ...] = (
         WHERE COALESCE(s.ended, 0) <> COALESCE(f.told, 0)
         """,
     ),
-    _within("capture", "shipment"),
-    _within("refund", "refund"),
+    _within("capture"),
+    _within("refund"),
     (
         "shipments_are_charged",
         "what has left is charged, as far as billing has read, and nothing else is charged as a shipment",
@@ -107,21 +108,41 @@ MONEY: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "refunds_are_charged",
-        "what is owed is charged, as far as billing has read, and nothing else is charged as a refund",
+        "what is owed or withdrawn is charged, as far as billing has read, and nothing else is charged so",
         f"""
         SELECT 'fact ' || f.id, 'a charge', 'none' FROM fact f {_READ} LEFT JOIN charge c ON c.ref = f.id
-        WHERE f.kind = 'RefundOwed' AND c.no IS NULL
-        UNION ALL SELECT 'charge ' || c.ref, 'what is owed', COALESCE(f.kind, 'none') FROM charge c
-        LEFT JOIN fact f ON f.id = c.ref WHERE c.kind = 'refund' AND (f.no IS NULL OR f.kind <> 'RefundOwed')
+        WHERE f.kind IN ('RefundOwed', 'CreditWithdrawn') AND c.no IS NULL
+        UNION ALL SELECT 'charge ' || c.ref, c.kind, COALESCE(f.kind, 'none') FROM charge c LEFT JOIN fact f ON f.id = c.ref
+        WHERE c.kind <> 'shipment'
+          AND (f.no IS NULL OR f.kind <> CASE c.kind WHEN 'refund' THEN 'RefundOwed' ELSE 'CreditWithdrawn' END)
+        """,
+    ),
+    (
+        "exchanges_use_what_is_kept",
+        "an order in place of a return uses no more than it costs, and in the end what is kept for it, no more and no less",
+        f"""
+        SELECT 'return ' || t.id, 'at most ' || t.most, 'kept ' || t.kept || ', used ' || t.used FROM (
+            SELECT r.id, r.exchange_cents AS most, r.awaited + r.received AS coming,
+                   n.open + n.allocated + n.released AS to_leave,
+                   (SELECT COALESCE(SUM(f.exchange_cents), 0) FROM refund f WHERE f.rma_no = r.no) AS kept,
+                   (SELECT COALESCE(SUM(CASE WHEN c.kind = 'refund' THEN -c.passed_cents ELSE c.set_off_cents END), 0)
+                    FROM charge c WHERE c.order_no = n.no) AS used
+            FROM rma r JOIN orders n ON n.no = r.exchange_no
+        ) AS t WHERE t.used < 0 OR t.used > t.most OR t.kept < 0 OR t.kept > t.most
+           OR (((t.coming = 0 AND t.used > t.kept) OR (t.to_leave = 0 AND t.kept > t.used))
+               AND NOT EXISTS (SELECT 1 FROM fact f LEFT JOIN consumer r ON r.name = 'billing' AND {_BEHIND}
+                               WHERE r.name IS NULL))
         """,
     ),
     (
         "invoices_are_charges",
         "an invoice is of a shipment, a credit note of a refund, both of what that comes to, and each is one fact",
         """
-        SELECT 'invoice ' || i.id, c.kind || ' of ' || (c.cents + c.set_off_cents), i.kind || ' of ' || i.cents FROM invoice i
+        SELECT 'invoice ' || i.id, c.kind || ' of ' || (c.cents + c.set_off_cents + c.passed_cents),
+               i.kind || ' of ' || i.cents FROM invoice i
         JOIN charge c ON c.no = i.charge_no LEFT JOIN fact f ON f.id = i.id || ':1'
-        WHERE i.cents <> c.cents + c.set_off_cents OR i.net_cents + i.tax_cents <> i.cents OR i.tax_cents <> c.tax_cents
+        WHERE i.cents <> c.cents + c.set_off_cents + c.passed_cents
+           OR i.net_cents + i.tax_cents <> i.cents OR i.tax_cents <> c.tax_cents
            OR i.order_no <> c.order_no OR (i.kind = 'invoice') <> (c.kind = 'shipment') OR f.no IS NULL
         """,
     ),

@@ -331,9 +331,9 @@ def settle(tx: Tx, order_no: int, at: int) -> int:
     if not payments:
         return 0
     book = _Book(tx, order_no, at, payments)
-    taken = book.serve("capture", "shipment", _free_to_capture)
-    given = book.serve("refund", "refund", _free_to_refund)
-    if not book.due("capture", "shipment") and not _may_still_cost(tx, order_no):
+    taken = book.serve("capture", _free_to_capture)
+    given = book.serve("refund", _free_to_refund)
+    if not book.due("capture") and not _may_still_cost(tx, order_no):
         book.let_go()
     return taken + given + book.let
 
@@ -348,20 +348,20 @@ class _Book:
     payments: list[Payment]
     let: int = 0
 
-    def due(self, kind: str, of: str) -> list[tuple[str, int]]:
+    def due(self, kind: str) -> list[tuple[str, int]]:
         """Charges of which something was neither done nor asked for: ref, and cents."""
         rows = self.tx.all(
             "SELECT c.ref, c.cents - COALESCE((SELECT SUM(s.cents) FROM payment_step s JOIN payment p ON p.no = s.payment_no "
             "WHERE p.order_no = c.order_no AND s.kind = :kind AND s.charge = c.ref AND s.state <> 'refused'), 0) "
-            "FROM charge c WHERE c.order_no = :no AND c.kind = :of ORDER BY c.no",
-            kind=kind, no=self.order_no, of=of,
+            "FROM charge c WHERE c.order_no = :no AND (c.kind = 'refund') = :back ORDER BY c.no",
+            kind=kind, no=self.order_no, back=kind == "refund",
         )  # fmt: skip
         return [(ref, int(cents)) for ref, cents in rows if cents > 0]
 
-    def serve(self, kind: str, of: str, free: Any) -> int:
+    def serve(self, kind: str, free: Any) -> int:
         """Ask for what is due, of the first payment that has it; what none has is an exception, unless one may yet have it."""
         made = 0
-        for ref, cents in self.due(kind, of):
+        for ref, cents in self.due(kind):
             left = cents
             for one in self.payments:
                 steps = of_payment(self.tx, one)
@@ -460,7 +460,7 @@ def _let_go(tx: Tx, at: int, one: Payment, why: Any) -> None:
         return
     _void(tx, at, one, rest, why, short_id("pay", one.id, why, str(one.captured_cents)))
     book = _Book(tx, one.order_no, at, of_order(tx, one.order_no))
-    if book.due("capture", "shipment") or _may_still_cost(tx, one.order_no):
+    if book.due("capture") or _may_still_cost(tx, one.order_no):
         _make(tx, at, short_id("pay", one.id, "again"), one.order_no, one.provider, one.token, rest)
 
 

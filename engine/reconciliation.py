@@ -6,20 +6,26 @@ from typing import Any
 
 from engine.database import Tx
 
-SUMS = ("authorised", "captured", "refunded", "voided", "shipped", "returned", "set_off", "invoiced", "credited")
+SUMS = (
+    "authorised", "captured", "refunded", "voided", "shipped", "credit", "returned", "set_off", "fees", "invoiced", "credited",
+)  # fmt: skip
 _ROWS = """
     SELECT o.no, o.id, o.channel, o.external_id, o.placed_at,
            COALESCE(p.authorised, 0) AS authorised, COALESCE(p.captured, 0) AS captured, COALESCE(p.refunded, 0) AS refunded,
-           COALESCE(p.voided, 0) AS voided, COALESCE(c.shipped, 0) AS shipped, COALESCE(c.returned, 0) AS returned,
-           COALESCE(c.set_off, 0) AS set_off, COALESCE(i.invoiced, 0) AS invoiced, COALESCE(i.credited, 0) AS credited,
+           COALESCE(p.voided, 0) AS voided, COALESCE(c.shipped, 0) AS shipped, COALESCE(c.credit, 0) AS credit,
+           COALESCE(c.returned, 0) AS returned, COALESCE(c.set_off, 0) AS set_off, COALESCE(c.fees, 0) AS fees,
+           COALESCE(i.invoiced, 0) AS invoiced, COALESCE(i.credited, 0) AS credited,
            COALESCE(p.payments, 0) AS payments, COALESCE(w.waiting, 0) AS waiting, COALESCE(x.exceptions, 0) AS exceptions,
            o.open + o.allocated + o.released AS to_leave
     FROM orders o
     LEFT JOIN (SELECT order_no, COUNT(*) AS payments, SUM(authorised_cents) AS authorised, SUM(captured_cents) AS captured,
                       SUM(refunded_cents) AS refunded, SUM(voided_cents) AS voided FROM payment GROUP BY order_no) AS p
         ON p.order_no = o.no
-    LEFT JOIN (SELECT order_no, SUM(CASE WHEN kind = 'shipment' THEN cents ELSE 0 END) AS shipped,
-                      SUM(CASE WHEN kind = 'refund' THEN cents ELSE 0 END) AS returned, SUM(set_off_cents) AS set_off
+    LEFT JOIN (SELECT order_no, SUM(CASE WHEN kind = 'refund' THEN 0 ELSE cents END) AS shipped,
+                      SUM(CASE WHEN kind = 'refund' THEN 0 ELSE set_off_cents END) AS credit,
+                      SUM(CASE WHEN kind = 'refund' THEN cents ELSE 0 END) AS returned,
+                      SUM(CASE WHEN kind = 'refund' THEN set_off_cents + passed_cents ELSE 0 END) AS set_off,
+                      SUM(kept_cents) AS fees
                FROM charge GROUP BY order_no) AS c ON c.order_no = o.no
     LEFT JOIN (SELECT order_no, SUM(CASE WHEN kind = 'invoice' THEN cents ELSE 0 END) AS invoiced,
                       SUM(CASE WHEN kind = 'credit_note' THEN cents ELSE 0 END) AS credited FROM invoice GROUP BY order_no) AS i
@@ -40,8 +46,12 @@ class Account:
     ----------
     shipped, returned
         What is to be captured for what has left, and refunded for what is owed.
+    credit
+        What a return paid of what has left: invoiced, and not captured.
     set_off
-        What an exchange used up of what was owed: credited, and not refunded.
+        What of the credited is not refunded: it is kept for an exchange, or was a credit itself and is owed where that came from.
+    fees
+        What is kept of what came back: neither credited nor refunded.
     unbalanced
         What does not balance, by name; `waiting` is asked of a provider, and not answered yet.
     """
@@ -56,8 +66,10 @@ class Account:
     refunded: int
     voided: int
     shipped: int
+    credit: int
     returned: int
     set_off: int
+    fees: int
     invoiced: int
     credited: int
     unbalanced: tuple[str, ...]
@@ -84,7 +96,7 @@ def _account(row: Sequence[Any]) -> Account:
         ("exceptions", exceptions),
         ("captured_is_not_shipped", paid and one.captured != one.shipped),
         ("refunded_is_not_returned", paid and one.refunded != one.returned),
-        ("invoiced_is_not_shipped", invoiced and one.invoiced != one.shipped),
+        ("invoiced_is_not_shipped", invoiced and one.invoiced != one.shipped + one.credit),
         ("credited_is_not_returned", invoiced and one.credited != one.returned + one.set_off),
         ("kept_for_nothing", kept and not to_leave),
     )

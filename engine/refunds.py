@@ -5,28 +5,21 @@ retailer's fault (`engine.return_rules`). What an exchange costs is taken from i
 """
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from engine.calendar import MS_PER_DAY
 from engine.consignments import Locked as Consignment
+from engine.credits import Credit, credit_of
 from engine.database import Tx
 from engine.facts import RefundedLine, RefundOwed, short_id
 from engine.ledger import write_facts
 from engine.return_rules import ReturnRules, read_return_rules
-from engine.rmas import Locked, lock_return, read_return
-
-
-@dataclass(frozen=True, slots=True)
-class _Account:
-    """What of a return is accounted for: the last inspection, and what was kept."""
-
-    inspection_no: int
-    label_cents: int
-    exchange_cents: int
+from engine.rmas import Locked, lines_of, lock_return, read_return
 
 
 def owe(tx: Tx, rma_no: int, at: int, cause: str, why: str = "inspected") -> int:
-    """Owe what was looked at of a return and is not owed yet; nothing while it is kept for an exchange.
+    """Owe what was looked at of a return and is not owed yet, by consignment; nothing while it is kept for an exchange.
 
     Parameters
     ----------
@@ -45,30 +38,62 @@ def owe(tx: Tx, rma_no: int, at: int, cause: str, why: str = "inspected") -> int
             at=at + rules.exchange_days * MS_PER_DAY, no=rma_no,
         )  # fmt: skip
         return 0
-    before = _accounted(tx, rma_no)
-    found = tx.all(
-        "SELECT i.no, i.number, s.id, i.units, i.goods_cents, i.fee_cents, l.reason FROM inspection i "
-        "JOIN sku s ON s.no = i.sku_no JOIN rma_line l ON l.rma_no = i.rma_no AND l.consignment_no = i.consignment_no "
-        "AND l.number = i.number AND l.sku_no = i.sku_no WHERE i.rma_no = :no AND i.no > :after ORDER BY i.no",
-        no=rma_no, after=before.inspection_no,
-    )  # fmt: skip
+    found, credit = _looked(tx, rma_no), credit_of(tx, rma_no)
     if not found:
         return 0
-    goods, fee = sum(row[4] for row in found), sum(row[5] for row in found)
-    carriage = _carriage(tx, one, rules, [row[6] for row in found])
-    left = goods - fee + carriage
-    label = min(one.label_cents - before.label_cents, left)
-    exchange = min(one.exchange_cents - before.exchange_cents, left - label)
-    lines = tuple(
-        RefundedLine(line=number, sku=sku, units=units, cents=cents) for _, number, sku, units, cents, *_ in found
-    )
-    fact = RefundOwed(
-        id=short_id("rfd", one.id, cause), at=at, order=one.order, rma=one.id, cents=left - label - exchange, why=why,  # type: ignore[arg-type]
-        lines=lines, fee_cents=fee, carriage_cents=carriage, label_cents=label, exchange_cents=exchange,
-    )  # fmt: skip
-    _write(tx, fact, one.order_no, rma_no, None, goods, found[-1][0])
+    carriage, label_left = _carriage(tx, one, rules, [row.reason for row in found]), _label(tx, one)
+    needed = 0 if credit is None else max(0, credit.usable - credit.kept)
+    owed = 0
+    for consignment in dict.fromkeys(row.consignment for row in found):
+        rows = [row for row in found if row.consignment == consignment]
+        goods, fee = sum(row.goods_cents for row in rows), sum(row.fee_cents for row in rows)
+        left = goods - fee + carriage
+        label = min(label_left, left)
+        exchange = min(needed, left - label)
+        fact = RefundOwed(
+            id=short_id("rfd", one.id, cause, consignment), at=at, order=one.order, rma=one.id, consignment=consignment,
+            cents=left - label - exchange, why=why, fee_cents=fee, carriage_cents=carriage, label_cents=label,  # type: ignore[arg-type]
+            exchange_cents=exchange,
+            lines=tuple(RefundedLine(line=row.number, sku=row.sku, units=row.units, cents=row.goods_cents) for row in rows),
+        )  # fmt: skip
+        _write(tx, fact, one.order_no, rma_no, None, goods, found[-1].no)
+        owed, carriage, label_left, needed = owed + fact.cents, 0, label_left - label, needed - exchange
     tx.run("UPDATE rma SET settle_at = NULL WHERE no = :no AND settle_at IS NOT NULL", no=rma_no)
-    return fact.cents
+    return owed
+
+
+def owe_unneeded(tx: Tx, credit: Credit, at: int) -> int:
+    """Owe what is kept for an order in place of a return that does not need it any more. Both orders are locked.
+
+    Returns
+    -------
+    int
+        Cents.
+    """
+    cents = credit.kept - credit.usable
+    if cents <= 0:
+        return 0
+    times = tx.value("SELECT COUNT(*) FROM refund WHERE rma_no = :no", no=credit.rma_no)
+    fact = RefundOwed(
+        id=short_id("rfd", credit.rma, "undone", str(times)), at=at, order=credit.order, rma=credit.rma, cents=cents,
+        why="exchange_undone", lines=(), exchange_cents=-cents,
+    )  # fmt: skip
+    _write(tx, fact, credit.order_no, credit.rma_no, None, 0, 0)
+    return cents
+
+
+def expected(tx: Tx, one: Locked, rules: ReturnRules) -> int:
+    """What will be owed of a return beyond what is owed now, if all that nobody has looked at yet is as new, in cents."""
+    looked, lines = _looked(tx, one.no), [line for line in lines_of(tx, one) if line.to_look_at]
+    if not looked and not lines:
+        return 0
+    goods = sum(row.goods_cents - row.fee_cents for row in looked) + sum(
+        line.price_cents * line.to_look_at * rules.refunded(line.reason, "as_new")
+        * (100 - rules.fee(line.reason, line.tags)) // (10_000 * line.pieces)
+        for line in lines
+    )  # fmt: skip
+    carriage = _carriage(tx, one, rules, [*(row.reason for row in looked), *(line.reason for line in lines)])
+    return max(0, goods + carriage - _label(tx, one))
 
 
 def owe_lapsed(tx: Tx, one: Consignment, at: int) -> int:
@@ -132,17 +157,40 @@ def settle_returns(tx: Tx, now: int, limit: int = 100) -> int:
     return count
 
 
-def _accounted(tx: Tx, rma_no: int) -> _Account:
-    row = tx.first(
-        "SELECT COALESCE(MAX(inspection_no), 0), COALESCE(SUM(label_cents), 0), COALESCE(SUM(exchange_cents), 0) "
-        "FROM refund WHERE rma_no = :no",
+@dataclass(frozen=True, slots=True)
+class _Looked:
+    """Units that somebody looked at."""
+
+    no: int
+    consignment: str
+    number: int
+    sku: str
+    units: int
+    goods_cents: int
+    fee_cents: int
+    reason: str
+
+
+def _looked(tx: Tx, rma_no: int) -> list[_Looked]:
+    """What was looked at of a return, and is not owed yet."""
+    rows = tx.all(
+        "SELECT i.no, k.id, i.number, s.id, i.units, i.goods_cents, i.fee_cents, l.reason FROM inspection i "
+        "JOIN consignment k ON k.no = i.consignment_no JOIN sku s ON s.no = i.sku_no "
+        "JOIN rma_line l ON l.rma_no = i.rma_no AND l.consignment_no = i.consignment_no AND l.number = i.number "
+        "AND l.sku_no = i.sku_no WHERE i.rma_no = :no "
+        "AND i.no > (SELECT COALESCE(MAX(f.inspection_no), 0) FROM refund f WHERE f.rma_no = :no) ORDER BY i.no",
         no=rma_no,
     )
-    assert row is not None, "a sum has a row"
-    return _Account(*map(int, row))
+    return [_Looked(*row) for row in rows]
 
 
-def _carriage(tx: Tx, one: Locked, rules: ReturnRules, reasons: list[str]) -> int:
+def _label(tx: Tx, one: Locked) -> int:
+    """What is still to be kept for the parcel back."""
+    kept = tx.value("SELECT COALESCE(SUM(label_cents), 0) FROM refund WHERE rma_no = :no", no=one.no)
+    return one.label_cents - int(kept)
+
+
+def _carriage(tx: Tx, one: Locked, rules: ReturnRules, reasons: Sequence[str]) -> int:
     """The carriage of the order, which is refunded once where it was the retailer's fault."""
     if not one.carriage_cents or not set(reasons) & set(rules.ours):
         return 0
@@ -153,7 +201,7 @@ def _carriage(tx: Tx, one: Locked, rules: ReturnRules, reasons: list[str]) -> in
 def _write(
     tx: Tx, fact: RefundOwed, order_no: int, rma_no: int | None, consignment_no: int | None, goods: int, last: int
 ) -> None:
-    """Write what is owed; the fact, where that is anything."""
+    """Write what is owed; the fact, where it is anything before something is kept of it."""
     tx.run(
         "INSERT INTO refund (id, order_no, rma_no, consignment_no, at, why, inspection_no, goods_cents, fee_cents, "
         "carriage_cents, label_cents, exchange_cents, cents) VALUES (:id, :order, :rma, :consignment, :at, :why, :last, "
@@ -162,8 +210,8 @@ def _write(
         goods=goods, fee=fact.fee_cents, carriage=fact.carriage_cents, label=fact.label_cents,
         exchange=fact.exchange_cents, cents=fact.cents,
     )  # fmt: skip
-    if fact.cents:
+    if goods or fact.carriage_cents or fact.cents:
         write_facts(tx, [fact])
 
 
-__all__ = ["owe", "owe_lapsed", "owed_cents", "points_of", "settle_returns"]
+__all__ = ["expected", "owe", "owe_lapsed", "owe_unneeded", "owed_cents", "points_of", "settle_returns"]

@@ -51,7 +51,7 @@ class InspectionSeen(msgspec.Struct, kw_only=True):
 
 
 class RefundSeen(msgspec.Struct, kw_only=True):
-    """What the customer is owed: goods and carriage, less fee, label and what an exchange used up."""
+    """What the customer is owed: goods and carriage, less fee, label and what is kept for an exchange (below 0: not any more)."""
 
     id: str
     owed_at: int
@@ -65,7 +65,7 @@ class RefundSeen(msgspec.Struct, kw_only=True):
 
 
 class ReturnSeen(msgspec.Struct, kw_only=True):
-    """A return, and how many of its units are where. `due_cents` is what an exchange cost more than came back by now."""
+    """A return, and how many of its units are where. `due_cents` is what an exchange costs more than came back by now."""
 
     id: str
     order: str
@@ -96,10 +96,12 @@ class ReturnWhole(ReturnSeen, kw_only=True):
     decision: dict[str, Any] = {}
 
 
+_COSTS = "(SELECT COALESCE(SUM(l.price_cents * (l.qty - l.cancelled)), 0) FROM order_line l WHERE l.order_no = r.exchange_no)"
 _RETURN = (
     "r.no, r.id, o.id, r.state, r.wanted, r.how, r.requested_at, r.expires_at, n.id, r.service, r.awaited, r.received, "
     "r.inspected, r.closed, (SELECT COALESCE(SUM(f.cents), 0) FROM refund f WHERE f.rma_no = r.no), "
-    "r.exchange_cents - (SELECT COALESCE(SUM(f.exchange_cents), 0) FROM refund f WHERE f.rma_no = r.no), e.id, r.version"
+    f"CASE WHEN {_COSTS} < r.exchange_cents THEN {_COSTS} ELSE r.exchange_cents END "
+    "- (SELECT COALESCE(SUM(f.exchange_cents), 0) FROM refund f WHERE f.rma_no = r.no), e.id, r.version"
 )
 _FROM = (
     "FROM rma r JOIN orders o ON o.no = r.order_no LEFT JOIN node n ON n.no = r.node_no "

@@ -14,12 +14,12 @@ from engine.calendar import MS_PER_DAY
 from engine.consignments import ON_ITS_WAY, begin, set_state, shift
 from engine.consignments import Locked as Consignment
 from engine.consignments import read as read_consignment
-from engine.database import Rows, Tx, decoded
+from engine.database import Rows, Tx
 from engine.facts import Condition, Disposition, ReturnInspected, ReturnReceived, short_id
 from engine.ledger import lock_stock, move, write_facts
 from engine.refunds import owe, owed_cents, points_of
 from engine.return_rules import read_return_rules
-from engine.rmas import Locked, add_up, lock_return, make_room, read_return
+from engine.rmas import Locked, add_up, lines_of, lock_return, make_room, read_return
 from solver.refusal import Refusal
 
 AT_ONCE: dict[str, tuple[Condition, Disposition]] = {
@@ -254,26 +254,17 @@ def _found(tx: Tx, fact: ReturnInspected, rma: Locked) -> list[_Looked]:
 def _look(tx: Tx, rma: Locked, at: int, looked: Sequence[_Looked]) -> None:
     """Write down what units were found to be, and what they are worth to the customer."""
     rules = read_return_rules(tx)
-    lines = {
-        (consignment, number, sku): (reason, decoded(tags), price or 0, int(pieces))
-        for consignment, number, sku, reason, tags, price, pieces in tx.all(
-            "SELECT r.consignment_no, r.number, r.sku_no, r.reason, s.tags, l.price_cents, "
-            "(SELECT SUM(c.units / c.line_units) FROM consignment_line c WHERE c.consignment_no = r.consignment_no "
-            "AND c.number = r.number AND c.line_units > 0) FROM rma_line r JOIN order_line l ON l.order_no = :order "
-            "AND l.number = r.number JOIN sku s ON s.no = l.sku_no WHERE r.rma_no = :no",
-            order=rma.order_no, no=rma.no,
-        )
-    }  # fmt: skip
+    lines = {(line.consignment_no, line.number, line.sku_no): line for line in lines_of(tx, rma)}
     points = points_of(tx, rma.order_no)
     percents, goods, fees = [], [], []
     for one in looked:
-        reason, tags, price, pieces = lines[one.consignment_no, one.number, one.sku_no]
-        percent = rules.refunded(reason, one.condition)
-        cents = owed_cents(price, pieces, points[one.number], one.units * percent)
+        line = lines[one.consignment_no, one.number, one.sku_no]
+        percent = rules.refunded(line.reason, one.condition)
+        cents = owed_cents(line.price_cents, line.pieces, points[one.number], one.units * percent)
         points[one.number] += one.units * percent
         percents.append(percent)
         goods.append(cents)
-        fees.append(cents * rules.fee(reason, tags) // 100)
+        fees.append(cents * rules.fee(line.reason, line.tags) // 100)
     tx.run(
         "INSERT INTO inspection (rma_no, consignment_no, number, sku_no, node_no, at, condition, disposition, units, "
         "percent, goods_cents, fee_cents) SELECT :rma, consignment_no, number, sku_no, node_no, :at, condition, "

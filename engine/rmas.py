@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.claims import lock_orders
-from engine.database import Rows, Tx
+from engine.database import Rows, Tx, decoded
+from engine.facts import ReturnReason
 from solver.refusal import Refusal
 
 
@@ -28,6 +29,20 @@ class Locked:
     awaited: int
     received: int
     inspected: int
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Units of a SKU of a line of a return. `tags` are of the line's SKU, which is made of `pieces` units of SKUs."""
+
+    consignment_no: int
+    number: int
+    sku_no: int
+    reason: ReturnReason
+    tags: tuple[str, ...]
+    price_cents: int
+    pieces: int
+    to_look_at: int
 
 
 _LOCKED = (
@@ -57,6 +72,21 @@ def read_return(tx: Tx, no: int) -> Locked:
     assert row is not None, "returns are never deleted"
     no, id, order_no, order, wanted, how, review, *rest = row
     return Locked(no, id, order_no, order, wanted, how, bool(review), *rest)
+
+
+def lines_of(tx: Tx, one: Locked) -> list[Line]:
+    """The lines of a return, and how many of their units nobody has looked at yet."""
+    rows = tx.all(
+        "SELECT r.consignment_no, r.number, r.sku_no, r.reason, s.tags, COALESCE(l.price_cents, 0), "
+        "(SELECT SUM(c.units / c.line_units) FROM consignment_line c WHERE c.consignment_no = r.consignment_no "
+        "AND c.number = r.number AND c.line_units > 0), r.awaited + r.received FROM rma_line r JOIN order_line l "
+        "ON l.order_no = :order AND l.number = r.number JOIN sku s ON s.no = l.sku_no WHERE r.rma_no = :no",
+        order=one.order_no, no=one.no,
+    )  # fmt: skip
+    return [
+        Line(consignment, number, sku, reason, tuple(decoded(tags)), price, int(pieces), left)
+        for consignment, number, sku, reason, tags, price, pieces, left in rows
+    ]
 
 
 def add_up(tx: Tx, no: int, *, ended: str | None = None) -> None:
@@ -119,4 +149,4 @@ def ids_of(tx: Tx, table: str, numbers: Any) -> dict[int, str]:
     return dict(tx.all(f"SELECT t.no, t.id FROM {{rows}} JOIN {table} t ON t.no = rows.no", Rows(no=wanted)))
 
 
-__all__ = ["Locked", "add_up", "close_awaited", "ids_of", "lock_return", "make_room", "read_return"]
+__all__ = ["Line", "Locked", "add_up", "close_awaited", "ids_of", "lines_of", "lock_return", "make_room", "read_return"]

@@ -620,7 +620,8 @@ class Refund(SQLModel, table=True):
     """What a customer is owed, once for what was looked at, or for a consignment that was not collected. Rows are only added."""
 
     __table_args__ = (
-        *_at_least_0("goods_cents", "fee_cents", "carriage_cents", "label_cents", "exchange_cents", "cents"),
+        *_at_least_0("goods_cents", "fee_cents", "carriage_cents", "label_cents", "cents"),
+        CheckConstraint("exchange_cents >= 0 OR goods_cents = 0", name="exchange_cents_at_least_0_of_goods"),
         CheckConstraint(
             "cents = goods_cents - fee_cents + carriage_cents - label_cents - exchange_cents", name="cents_add_up"
         ),
@@ -642,6 +643,7 @@ class Refund(SQLModel, table=True):
     carriage_cents: int = _big(default=0)
     label_cents: int = _big(default=0)
     exchange_cents: int = _big(default=0)
+    """What is kept for an exchange; below 0 where that does not need it any more."""
     cents: int = _big()
 
 
@@ -905,17 +907,22 @@ class OrderBill(SQLModel, table=True):
     """Line (0: carriage), rate in hundredths of a percent, cents, and the units that these are of."""
 
 
-CHARGE_KINDS = ("shipment", "refund")
+CHARGE_KINDS = ("shipment", "refund", "shortfall")
 
 
 class Charge(SQLModel, table=True):
-    """What the customer is to pay for a shipment, or is to get back by a refund. Rows are only added."""
+    """What the customer is to pay for a shipment, or is to get back by a refund. Rows are only added.
+
+    A `shortfall` is to be paid because less came back than an exchange was credited with.
+    """
 
     __table_args__ = (
-        *_at_least_0("goods_cents", "carriage_cents", "tax_cents", "kept_cents", "set_off_cents", "cents"),
+        *_at_least_0("goods_cents", "carriage_cents", "tax_cents", "kept_cents", "passed_cents", "cents"),
+        CheckConstraint("set_off_cents >= 0 OR goods_cents = 0", name="set_off_cents_at_least_0_of_goods"),
         CheckConstraint(f"kind IN ({', '.join(map(repr, CHARGE_KINDS))})", name="kind_known"),
         CheckConstraint(
-            "cents + kept_cents + set_off_cents = goods_cents + carriage_cents + CASE WHEN gross THEN 0 ELSE tax_cents END",
+            "cents + kept_cents + set_off_cents + passed_cents = goods_cents + carriage_cents "
+            "+ CASE WHEN gross THEN 0 ELSE tax_cents END",
             name="adds_up",
         ),
         Index("ix_charge_order", "order_no"),
@@ -923,7 +930,7 @@ class Charge(SQLModel, table=True):
 
     no: int | None = _counter()
     ref: str = Field(unique=True)
-    """The consignment, or the fact that says what is owed."""
+    """The consignment, or the fact that says what is owed, or withdrawn."""
     kind: str
     order_no: int = _big(foreign_key="orders.no")
     at: int = _big()
@@ -935,7 +942,9 @@ class Charge(SQLModel, table=True):
     kept_cents: int = _big(default=0)
     """Fees, and carriage back, that are kept of a refund."""
     set_off_cents: int = _big(default=0)
-    """What an exchange used up of a refund."""
+    """What is kept of a refund for an exchange, or paid of its shipments by that; below 0 where it is not any more."""
+    passed_cents: int = _big(default=0)
+    """What of a refund was paid by another return, and is owed there."""
     cents: int = _big()
     """What is to be captured, or refunded."""
     body: str

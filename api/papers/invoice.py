@@ -133,6 +133,17 @@ def _sums(sheet: Sheet, invoice: Invoice) -> None:
     name = "Credited" if invoice.kind == "credit_note" else "Total"
     sheet.text(sheet.left + PRICE + 12, sheet.y, name, 12, bold=True, align="right")
     sheet.text(sheet.left + AMOUNT, sheet.y, money(invoice.cents, invoice.currency), 12, bold=True, align="right")
+    set_off = invoice.body.set_off_cents
+    if set_off:
+        credited = invoice.kind == "credit_note"
+        sheet.need(20)
+        for name, cents in (
+            ("Set off in exchange" if credited else "Paid by a return", -set_off),
+            ("To refund" if credited else "To pay", invoice.cents - set_off),
+        ):
+            sheet.y += 6.5
+            sheet.text(sheet.left + PRICE + 12, sheet.y, name, 10.5, align="right")
+            sheet.text(sheet.left + AMOUNT, sheet.y, money(cents, invoice.currency), 10.5, align="right")
     sheet.y += 12
 
 

@@ -119,6 +119,11 @@ DAMAGES: dict[str, list[str]] = {
         "INSERT INTO fact (id, kind, at, subject, content, payload) VALUES ('rfd2', 'RefundOwed', 1, 'x', '', '{}')",
         "UPDATE consumer SET fact_no = (SELECT MAX(no) FROM fact) WHERE name = 'billing'",
     ],
+    "exchanges_use_what_is_kept": [
+        "UPDATE rma SET exchange_no = 1, exchange_cents = 10 WHERE no = 1",
+        "INSERT INTO charge (ref, kind, order_no, at, gross, goods_cents, carriage_cents, tax_cents, set_off_cents, cents, body) "
+        "VALUES ('x', 'shortfall', 1, 1, true, 0, 0, 0, -5, 5, '{}')",
+    ],
     "invoices_are_charges": [
         "INSERT INTO invoice (id, kind, series, year, number, order_no, charge_no, issued_at, currency, net_cents, tax_cents, "
         "cents, body) SELECT 'x', 'invoice', 'X', 2025, 1, order_no, no, 1, 'EUR', 1, 0, 1, '{}' FROM charge "

@@ -82,6 +82,48 @@ def test_nothing_is_credited_that_was_not_invoiced(till: Database) -> None:
     assert of(till, order) == []
 
 
+def test_an_invoice_by_call_brings_along_the_credit_of_what_came_back_before(till: Database) -> None:
+    till.write(lambda tx: put_billing(tx, BillingTerms(), NOON))
+    order = sell(till, "1", ("tee", 2))
+    consignment = send(till, order, (1, 2))
+    for n in range(2):
+        owe(till, order, f"rfd{n}", (1, 1, 1000))
+    bill(till)
+    assert of(till, order) == []
+    invoice = till.write(lambda tx: invoices.invoice_shipment(tx, consignment, LATER))
+    made = of(till, order)
+    assert [(one.kind, one.cents) for one in made] == [("invoice", 2000), ("credit_note", 1000), ("credit_note", 1000)]
+    assert [one.body.corrects for one in made[1:]] == [[invoice.number]] * 2
+
+
+def test_a_refund_corrects_the_invoice_of_its_own_parcel(till: Database) -> None:
+    """Both parcels have units of the same line, and only one of them is invoiced."""
+    till.write(lambda tx: put_billing(tx, BillingTerms(), NOON))
+    order = sell(till, "1", ("tee", 2))
+    first, second = (send(till, order, (1, 1)) for _ in range(2))
+    invoice = till.write(lambda tx: invoices.invoice_shipment(tx, second, LATER))
+    owe(till, order, "rfd1", (1, 1, 1000), of=first)
+    bill(till)
+    assert of(till, order) == [invoice]
+    owe(till, order, "rfd2", (1, 1, 1000), of=second)
+    bill(till)
+    assert [one.body.corrects for one in of(till, order)] == [[], [invoice.number]]
+
+
+def test_a_refund_gives_back_the_tax_of_its_own_parcel(till: Database) -> None:
+    order = sell(till, "1", ("tee", 2))
+    tax(till, order, 0, (1, 2100, 420))
+    first = send(till, order, (1, 1))
+    bill(till)
+    tax(till, order, 1, (1, 900, 180))
+    second = send(till, order, (1, 1))
+    bill(till)
+    for parcel in (second, first):
+        owe(till, order, f"rfd {parcel}", (1, 1, 1000), of=parcel)
+    bill(till)
+    assert [one.body.charge.lines[0].taxes for one in of(till, order)[2:]] == [[(900, 90)], [(2100, 210)]]
+
+
 def test_what_is_invoiced_by_call_is_invoiced_once(till: Database) -> None:
     till.write(lambda tx: put_billing(tx, BillingTerms(), NOON))
     consignment = send(till, sell(till, "1", ("tee", 1)), (1, 1))

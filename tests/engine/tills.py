@@ -125,13 +125,24 @@ def amiss(tx: Tx) -> list[Finding]:
     return [finding for finding in fsck(tx) if finding.name != "refunds_have_facts"]
 
 
-def owe(database: Database, order: str, fact: str, *lines: tuple[int, int, int], **more: int) -> None:
-    """Write down that the customer is owed money, as returns do: line, units and cents; fees and carriage by name."""
+def owe(
+    database: Database, order: str, fact: str, *lines: tuple[int, int, int], of: str | None = None, **more: int
+) -> None:
+    """Write down that the customer is owed money, as returns do: line, units and cents; fees and carriage by name.
+
+    It is of a consignment, by default of the first one that has the first line.
+    """
+    with database.read() as tx:
+        of = of or tx.value(
+            "SELECT k.id FROM consignment k JOIN orders o ON o.no = k.order_no JOIN consignment_line l "
+            "ON l.consignment_no = k.no WHERE o.id = :id AND l.number = :line ORDER BY k.no LIMIT 1",
+            id=order, line=lines[0][0],
+        )  # fmt: skip
     goods = sum(cents for *_, cents in lines)
     whole = goods + more.get("carriage_cents", 0)
     cents = whole - more.get("fee_cents", 0) - more.get("label_cents", 0) - more.get("exchange_cents", 0)
     payload = {
-        "kind": "RefundOwed", "id": fact, "at": LATER, "order": order, "rma": None, "consignment": None, "cents": cents,
+        "kind": "RefundOwed", "id": fact, "at": LATER, "order": order, "rma": None, "consignment": of, "cents": cents,
         "why": "inspected", "lines": [{"line": n, "sku": "tee", "units": u, "cents": c} for n, u, c in lines],
         "fee_cents": 0, "carriage_cents": 0, "label_cents": 0, "exchange_cents": 0, **more,
     }  # fmt: skip

@@ -125,8 +125,10 @@ class AccountSeen(msgspec.Struct, kw_only=True):
     refunded_cents: int
     voided_cents: int
     shipped_cents: int
+    credit_cents: int
     returned_cents: int
     set_off_cents: int
+    fees_cents: int
     invoiced_cents: int
     credited_cents: int
     unbalanced: list[str]

@@ -164,7 +164,9 @@ def upgrade() -> None:
             name=op.f("ck_refund_cents_add_up"),
         ),
         sa.CheckConstraint("cents >= 0", name=op.f("ck_refund_cents_at_least_0")),
-        sa.CheckConstraint("exchange_cents >= 0", name=op.f("ck_refund_exchange_cents_at_least_0")),
+        sa.CheckConstraint(
+            "exchange_cents >= 0 OR goods_cents = 0", name=op.f("ck_refund_exchange_cents_at_least_0_of_goods")
+        ),
         sa.CheckConstraint("fee_cents >= 0", name=op.f("ck_refund_fee_cents_at_least_0")),
         sa.CheckConstraint("goods_cents >= 0", name=op.f("ck_refund_goods_cents_at_least_0")),
         sa.CheckConstraint("label_cents >= 0", name=op.f("ck_refund_label_cents_at_least_0")),

@@ -64,18 +64,23 @@ def upgrade() -> None:
         sa.Column("tax_cents", BIG, nullable=False),
         sa.Column("kept_cents", BIG, server_default=sa.text("0"), nullable=False),
         sa.Column("set_off_cents", BIG, server_default=sa.text("0"), nullable=False),
+        sa.Column("passed_cents", BIG, server_default=sa.text("0"), nullable=False),
         sa.Column("cents", BIG, nullable=False),
         sa.Column("body", sa.String(), nullable=False),
-        sa.CheckConstraint("kind IN ('shipment', 'refund')", name=op.f("ck_charge_kind_known")),
+        sa.CheckConstraint("kind IN ('shipment', 'refund', 'shortfall')", name=op.f("ck_charge_kind_known")),
         sa.CheckConstraint("carriage_cents >= 0", name=op.f("ck_charge_carriage_cents_at_least_0")),
         sa.CheckConstraint(
-            "cents + kept_cents + set_off_cents = goods_cents + carriage_cents + CASE WHEN gross THEN 0 ELSE tax_cents END",
+            "cents + kept_cents + set_off_cents + passed_cents = goods_cents + carriage_cents "
+            "+ CASE WHEN gross THEN 0 ELSE tax_cents END",
             name=op.f("ck_charge_adds_up"),
         ),
         sa.CheckConstraint("cents >= 0", name=op.f("ck_charge_cents_at_least_0")),
         sa.CheckConstraint("goods_cents >= 0", name=op.f("ck_charge_goods_cents_at_least_0")),
         sa.CheckConstraint("kept_cents >= 0", name=op.f("ck_charge_kept_cents_at_least_0")),
-        sa.CheckConstraint("set_off_cents >= 0", name=op.f("ck_charge_set_off_cents_at_least_0")),
+        sa.CheckConstraint("passed_cents >= 0", name=op.f("ck_charge_passed_cents_at_least_0")),
+        sa.CheckConstraint(
+            "set_off_cents >= 0 OR goods_cents = 0", name=op.f("ck_charge_set_off_cents_at_least_0_of_goods")
+        ),
         sa.CheckConstraint("tax_cents >= 0", name=op.f("ck_charge_tax_cents_at_least_0")),
         sa.ForeignKeyConstraint(["order_no"], ["orders.no"], name=op.f("fk_charge_order_no")),
         sa.PrimaryKeyConstraint("no", name=op.f("pk_charge")),

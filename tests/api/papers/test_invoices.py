@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import msgspec
+
 from api.papers import Letters, print_invoice
 from api.papers.invoice import percent
 from engine.carrying import Party
@@ -88,3 +90,14 @@ def test_the_same_invoice_is_the_same_bytes() -> None:
 
 def test_rates_are_written_as_people_do() -> None:
     assert [percent(rate) for rate in (2100, 900, 550, 625, 0)] == ["21 %", "9 %", "5.5 %", "6.25 %", "0 %"]
+
+
+def test_what_is_set_off_in_an_exchange_is_taken_off_below_the_total() -> None:
+    paid = replace(INVOICE, body=msgspec.structs.replace(BODY, set_off_cents=5000))
+    text = text_of(print_invoice(paid, TO, Letters()))
+    for said in ("79.70 EUR", "Paid by a return", "-50.00 EUR", "To pay", "29.70 EUR"):
+        assert said in text, said
+    kept = replace(CREDIT, body=msgspec.structs.replace(CREDIT.body, set_off_cents=2495))
+    text = text_of(print_invoice(kept, TO, Letters()))
+    for said in ("24.95 EUR", "Set off in exchange", "-24.95 EUR", "To refund", "0.00 EUR"):
+        assert said in text, said
