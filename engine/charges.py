@@ -133,13 +133,13 @@ def state_taxes(tx: Tx, fact: OrderTaxed, by: str = "") -> bool:
     Refusal
         `unknown_order`, `unknown_line`, or `bad_input` where a rate is said twice of a line.
     """
-    (new,) = write_facts(tx, [fact], by)
-    if not new:
-        return False
     found = tx.first("SELECT no FROM orders WHERE id = :id", id=fact.order)
     if found is None:
         raise Refusal("order", f"there is no order {fact.order!r}", "unknown_order")
     lock_orders(tx, [found[0]])
+    (new,) = write_facts(tx, [fact], by)
+    if not new:
+        return False
     units = dict(tx.all("SELECT number, qty - cancelled FROM order_line WHERE order_no = :no", no=found[0]))
     seen: set[tuple[int, int]] = set()
     for i, tax in enumerate(fact.taxes):

@@ -265,20 +265,22 @@ def _make(tx: Tx, parcels: Sequence[tuple[str, int, tuple[int, int, str, int | N
 
 
 def begin(tx: Tx, fact: AboutConsignment, by: str, states: Sequence[str]) -> Locked | None:
-    """Write the fact down and lock its consignment; nothing where the fact was there already.
+    """Lock a consignment and write the fact down; nothing where the fact was there already.
+
+    The log has facts by transaction, and that begins with the lock: so it has those of an order as they happened to it.
 
     Raises
     ------
     Refusal
         `unknown_consignment`, `pickup_lapsed`, or `wrong_state`.
     """
-    (new,) = write_facts(tx, [fact], by)
-    if not new:
-        return None
     found = tx.first("SELECT no, order_no FROM consignment WHERE id = :id", id=fact.consignment)
     if found is None:
         raise Refusal("consignment", f"there is no consignment {fact.consignment!r}", "unknown_consignment")
     lock_orders(tx, [found[1]])
+    (new,) = write_facts(tx, [fact], by)
+    if not new:
+        return None
     one = read(tx, found[0])
     if one.state == "lapsed":
         until = "" if one.collect_until is None else f" by {format_day(one.collect_until // MS_PER_DAY)}"

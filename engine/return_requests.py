@@ -162,11 +162,11 @@ def expire_returns(tx: Tx, now: int, limit: int = 100) -> int:
 def _begin(
     tx: Tx, fact: ReturnApproved | ReturnRefused | ReturnCancelled, by: str, states: Sequence[str]
 ) -> Locked | None:
-    """Write the fact down and lock its return; nothing where the fact was there already."""
+    """Lock a return and write the fact down; nothing where the fact was there already."""
+    one = lock_return(tx, fact.rma)
     (new,) = write_facts(tx, [fact], by)
     if not new:
         return None
-    one = lock_return(tx, fact.rma)
     if one.state not in states:
         raise Refusal("rma", f"it is {one.state}, not {' or '.join(states)}", "wrong_state")
     return one

@@ -105,10 +105,10 @@ def inspect(tx: Tx, fact: ReturnInspected, by: str = "") -> bool:
     Refusal
         `unknown_return`, `unknown_node`, `unknown_line`, `too_many_units` (not so many are there), or `node_needed`.
     """
+    rma = lock_return(tx, fact.rma)
     (new,) = write_facts(tx, [fact], by)
     if not new:
         return False
-    rma = lock_return(tx, fact.rma)
     looked = _found(tx, fact, rma)
     stock = [(one.sku_no, one.node_no) for one in looked]
     lock_stock(tx, [sku for sku, _ in stock], [node for _, node in stock])

@@ -1,14 +1,16 @@
 """What a return gives pays for the order in its place: whatever becomes of either, the customer pays the difference, once."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import count
+from threading import Event, current_thread, main_thread
 
 import pytest
 
 from engine import consignments, shipping
 from engine.books import fsck
 from engine.charges import BillingTerms, put_billing
-from engine.database import Database
+from engine.database import Database, Tx
 from engine.entries import put_services
 from engine.exchanges import exchange
 from engine.facts import (
@@ -28,6 +30,7 @@ from engine.facts import (
     ShippedUnits,
     WantedBack,
 )
+from engine.log import Position, read_log
 from engine.orders import cancel
 from engine.reconciliation import Account, reconcile
 from engine.return_requests import cancel as call_off
@@ -242,6 +245,38 @@ def test_an_exchange_of_an_exchange_is_paid_by_the_first_return(till: Database) 
     go_on(till)
     assert (account(till, order).refunded, account(till, third).captured) == (600, 0)
     assert [account(till, one).unbalanced for one in (order, second, third)] == [(), (), ()]
+
+
+def test_a_refund_is_billed_after_its_shipment_though_who_takes_back_began_before(
+    till: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It comes back while the order is locked by who ships it."""
+    if till.dialect == "sqlite":
+        pytest.skip("it has one writer")
+    order = sell(till, "race", ("tee", 1))
+    waits, left, lock = Event(), Event(), consignments.lock_orders
+
+    def slow(tx: Tx, numbers: Sequence[int]) -> list[int]:
+        if current_thread() is not main_thread():
+            waits.set()
+            assert left.wait(20)
+        return lock(tx, numbers)
+
+    parcel = send(till, order, (1, 1), leaves=False)
+    monkeypatch.setattr(consignments, "lock_orders", slow)
+    came = (ReturnedUnits(line=1, sku="tee", units=1, to="stock"),)
+    fact = ReturnReceived(id="came", at=NOON, consignment=parcel, units=came)
+    with ThreadPoolExecutor(1) as other:
+        back = other.submit(lambda: till.write(lambda tx: take_back(tx, fact)))
+        assert waits.wait(20)
+        till.write(lambda tx: shipping.ship(tx, Shipped(id="ship", at=NOON, consignment=parcel)))
+        left.set()
+        assert back.result(20)
+    with till.read() as tx:
+        told = [entry.kind for entry in read_log(tx, Position(), 500)]
+    assert told.index("Shipped") < told.index("RefundOwed")
+    go_on(till)
+    assert account(till, order).credited == 1000
 
 
 def test_net_prices_are_exchanged_with_their_taxes(till: Database) -> None:

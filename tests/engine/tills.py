@@ -31,13 +31,15 @@ def sell(database: Database, external_id: str, *lines: tuple[str, int]) -> str:
     return placed.id
 
 
-def send(database: Database, order: str, *units: tuple[int, int], node: int = 1) -> str:
-    """Ship units of lines of an order from a node; gives the consignment."""
+def send(database: Database, order: str, *units: tuple[int, int], node: int = 1, leaves: bool = True) -> str:
+    """Ship units of lines of an order from a node, or only release them; gives the consignment."""
     database.write(lambda tx: settle(tx, order, *((line, node, count) for line, count in units)))
     n = len(_consignments(database, order))
     fact = OrderReleased(id=f"release {order} {n}", at=NOON, order=order)
     ((consignment,),) = database.write(lambda tx: consignments.release(tx, [fact]))
-    database.write(lambda tx: shipping.ship(tx, Shipped(id=f"ship {consignment}", at=LATER, consignment=consignment)))
+    if leaves:
+        shipped = Shipped(id=f"ship {consignment}", at=LATER, consignment=consignment)
+        database.write(lambda tx: shipping.ship(tx, shipped))
     return consignment
 
 
