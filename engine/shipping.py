@@ -138,7 +138,7 @@ def make_ready(tx: Tx, fact: ReadyForPickup, by: str = "") -> bool:
 
 
 def deliver(tx: Tx, fact: Delivered, by: str = "") -> bool:
-    """The customer has it.
+    """The customer has it. What is collected waits for them first (`make_ready`).
 
     Raises
     ------
@@ -148,9 +148,25 @@ def deliver(tx: Tx, fact: Delivered, by: str = "") -> bool:
     one = begin(tx, fact, by, ON_ITS_WAY)
     if one is None:
         return False
+    if one.collect_no is not None and one.state != "ready":
+        raise Refusal("consignment", f"it is {one.state}, not ready to be collected", "wrong_state")
     shift(tx, one, _not_back(one), "shipped", "delivered")
     set_state(tx, one, "delivered", delivered_at=fact.at)
     return True
+
+
+def arrive(tx: Tx, id: str, at: int, consignment: str) -> bool:
+    """A carrier says that it is there: with the customer, or in the store where it waits for them. `id` is the fact's.
+
+    Raises
+    ------
+    Refusal
+        As `deliver`, or `make_ready`: it waits already.
+    """
+    collect_no = tx.value("SELECT MIN(collect_no) FROM consignment WHERE id = :id", id=consignment)
+    if collect_no is None:
+        return deliver(tx, Delivered(id=id, at=at, consignment=consignment))
+    return make_ready(tx, ReadyForPickup(id=id, at=at, consignment=consignment))
 
 
 def lapse(tx: Tx, fact: PickupLapsed, by: str = "") -> bool:

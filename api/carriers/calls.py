@@ -27,9 +27,9 @@ from engine import labels
 from engine.carrying import Load, read_load
 from engine.catalogue import read_catalogue
 from engine.database import Database, Tx
-from engine.facts import Delivered, OutForDelivery, short_id
+from engine.facts import OutForDelivery, short_id
 from engine.labels import Label
-from engine.shipping import deliver, read_shipping, send_out
+from engine.shipping import arrive, read_shipping, send_out
 from solver.refusal import Refusal
 
 log = structlog.get_logger("allot")
@@ -206,8 +206,7 @@ class Calls:
             out = OutForDelivery(id=id, at=when, consignment=label.consignment)
             self.database.write(lambda tx: send_out(tx, out))
         elif scan.status == "delivered":
-            there = Delivered(id=id, at=when, consignment=label.consignment)
-            self.database.write(lambda tx: deliver(tx, there))
+            self.database.write(lambda tx: arrive(tx, id, when, label.consignment))
 
 
 def _no_answer(carrier: str, about: str, error: Exception) -> None:

@@ -208,6 +208,20 @@ def test_what_a_carrier_saw_is_written_down_once(world: World) -> None:
     assert world.calls.look_after() == 0
 
 
+def test_what_a_carrier_brings_to_a_store_waits_there_until_the_store_says_it_is_collected(world: World) -> None:
+    world.ask()
+    world.database.write(lambda tx: tx.run("UPDATE consignment SET collect_no = 2"))
+    world.database.write(lambda tx: ship(tx, Shipped(id="s", at=NOON, consignment=world.consignment)))
+    early = Delivered(id="d", at=NOON, consignment=world.consignment)
+    with pytest.raises(Refusal, match="not ready to be collected"):
+        world.database.write(lambda tx: deliver(tx, early))
+    world.company.scans = [{"at": NOON + 9, "status": "delivered"}, {"at": NOON + 10, "status": "delivered"}]
+    world.at += DAY
+    assert (world.calls.look_after(), world.state()) == (1, "ready")
+    world.database.write(lambda tx: deliver(tx, early))
+    assert world.state() == "delivered"
+
+
 def test_what_staff_said_first_stays_said(world: World) -> None:
     world.ask()
     world.database.write(lambda tx: ship(tx, Shipped(id="s", at=NOON, consignment=world.consignment)))
