@@ -394,7 +394,7 @@ CHECKS = (
         "what was not collected in time, and did not come back before, is owed",
         """
         SELECT 'consignment ' || k.id, 'a refund', 'none' FROM consignment k WHERE k.state = 'lapsed'
-          AND NOT EXISTS (SELECT 1 FROM refund f WHERE f.consignment_no = k.no)
+          AND NOT EXISTS (SELECT 1 FROM refund f WHERE f.consignment_no = k.no AND f.rma_no IS NULL)
           AND EXISTS (SELECT 1 FROM consignment_line c WHERE c.consignment_no = k.no AND c.returned > (
               SELECT COALESCE(SUM(l.received + l.inspected), 0) FROM rma_line l
               WHERE l.consignment_no = c.consignment_no AND l.number = c.number AND l.sku_no = c.sku_no))
@@ -402,16 +402,17 @@ CHECKS = (
     ),
     Check(
         "refunds_within_price",
-        "the goods of a line that are owed are at most what was paid for the units that came back, and carriage is owed once",
+        "the goods of a line that are owed are at most what was paid for the units, and the carriage of a parcel is owed once",
         f"""
         SELECT {_LINE}, 'at most ' || (COALESCE(l.price_cents, 0) * l.qty), t.cents || ' cents' FROM (
             SELECT r.order_no, i.number, SUM(i.goods_cents) AS cents FROM inspection i JOIN rma r ON r.no = i.rma_no
             GROUP BY r.order_no, i.number
         ) AS t JOIN order_line l ON l.order_no = t.order_no AND l.number = t.number JOIN orders o ON o.no = l.order_no
         WHERE t.cents > COALESCE(l.price_cents, 0) * l.qty
-        UNION ALL SELECT 'order ' || o.id, 'carriage once', t.times || ' times' FROM (
-            SELECT order_no, COUNT(*) AS times FROM refund WHERE carriage_cents > 0 GROUP BY order_no HAVING COUNT(*) > 1
-        ) AS t JOIN orders o ON o.no = t.order_no
+        UNION ALL SELECT 'consignment ' || k.id, 'carriage once', t.times || ' times' FROM (
+            SELECT consignment_no, COUNT(*) AS times FROM refund WHERE carriage_cents > 0 GROUP BY consignment_no
+            HAVING COUNT(*) > 1
+        ) AS t JOIN consignment k ON k.no = t.consignment_no
         """,
     ),
     Check(

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from engine.carriage import carriage_of
 from engine.claims import lock_orders
 from engine.credits import Credit, credit_for
 from engine.database import Tx, decoded
@@ -170,15 +171,14 @@ def charge_shipment(tx: Tx, consignment: str, at: int) -> Charge | None:
     consignment_no, order_no = row
     gross, before = read_billing(tx).prices == "gross", charges_of(tx, order_no, "shipment")
     carriage, taxes, qty = _bill(tx, order_no)
-    wanted, line_units = _units(tx, order_no, consignment_no)
+    line_units = _units(tx, order_no, consignment_no)
     shipped = _sum_units(before)
     lines = []
     for number, sku, price, units in line_units:
         old, whole = shipped[number], qty.get(number, 0)
         own = {rate: _share(cents, old, units, whole) for rate, cents in taxes.get(number, {}).items()}
         lines.append(ChargedLine(line=number, sku=sku, units=units, cents=price * units, taxes=_listed(own)))
-    gone, here = sum(shipped.values()), sum(line.units for line in lines)
-    due = max(0, carriage * min(gone + here, wanted) // wanted - sum(one.carriage_cents for one in before))
+    due = carriage_of(tx, order_no, consignment_no)
     taxed = sum(one.carriage_cents for one in before)
     carriage_taxes = {rate: _share(cents, taxed, due, carriage) for rate, cents in taxes.get(0, {}).items()}
     body = ChargeBody(lines=lines, carriage_taxes=_listed(carriage_taxes))
@@ -300,16 +300,15 @@ def _bill(tx: Tx, order_no: int) -> tuple[int, dict[int, Taxes], dict[int, int]]
     return int(row[0]), taxes, units
 
 
-def _units(tx: Tx, order_no: int, consignment_no: int) -> tuple[int, list[tuple[int, str, int, int]]]:
-    """Units of an order that are not cancelled; and what is in a consignment: line, SKU, price and units of the line."""
-    wanted = tx.value("SELECT SUM(qty - cancelled) FROM order_line WHERE order_no = :no", no=order_no)
+def _units(tx: Tx, order_no: int, consignment_no: int) -> list[tuple[int, str, int, int]]:
+    """What is in a consignment: line, SKU, price and units of the line."""
     rows = tx.all(
         "SELECT l.number, s.id, COALESCE(l.price_cents, 0), MIN(c.line_units) FROM consignment_line c "
         "JOIN order_line l ON l.order_no = :order AND l.number = c.number JOIN sku s ON s.no = l.sku_no "
         "WHERE c.consignment_no = :no AND c.line_units > 0 GROUP BY l.number, s.id, l.price_cents ORDER BY l.number",
         order=order_no, no=consignment_no,
     )  # fmt: skip
-    return max(1, int(wanted)), [(number, sku, int(price), int(units)) for number, sku, price, units in rows]
+    return [(number, sku, int(price), int(units)) for number, sku, price, units in rows]
 
 
 def _share(cents: int, before: int, more: int, whole: int) -> int:

@@ -655,8 +655,8 @@ class ReturnRequested(AboutOrder, frozen=True, kw_only=True):
     """The store that the customer brings it to."""
     place: Place | None = None
     """From where it is sent; the place of the order where not said."""
-    carriage_cents: Cents = 0
-    """What the customer paid for the delivery of the order."""
+    carriage_cents: Cents | None = None
+    """What the customer paid for the delivery of the order; as it was billed where not said."""
 
 
 class AboutReturn(Fact, frozen=True, kw_only=True):

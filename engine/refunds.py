@@ -5,10 +5,11 @@ retailer's fault (`engine.return_rules`). What an exchange costs is taken from i
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 
 from engine.calendar import MS_PER_DAY
+from engine.carriage import carriage_of
 from engine.consignments import Locked as Consignment
 from engine.credits import Credit, credit_of
 from engine.database import Tx
@@ -41,11 +42,15 @@ def owe(tx: Tx, rma_no: int, at: int, cause: str, why: str = "inspected") -> int
     found, credit = _looked(tx, rma_no), credit_of(tx, rma_no)
     if not found:
         return 0
-    carriage, label_left = _carriage(tx, one, rules, [row.reason for row in found]), _label(tx, one)
+    label_left = _label(tx, one)
     needed = 0 if credit is None else max(0, credit.usable - credit.kept)
     owed = 0
-    for consignment in dict.fromkeys(row.consignment for row in found):
-        rows = [row for row in found if row.consignment == consignment]
+    for consignment_no in dict.fromkeys(row.consignment_no for row in found):
+        rows = [row for row in found if row.consignment_no == consignment_no]
+        consignment, carriage = (
+            rows[0].consignment,
+            _carriage(tx, one, rules, {consignment_no: {row.reason for row in rows}}),
+        )
         goods, fee = sum(row.goods_cents for row in rows), sum(row.fee_cents for row in rows)
         left = goods - fee + carriage
         label = min(label_left, left)
@@ -56,8 +61,8 @@ def owe(tx: Tx, rma_no: int, at: int, cause: str, why: str = "inspected") -> int
             exchange_cents=exchange,
             lines=tuple(RefundedLine(line=row.number, sku=row.sku, units=row.units, cents=row.goods_cents) for row in rows),
         )  # fmt: skip
-        _write(tx, fact, one.order_no, rma_no, None, goods, found[-1].no)
-        owed, carriage, label_left, needed = owed + fact.cents, 0, label_left - label, needed - exchange
+        _write(tx, fact, one.order_no, rma_no, consignment_no, goods, found[-1].no)
+        owed, label_left, needed = owed + fact.cents, label_left - label, needed - exchange
     tx.run("UPDATE rma SET settle_at = NULL WHERE no = :no AND settle_at IS NOT NULL", no=rma_no)
     return owed
 
@@ -92,7 +97,12 @@ def expected(tx: Tx, one: Locked, rules: ReturnRules) -> int:
         * (100 - rules.fee(line.reason, line.tags)) // (10_000 * line.pieces)
         for line in lines
     )  # fmt: skip
-    carriage = _carriage(tx, one, rules, [*(row.reason for row in looked), *(line.reason for line in lines)])
+    reasons: dict[int, set[str]] = defaultdict(set)
+    for no, reason in [(row.consignment_no, row.reason) for row in looked] + [
+        (row.consignment_no, row.reason) for row in lines
+    ]:
+        reasons[no].add(reason)
+    carriage = _carriage(tx, one, rules, reasons)
     return max(0, goods + carriage - _label(tx, one))
 
 
@@ -162,6 +172,7 @@ class _Looked:
     """Units that somebody looked at."""
 
     no: int
+    consignment_no: int
     consignment: str
     number: int
     sku: str
@@ -174,7 +185,7 @@ class _Looked:
 def _looked(tx: Tx, rma_no: int) -> list[_Looked]:
     """What was looked at of a return, and is not owed yet."""
     rows = tx.all(
-        "SELECT i.no, k.id, i.number, s.id, i.units, i.goods_cents, i.fee_cents, l.reason FROM inspection i "
+        "SELECT i.no, k.no, k.id, i.number, s.id, i.units, i.goods_cents, i.fee_cents, l.reason FROM inspection i "
         "JOIN consignment k ON k.no = i.consignment_no JOIN sku s ON s.no = i.sku_no "
         "JOIN rma_line l ON l.rma_no = i.rma_no AND l.consignment_no = i.consignment_no AND l.number = i.number "
         "AND l.sku_no = i.sku_no WHERE i.rma_no = :no "
@@ -190,12 +201,22 @@ def _label(tx: Tx, one: Locked) -> int:
     return one.label_cents - int(kept)
 
 
-def _carriage(tx: Tx, one: Locked, rules: ReturnRules, reasons: Sequence[str]) -> int:
-    """The carriage of the order, which is refunded once where it was the retailer's fault."""
-    if not one.carriage_cents or not set(reasons) & set(rules.ours):
-        return 0
-    already = tx.first("SELECT 1 FROM refund WHERE order_no = :no AND carriage_cents > 0", no=one.order_no)
-    return 0 if already else one.carriage_cents
+def _carriage(tx: Tx, one: Locked, rules: ReturnRules, reasons: Mapping[int, Set[str]]) -> int:
+    """The carriage to refund of consignments of which units come back for these reasons: where it was the retailer's fault, once.
+
+    It is what was billed for them; where somebody says what was paid for the whole order, that, if nothing is refunded yet.
+    """
+    ours = [no for no, why in reasons.items() if why & set(rules.ours)]
+    before = dict(tx.all(
+        "SELECT COALESCE(consignment_no, 0), SUM(carriage_cents) FROM refund WHERE order_no = :no AND carriage_cents > 0 "
+        "GROUP BY consignment_no",
+        no=one.order_no,
+    ))  # fmt: skip
+    if one.carriage_cents is not None:
+        return one.carriage_cents if ours and not before else 0
+    billed = sum(carriage_of(tx, one.order_no, no) for no in ours if no not in before)
+    left = tx.value("SELECT COALESCE(SUM(carriage_cents), 0) FROM order_bill WHERE order_no = :no", no=one.order_no)
+    return max(0, min(billed, int(left) - int(sum(before.values()))))
 
 
 def _write(

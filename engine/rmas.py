@@ -22,7 +22,7 @@ class Locked:
     review: bool
     state: str
     node_no: int | None
-    carriage_cents: int
+    carriage_cents: int | None
     label_cents: int
     exchange_no: int | None
     exchange_cents: int

@@ -534,8 +534,8 @@ class Rma(SQLModel, table=True):
     """Carriage and handling, less what the units are worth there."""
     decision: str = "{}"
     """Why it goes there, as JSON."""
-    carriage_cents: int = _big(default=0)
-    """What the customer paid for the delivery of the order."""
+    carriage_cents: int | None = _big(default=None)
+    """What the customer paid for the delivery of the order, where that was said."""
     label_cents: int = _big(default=0)
     """What is kept for the parcel back."""
     exchange_no: int | None = _big(default=None, foreign_key="orders.no", unique=True)
@@ -625,15 +625,17 @@ class Refund(SQLModel, table=True):
         CheckConstraint(
             "cents = goods_cents - fee_cents + carriage_cents - label_cents - exchange_cents", name="cents_add_up"
         ),
-        CheckConstraint("(rma_no IS NULL) <> (consignment_no IS NULL)", name="of_a_return_or_a_consignment"),
+        CheckConstraint("rma_no IS NOT NULL OR consignment_no IS NOT NULL", name="of_a_return_or_a_consignment"),
         Index("ix_refund_rma", "rma_no", "no"),
+        Index("ix_refund_lapsed", "consignment_no", unique=True, **_where("rma_no IS NULL")),
     )
 
     no: int | None = _counter()
     id: str = Field(unique=True)
     order_no: int = _big(foreign_key="orders.no", index=True)
     rma_no: int | None = _big(default=None, foreign_key="rma.no")
-    consignment_no: int | None = _big(default=None, foreign_key="consignment.no", unique=True)
+    consignment_no: int | None = _big(default=None, foreign_key="consignment.no")
+    """What came of it, or was not collected; of none is what an exchange does not need any more."""
     at: int = _big()
     why: str
     inspection_no: int = _big(default=0)

@@ -486,10 +486,10 @@ class Shop(RuleBasedStateMachine):
     @precondition(lambda self: self.orders)
     @rule(
         index=which, lines=st.lists(st.tuples(st.integers(1, 3), few, st.sampled_from(REASONS)), min_size=1, max_size=2),
-        exchanged=st.booleans(), brought=st.booleans(), paid=st.integers(0, 500),
+        exchanged=st.booleans(), brought=st.booleans(), paid=st.one_of(st.none(), st.integers(0, 500)),
     )  # fmt: skip
     def ask_back(
-        self, index: int, lines: list[tuple[int, int, Any]], exchanged: bool, brought: bool, paid: int
+        self, index: int, lines: list[tuple[int, int, Any]], exchanged: bool, brought: bool, paid: int | None
     ) -> None:
         fact = ReturnRequested(
             **self.about(), order=self.of(self.orders, index), carriage_cents=paid,

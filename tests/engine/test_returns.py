@@ -54,6 +54,7 @@ from tests.engine.shop import (
     stock_of,
     supply,
 )
+from tests.engine.tills import bill, sell, send, tax
 
 
 @pytest.fixture(autouse=True)
@@ -420,6 +421,30 @@ def test_the_carriage_of_an_order_is_refunded_once(database: Database) -> None:
         come(database, consignment, (1, "tee", 1), id=f"came {i}")
         look(database, rma, (1, "tee", 1, "restock"), id=f"looked {i}")
     assert [fact.cents for fact in owed(database)] == [1500, 1000]
+
+
+def test_the_carriage_that_was_billed_for_a_parcel_is_refunded_though_nobody_says_it_again(database: Database) -> None:
+    order, consignment = delivered(database, ("tee", 2))
+    tax(database, order, 495)
+    for i, reason in (("1", "late"), ("2", "damaged")):
+        rma = ask(database, order, (1, 1, reason), id=i)  # type: ignore[arg-type]
+        come(database, consignment, (1, "tee", 1), id=f"came {i}")
+        look(database, rma, (1, "tee", 1, "restock"), id=f"looked {i}")
+    assert [fact.carriage_cents for fact in owed(database)] == [495, 0], "once"
+
+
+@pytest.mark.parametrize("billed", [True, False])
+def test_a_parcel_that_nobody_took_in_gives_back_its_own_carriage(database: Database, billed: bool) -> None:
+    """Of the carriage of 5.00 each of two parcels has its share, before and after it is billed."""
+    order = sell(database, "1", ("tee", 3))
+    tax(database, order, 500)
+    for units in (1, 2):
+        parcel = send(database, order, (1, units))
+        if billed:
+            bill(database)
+        come(database, parcel, (1, "tee", units), id=f"came {units}", to="stock")
+        bill(database)
+    assert [fact.carriage_cents for fact in owed(database)] == [166, 334]
 
 
 def test_the_label_is_kept_as_far_as_what_is_owed_goes(database: Database) -> None:

@@ -62,7 +62,7 @@ def upgrade() -> None:
         sa.Column("service", sa.String(), server_default=sa.text("('')"), nullable=False),
         sa.Column("cost_cents", BIG, nullable=True),
         sa.Column("decision", sa.String(), server_default=sa.text("'{}'"), nullable=False),
-        sa.Column("carriage_cents", BIG, server_default=sa.text("0"), nullable=False),
+        sa.Column("carriage_cents", BIG, nullable=True),
         sa.Column("label_cents", BIG, server_default=sa.text("0"), nullable=False),
         sa.Column("exchange_no", BIG, nullable=True),
         sa.Column("exchange_cents", BIG, server_default=sa.text("0"), nullable=False),
@@ -156,7 +156,7 @@ def upgrade() -> None:
         sa.Column("exchange_cents", BIG, server_default=sa.text("0"), nullable=False),
         sa.Column("cents", BIG, nullable=False),
         sa.CheckConstraint(
-            "(rma_no IS NULL) <> (consignment_no IS NULL)", name=op.f("ck_refund_of_a_return_or_a_consignment")
+            "rma_no IS NOT NULL OR consignment_no IS NOT NULL", name=op.f("ck_refund_of_a_return_or_a_consignment")
         ),
         sa.CheckConstraint("carriage_cents >= 0", name=op.f("ck_refund_carriage_cents_at_least_0")),
         sa.CheckConstraint(
@@ -174,12 +174,18 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["order_no"], ["orders.no"], name=op.f("fk_refund_order_no")),
         sa.ForeignKeyConstraint(["rma_no"], ["rma.no"], name=op.f("fk_refund_rma_no")),
         sa.PrimaryKeyConstraint("no", name=op.f("pk_refund")),
-        sa.UniqueConstraint("consignment_no", name=op.f("uq_refund_consignment_no")),
         sa.UniqueConstraint("id", name=op.f("uq_refund_id")),
     )
     with op.batch_alter_table("refund", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_refund_order_no"), ["order_no"], unique=False)
         batch_op.create_index("ix_refund_rma", ["rma_no", "no"], unique=False)
+        batch_op.create_index(
+            "ix_refund_lapsed",
+            ["consignment_no"],
+            unique=True,
+            sqlite_where=sa.text("rma_no IS NULL"),
+            postgresql_where=sa.text("rma_no IS NULL"),
+        )
 
     op.create_table(
         "rma_line",
