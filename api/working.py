@@ -29,6 +29,7 @@ from engine.ahead import lookout_of
 from engine.calendar import MS_PER_DAY
 from engine.connections import get_connection
 from engine.database import Database, Tx, Unavailable
+from engine.return_routing import route_returns
 from engine.store import Store
 from engine.waves import run_wave
 from solver.effort import Effort
@@ -157,12 +158,13 @@ class Working:
                 log.exception("bug", task=task.name)
 
     def _expire(self, at: int) -> None:
-        """End holds, orders, pickups and returns whose time is up."""
+        """End holds, orders, pickups and returns whose time is up, and give a node to returns whose process died before it did."""
         store = Store(self._database)
         while not self._over.is_set():
             ended = store.expire(at)
             if not (ended.holds or ended.orders or ended.pickups or ended.returns):
-                return
+                break
+        route_returns(self._database, at, lookout_of(self._database))
 
     def _erase(self, at: int) -> None:
         """Erase people by age or as channels want it, and write over what was erased since the last time, by whomever."""

@@ -1,20 +1,15 @@
 """Returns before anything comes back: asked for, approved or refused, given a node, cancelled, expired.
 
 What may come back is in `engine.return_rules`. A unit may be asked for that was delivered, is in its days, did not come back, and
-is not on another return. Where no reason needs a look the return is approved at once. What is approved is given a node in the same
-transaction, all returns of one call together (`engine.return_nodes`).
+is not on another return. Where no reason needs a look the return is approved at once. What is approved is given a node once that is
+written down (`engine.return_routing`), and must have one that is possible.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
-import msgspec
-import numpy as np
-
-from engine.ahead import Lookout
 from engine.calendar import MS_PER_DAY
-from engine.catalogue import Catalogue, read_catalogue
 from engine.claims import lock_orders
 from engine.database import Rows, Tx, decoded
 from engine.facts import (
@@ -23,22 +18,14 @@ from engine.facts import (
     ReturnExpired,
     ReturnRefused,
     ReturnRequested,
-    ReturnRouted,
     WantedBack,
     short_id,
 )
 from engine.ledger import write_facts
-from engine.return_nodes import BROUGHT, Back, Question, Routed, explain, room_of, route, worth_of
+from engine.return_routing import check_some_node
 from engine.return_rules import ReturnRules, read_return_rules
 from engine.rmas import Locked, close_awaited, lock_return, read_return
-from solver.effort import Effort
-from solver.problem import NO_SERVICE, Bools, Ints
 from solver.refusal import Refusal
-
-SECONDS = 0.25
-"""What choosing nodes may take while the transaction is open."""
-OUTLOOK_DAYS = 28.0
-"""For how long units are expected to be sold where no receipt is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +43,8 @@ def rma_id(fact: ReturnRequested) -> str:
     return short_id("rma", fact.id)
 
 
-def request(tx: Tx, facts: Sequence[ReturnRequested], by: str = "", lookout: Lookout | None = None) -> list[bool]:
-    """Take returns in: all of them or, where one is refused, none. Those that are approved at once are given nodes together.
+def request(tx: Tx, facts: Sequence[ReturnRequested], by: str = "") -> list[bool]:
+    """Take returns in: all of them or, where one is refused, none. What needs no look is approved at once.
 
     Returns
     -------
@@ -91,12 +78,12 @@ def request(tx: Tx, facts: Sequence[ReturnRequested], by: str = "", lookout: Loo
     for _, one in approved:
         fact = ReturnApproved(id=short_id("rma", one.id, "approved"), at=facts[effective[0]].at, rma=one.id)
         write_facts(tx, [fact])
-    _route(tx, approved, max(facts[i].at for i in effective), rules, lookout or Lookout())
+    check_some_node(tx, approved, max(facts[i].at for i in effective), rules)
     return new
 
 
-def approve(tx: Tx, fact: ReturnApproved, by: str = "", lookout: Lookout | None = None) -> bool:
-    """Somebody let a return come back that was held for review; it is given a node.
+def approve(tx: Tx, fact: ReturnApproved, by: str = "") -> bool:
+    """Somebody let a return come back that was held for review.
 
     Raises
     ------
@@ -111,7 +98,7 @@ def approve(tx: Tx, fact: ReturnApproved, by: str = "", lookout: Lookout | None 
         "UPDATE rma SET review = :over, expires_at = :until, version = version + 1 WHERE no = :no",
         over=False, until=fact.at + rules.expire_days * MS_PER_DAY, no=one.no,
     )  # fmt: skip
-    _route(tx, [("", read_return(tx, one.no))], fact.at, rules, lookout or Lookout())
+    check_some_node(tx, [("", one)], fact.at, rules)
     return True
 
 
@@ -289,134 +276,6 @@ def _from_where(
     )
     assert row is not None, "what is delivered has a consignment"
     return row[0], row[1], None
-
-
-# --- which node takes it back -----------------------------------------------------------------------------------------
-
-
-def _route(tx: Tx, approved: Sequence[tuple[str, Locked]], at: int, rules: ReturnRules, lookout: Lookout) -> None:
-    """Choose nodes for returns, all together, and write down why; each with its place in the request."""
-    if not approved:
-        return
-    catalogue = read_catalogue(tx, at)
-    question = _question(tx, catalogue, [one.no for _, one in approved], at, rules, lookout)
-    for (place, _), possible in zip(approved, question.possible.tolist(), strict=True):
-        if not possible:
-            told = "no node takes it back: none takes returns, or no service carries it there"
-            raise Refusal(f"{place}lines", told, "no_return_node")
-    routed = route(question, Effort(seconds=SECONDS))
-    facts = []
-    for r, (_, one) in enumerate(approved):
-        node, service = catalogue.node_id[routed.node[r]], _service(catalogue, int(routed.service[r]))
-        tx.run(
-            "UPDATE rma SET node_no = :node, service = :service, cost_cents = :cents, decision = :decision WHERE no = :no",
-            node=int(catalogue.node_no[routed.node[r]]), service=service, cents=int(routed.cents[r]),
-            decision=_record(question, routed, r), no=one.no,
-        )  # fmt: skip
-        id = short_id("rma", one.id, "routed")
-        facts.append(ReturnRouted(id=id, at=at, rma=one.id, node=node, service=service, cents=int(routed.cents[r])))
-    write_facts(tx, facts)
-
-
-def _service(catalogue: Catalogue, index: int) -> str:
-    return BROUGHT if index == NO_SERVICE else catalogue.columns.empty.service_id[index]
-
-
-def _record(question: Question, routed: Routed, which: int) -> str:
-    """Why a return goes where it goes, as JSON."""
-    rules = {"nearest": question.nearest(), "origin": question.origin()}
-    record = {
-        "policy": routed.policy,
-        "carriage_cents": int(routed.carriage[which]),
-        "handling_cents": int(routed.handling[which]),
-        "worth_cents": int(routed.worth[which]),
-        "together": {
-            "returns": question.back.returns,
-            "cost_cents": routed.cost_cents,
-            "bound_cents": float(routed.bound_cents),
-            **{f"{rule}_cents": question.routed(node).cost_cents for rule, node in rules.items()},
-        },
-        "nodes": [
-            {k: v for k, v in asdict(told).items() if v is not None} for told in explain(question, routed, which)
-        ],
-    }
-    return msgspec.json.encode(record).decode()
-
-
-def _question(
-    tx: Tx, catalogue: Catalogue, numbers: Sequence[int], at: int, rules: ReturnRules, lookout: Lookout
-) -> Question:
-    """Where these returns could go, and what their units are worth there."""
-    found = tx.all(
-        "SELECT rows.rank, r.how, r.node_no, r.lat, r.lon, l.sku_no, l.reason, l.awaited, k.node_no FROM {rows} "
-        "JOIN rma r ON r.no = rows.no JOIN rma_line l ON l.rma_no = r.no JOIN consignment k ON k.no = l.consignment_no "
-        "WHERE l.awaited > 0 ORDER BY rows.rank, l.consignment_no, l.number, l.sku_no",
-        Rows(rank=range(len(numbers)), no=numbers),
-    )
-    rank = np.array([row[0] for row in found], dtype=np.int64)
-    first = np.searchsorted(rank, np.arange(len(numbers) + 1)).astype(np.int64)
-    heads = [found[i] for i in first[:-1]]
-    nodes = [-1 if row[1] != "store" else int(catalogue.nodes_of(np.array([row[2]]))[0]) for row in heads]
-    back = Back(
-        line_start=first,
-        lat=np.array([row[3] for row in heads], dtype=np.float64),
-        lon=np.array([row[4] for row in heads], dtype=np.float64),
-        brought_to=np.array(nodes, dtype=np.int64),
-        origin=catalogue.nodes_of(np.array([row[8] for row in heads])),
-        line_sku=catalogue.skus_of(np.array([row[5] for row in found])),
-        line_units=np.array([row[7] for row in found], dtype=np.int64),
-        line_percent=np.array([rules.restocked(row[6]) for row in found], dtype=np.int64),
-    )
-    sku = np.unique(back.line_sku)
-    value, free, coming = _levels(tx, catalogue, sku, numbers)
-    expected = lookout.expected(tx, catalogue, sku, at, (OUTLOOK_DAYS, float(catalogue.terms.restock_days)))
-    worth = worth_of(catalogue.columns, sku, value, room_of(value, free, coming, expected), rules.rest_percent)
-    return Question(catalogue.columns, back, worth, _takes(catalogue, rules), catalogue.paused)
-
-
-def _takes(catalogue: Catalogue, rules: ReturnRules) -> Bools:
-    """(J,) which nodes take parcels back."""
-    stores = catalogue.columns.empty.node_is_store
-    wanted = set(rules.node_tags)
-    tagged = np.array([not wanted or bool(wanted & tags) for tags in catalogue.node_tags], dtype=np.bool_)
-    kind = np.where(stores, "store" in rules.node_kinds, "warehouse" in rules.node_kinds)
-    takes: Bools = tagged & (kind if rules.node_kinds else True)
-    return takes
-
-
-def _levels(tx: Tx, catalogue: Catalogue, sku: Ints, apart: Sequence[int]) -> tuple[Ints, Ints, Ints]:
-    """(n, J) what a unit was worth in the last wave, free units, and units on their way back or not yet looked at.
-
-    Parameters
-    ----------
-    apart
-        Returns that do not count.
-    """
-    value, free, coming = (np.zeros((len(sku), catalogue.columns.nodes), dtype=np.int64) for _ in range(3))
-    rows = Rows(no=catalogue.sku_no[sku])
-    stock = tx.ints(
-        4,
-        "SELECT s.sku_no, s.node_no, s.on_hand - s.reserved, s.value_cents FROM {rows} JOIN stock s ON s.sku_no = rows.no",
-        rows,
-    )
-    at = np.searchsorted(sku, catalogue.skus_of(stock[0])), catalogue.nodes_of(stock[1])
-    free[at], value[at] = stock[2], stock[3]
-    awaited = tx.ints(
-        4,
-        "SELECT l.sku_no, r.node_no, l.awaited, r.no FROM {rows} JOIN rma_line l ON l.sku_no = rows.no AND l.awaited > 0 "
-        "JOIN rma r ON r.no = l.rma_no WHERE r.node_no IS NOT NULL",
-        rows,
-    )
-    waiting = tx.ints(
-        4,
-        "SELECT t.sku_no, t.node_no, t.units - t.inspected, t.rma_no FROM {rows} JOIN rma_receipt t "
-        "ON t.sku_no = rows.no AND t.units > t.inspected",
-        rows,
-    )
-    back = np.concatenate([awaited, waiting], axis=1)
-    back = back[:, ~np.isin(back[3], apart)]
-    np.add.at(coming, (np.searchsorted(sku, catalogue.skus_of(back[0])), catalogue.nodes_of(back[1])), back[2])
-    return value, free, coming
 
 
 __all__ = ["approve", "cancel", "expire_returns", "refuse", "request", "rma_id"]

@@ -44,6 +44,7 @@ from engine.facts import (
 from engine.holds import Held
 from engine.log import Entry, Position, advance, facts_about, position_of, read_log
 from engine.orders import Person, Placed
+from engine.return_routing import route_returns
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,9 +147,10 @@ class Store:
     # --- returns ------------------------------------------------------------------------------------------------
 
     def ask_back(self, facts: Sequence[ReturnRequested], by: str = "") -> list[bool]:
-        """Take returns in, and give those that are approved nodes together (`engine.return_requests.request`)."""
-        lookout = lookout_of(self.database)
-        return self.database.write(lambda tx: return_requests.request(tx, facts, by, lookout))
+        """Take returns in (`engine.return_requests.request`), and give those that are approved nodes together."""
+        new = self.database.write(lambda tx: return_requests.request(tx, facts, by))
+        self._route([return_requests.rma_id(fact) for fact in facts], max((fact.at for fact in facts), default=0))
+        return new
 
     def go_back(self, fact: ReturnFact, by: str = "") -> bool:
         """What customers and staff do with a return; says whether the fact is new."""
@@ -156,14 +158,19 @@ class Store:
             case ReturnRequested():
                 return self.ask_back([fact], by)[0]
             case ReturnApproved():
-                lookout = lookout_of(self.database)
-                return self.database.write(lambda tx: return_requests.approve(tx, fact, by, lookout))
+                new = self.database.write(lambda tx: return_requests.approve(tx, fact, by))
+                self._route([fact.rma], fact.at)
+                return new
             case ReturnRefused():
                 return self.database.write(lambda tx: return_requests.refuse(tx, fact, by))
             case ReturnCancelled():
                 return self.database.write(lambda tx: return_requests.cancel(tx, fact, by))
             case ReturnInspected():
                 return self.database.write(lambda tx: returns.inspect(tx, fact, by))
+
+    def _route(self, rmas: list[str], at: int) -> None:
+        if rmas:
+            route_returns(self.database, at, lookout_of(self.database), rmas)
 
     # --- stock --------------------------------------------------------------------------------------------------
 

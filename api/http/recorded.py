@@ -15,8 +15,7 @@ from api.http.problems import Refused
 from api.http.service import Call, Called
 from api.http.values import PLAIN, Json, moment
 from api.keys import Scope
-from engine.ahead import lookout_of
-from engine.database import Tx
+from engine.database import Database, Tx
 from engine.facts import (
     AboutConsignment,
     Delivered,
@@ -52,8 +51,8 @@ class Recording:
         A body that works on the example network.
     named
         Examples of what the path names.
-    looks_ahead
-        Whether `act` is told what this process knows of the days to come.
+    then
+        What is done once that is written down, outside of any transaction.
     """
 
     path: str
@@ -65,7 +64,7 @@ class Recording:
     named: Mapping[str, str] = field(default_factory=dict)
     once: Once = "must"
     match: Once = "no"
-    looks_ahead: bool = False
+    then: Callable[[Database, Any], None] | None = None
 
 
 def record(router: APIRouter, routes: list[Recording]) -> None:
@@ -89,11 +88,9 @@ def _add(router: APIRouter, one: Recording) -> None:
         versions = {"version": call.version} if one.match != "no" else {}
         fact = call.fact_of(one.kind, body, await call.service.currency(), **path, **versions)
 
-        told = [lookout_of(call.service.database)] if one.looks_ahead else []
-
         def act(tx: Tx) -> bool:
             permit(tx, call, fact)
-            return one.act(tx, fact, call.key.id, *told)
+            return one.act(tx, fact, call.key.id)
 
         try:
             new = await call.service.write(act)
@@ -101,6 +98,8 @@ def _add(router: APIRouter, one: Recording) -> None:
             if refusal.code == "version_conflict" and call.version is not None:
                 raise Refused(refusal.code, refusal.problem, pointer="If-Match") from None
             raise
+        if one.then is not None:
+            await call.service.run(one.then, call.service.database, fact)
         return Json({"fact": fact.id, "at": moment(fact.at), "seen": not new})
 
     endpoint.__doc__ = one.kind.__doc__

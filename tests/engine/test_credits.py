@@ -35,6 +35,7 @@ from engine.orders import cancel
 from engine.reconciliation import Account, reconcile
 from engine.return_requests import cancel as call_off
 from engine.return_requests import request, rma_id
+from engine.return_routing import route_returns
 from engine.return_rules import ReturnRules, put_return_rules
 from engine.returns import inspect, take_back
 from tests.engine.shop import NOON, SERVICES, open_shop
@@ -76,6 +77,7 @@ def ask(till: Database, order: str, units: int, wanted: str = "exchange") -> str
     line = WantedBack(line=1, units=units, reason="unwanted")
     fact = ReturnRequested(id=f"ask {order}", at=NOON, order=order, lines=(line,), wanted=wanted)  # type: ignore[arg-type]
     till.write(lambda tx: request(tx, [fact]))
+    route_returns(till, NOON)
     return rma_id(fact)
 
 

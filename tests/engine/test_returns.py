@@ -1,6 +1,10 @@
+from collections.abc import Callable
+from typing import Any
+
 import msgspec
 import pytest
 
+from engine import return_routing
 from engine.capture import capture
 from engine.consignments import read as read_consignment
 from engine.consignments import release
@@ -12,6 +16,7 @@ from engine.facts import (
     Delivered,
     Disposition,
     InspectedUnits,
+    NodePaused,
     OrderedLine,
     OrderReleased,
     ReadyForPickup,
@@ -25,14 +30,18 @@ from engine.facts import (
     ReturnRefused,
     ReturnRequested,
     Shipped,
+    StockFact,
     StockPutBack,
     StockScrapped,
     WantedBack,
+    short_id,
 )
 from engine.orders import place
 from engine.refunds import owe_lapsed
+from engine.return_nodes import Question, Routed
 from engine.return_reads import ReturnWhole, one_return
 from engine.return_requests import approve, cancel, expire_returns, refuse, request, rma_id
+from engine.return_routing import route_returns
 from engine.return_rules import Fee, ReturnRules, put_return_rules
 from engine.returns import inspect, take_back
 from engine.shipping import deliver, make_ready, ship
@@ -95,6 +104,7 @@ def ask(
     wanted = tuple(WantedBack(line=line[0], units=line[1], reason=(*line, "unwanted")[2]) for line in lines)  # type: ignore[arg-type]
     fact = ReturnRequested(id=id, at=at, order=order, lines=wanted, **more)  # type: ignore[arg-type]
     database.write(lambda tx: request(tx, [fact]))
+    route_returns(database, at, only=[rma_id(fact)])
     return rma_id(fact)
 
 
@@ -198,7 +208,7 @@ def test_a_reason_that_needs_a_look_waits_for_somebody(database: Database) -> No
     rma, other = (ask(database, order, (1, 1, "other"), id=id) for id in ("a", "b"))
     assert (seen(database, rma).state, seen(database, rma).node) == ("requested", None)
     late = NOON + 9 * DAY
-    database.write(lambda tx: approve(tx, ReturnApproved(id="yes", at=late, rma=rma)))
+    Store(database).go_back(ReturnApproved(id="yes", at=late, rma=rma))
     found = seen(database, rma)
     assert (found.state, found.node is not None, found.expires_at) == ("approved", True, late + 21 * DAY)
     database.write(lambda tx: refuse(tx, ReturnRefused(id="no", at=late, rma=other, reason="worn")))
@@ -236,6 +246,65 @@ def test_a_return_that_no_node_takes_is_refused_and_nothing_is_written(database:
         assert tx.value("SELECT COUNT(*) FROM rma") == 0
 
 
+def meanwhile(monkeypatch: pytest.MonkeyPatch, *acts: Callable[[], object]) -> list[int]:
+    """Do something while nodes are being chosen, an act each time; gives how many returns each choice was about."""
+    left, chosen, choose = list(acts), [], return_routing.route
+
+    def slow(question: Question, *more: Any) -> Routed:
+        if left:
+            left.pop(0)()
+        chosen.append(question.back.returns)
+        return choose(question, *more)
+
+    monkeypatch.setattr(return_routing, "route", slow)
+    return chosen
+
+
+def test_a_return_that_is_cancelled_while_its_node_is_chosen_gets_none(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is locked meanwhile, or nobody could cancel it."""
+    order, _ = delivered(database, ("tee", 1))
+    off = ReturnCancelled(id="off", at=NOON + DAY, rma=rma_of("ask"))
+    chosen = meanwhile(monkeypatch, lambda: database.write(lambda tx: cancel(tx, off)))
+    rma = ask(database, order, (1, 1))
+    assert (chosen, seen(database, rma).state, seen(database, rma).node) == ([1], "cancelled", None)
+
+
+def test_room_that_another_return_took_meanwhile_is_decided_about_again(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = (delivered(database, ("tee", 1), number=n)[0] for n in "12")
+    chosen = meanwhile(monkeypatch, lambda: ask(database, second, (1, 1), id="b"))
+    assert seen(database, ask(database, first, (1, 1))).node is not None
+    assert chosen == [1, 1, 1], "the other one, then what was decided before it, and again"
+
+
+def test_a_node_that_is_paused_meanwhile_is_not_taken(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    order, _ = delivered(database, ("tee", 1))
+    nearest = seen(database, ask(database, delivered(database, ("tee", 1), number="2")[0], (1, 1), id="b")).node
+    assert nearest is not None
+    meanwhile(monkeypatch, lambda: record_one(database, NodePaused(id="p", at=NOON, node=nearest)))
+    assert seen(database, ask(database, order, (1, 1))).node not in (None, nearest)
+
+
+def test_the_clock_gives_a_node_to_a_return_whose_process_died(database: Database) -> None:
+    order, _ = delivered(database, ("tee", 1))
+    line = WantedBack(line=1, units=1, reason="unwanted")
+    database.write(lambda tx: request(tx, [ReturnRequested(id="ask", at=NOON, order=order, lines=(line,))]))
+    assert seen(database, rma_of("ask")).node is None
+    assert (route_returns(database, NOON), route_returns(database, NOON)) == (1, 0)
+    assert seen(database, rma_of("ask")).node is not None
+
+
+def rma_of(fact: str) -> str:
+    return short_id("rma", fact)
+
+
+def record_one(database: Database, fact: StockFact) -> None:
+    database.write(lambda tx: record(tx, [fact]))
+
+
 def test_returns_asked_for_together_share_the_room_at_a_node(database: Database) -> None:
     """One more tee is worth 5.00 in the store, and less where it costs more to send it from; there is room for one."""
     near_and_far = [ServiceEntry(id="post", zone_km=[50.0, 500.0], steps_g=[5000], cents=[[300], [380]],
@@ -253,7 +322,7 @@ def test_returns_asked_for_together_share_the_room_at_a_node(database: Database)
         )
         for order in orders
     ]
-    database.write(lambda tx: request(tx, facts))
+    Store(database).ask_back(facts)
     found = [seen(database, rma_id(fact)) for fact in facts]
     assert [one.decision["worth_cents"] for one in found if one.node == "store"] == [450]
     assert [one.decision["worth_cents"] for one in found if one.node != "store"] == [0]

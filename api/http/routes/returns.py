@@ -18,7 +18,7 @@ from api.http.values import PLAIN, Json
 from api.keys import ENGINEER, NODE, OPERATOR, PLANNER
 from engine import return_reads, return_requests, returns
 from engine.ahead import lookout_of
-from engine.database import Tx
+from engine.database import Database
 from engine.exchanges import Exchanged, exchange
 from engine.facts import (
     Lines,
@@ -35,6 +35,7 @@ from engine.facts import (
 )
 from engine.return_reads import ReturnSeen, ReturnWhole
 from engine.return_requests import rma_id
+from engine.return_routing import route_returns
 from solver.refusal import Refusal
 
 router = APIRouter(tags=["returns"], route_class=Route)
@@ -112,13 +113,14 @@ def _read(call: Call, one: Any, i: int, currency: str) -> ReturnRequested:
 
 
 async def _request(call: Call, facts: Sequence[ReturnRequested]) -> tuple[list[bool], list[ReturnWhole]]:
-    lookout = lookout_of(call.service.database)
+    new = await call.service.write(lambda tx: return_requests.request(tx, facts, call.key.id))
+    ids = [rma_id(fact) for fact in facts]
+    await call.service.run(_route, call.service.database, call.at, ids)
+    return new, await call.service.read(lambda tx: [return_reads.one_return(tx, id) for id in ids])
 
-    def act(tx: Tx) -> tuple[list[bool], list[ReturnWhole]]:
-        new = return_requests.request(tx, facts, call.key.id, lookout)
-        return new, [return_reads.one_return(tx, rma_id(fact)) for fact in facts]
 
-    return await call.service.write(act)
+def _route(database: Database, at: int, ids: Sequence[str]) -> None:
+    route_returns(database, at, lookout_of(database), ids)
 
 
 @router.get("/returns", operation_id="list_returns", response_class=Json,
@@ -215,7 +217,7 @@ record(
     router,
     [
         Recording("/returns/{rma}/approve", "approve_return", ReturnApproved, return_requests.approve, (OPERATOR,), {},
-                  _REVIEWED, looks_ahead=True),
+                  _REVIEWED, then=lambda database, fact: _route(database, fact.at, [fact.rma])),
         Recording("/returns/{rma}/refuse", "refuse_return", ReturnRefused, return_requests.refuse, (OPERATOR,),
                   {"reason": "worn"}, _REVIEWED),
         Recording("/returns/{rma}/cancel", "cancel_return", ReturnCancelled, return_requests.cancel, WRITERS,
