@@ -13,7 +13,6 @@ from api.carriers import (
     CARRIERS,
     Carrier,
     Declined,
-    NoAnswer,
     Openers,
     Rate,
     Scan,
@@ -134,7 +133,10 @@ class Calls:
             return print_label(label, load, setup.terms, letters)
         try:
             again = open_carrier(label.carrier, setup, self.known).make(_wanted(label, load))
-        except (NoAnswer, Declined) as error:
+        except Refusal:
+            raise
+        except Exception as error:
+            _no_answer(label.carrier, label.id, error)
             raise Refusal("consignment", f"{label.carrier} does not give its label; ask again", "no_answer") from error
         return again.paper or print_label(label, load, setup.terms, letters)
 

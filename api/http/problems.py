@@ -31,6 +31,8 @@ STATUSES = {
     "too_many_requests": 429,
     "overloaded": 503,
     "unavailable": 503,
+    "no_answer": 503,
+    "bad_setting": 503,
     "bug": 500,
 }
 """Status by code; what a refusal is not listed here with is 422, bad input."""
@@ -40,6 +42,7 @@ CONFLICTS = frozenset(
         "another_order",
         "awaits_inspection",
         "final_sale",
+        "for_pickup",
         "no_return_node",
         "not_an_exchange",
         "not_returnable",
@@ -67,12 +70,15 @@ CONFLICTS = frozenset(
         "no_label",
         "no_place",
         "kind_is_fixed",
+        "kit_in_parts",
+        "node_needed",
         "nothing_to_invoice",
         "nothing_to_release",
         "nothing_to_retry",
         "not_cancellable",
         "order_cancelled",
         "not_decided",
+        "not_for_pickup",
         "not_in_review",
         "no_result",
         "other_currency",
@@ -86,6 +92,8 @@ CONFLICTS = frozenset(
     }
 )
 """Codes of refusals that are no fault of the request, but of what is there: 409."""
+LATER = "30"
+"""Seconds after which to ask again what a carrier or provider, or a setting, stood against."""
 _PATH = re.compile(r"\[(\d+)\]")
 
 
@@ -171,7 +179,9 @@ def refused(error: Refusal, request_id: str | None, named: Container[str] = ()) 
     if missing:
         fault = _fault(error.place, error.code, error.problem)  # a part of the path is named, as a parameter is
         return problem(404, error.code, str(error), request_id, [fault])
-    return problem(status_of(error.code), error.code, str(error), request_id, [refusal(error)])
+    status = status_of(error.code)
+    headers = {"Retry-After": LATER} if status == 503 else None
+    return problem(status, error.code, str(error), request_id, [refusal(error)], headers)
 
 
 def refusal(error: Refusal, under: str = "") -> dict[str, str]:

@@ -11,7 +11,10 @@ from api.carriers import Declined, Load, Made, NoAnswer, Rate, Scan, Setup, Want
 
 @dataclass
 class Company:
-    """The other side: parcels by idempotency key. `fails`: what goes wrong, a request each: `down`, or `late` (done, not told)."""
+    """The other side: parcels by idempotency key.
+
+    `fails`: what goes wrong, a request each: `down`, `late` (done, not told), or `odd` (no JSON).
+    """
 
     fails: list[str] = field(default_factory=list)
     parcels: dict[str, dict[str, object]] = field(default_factory=dict)
@@ -26,6 +29,8 @@ class Company:
         answer = self._answer(request)
         if fails == "late":
             raise httpx.ReadTimeout("too late")
+        if fails == "odd":
+            return httpx.Response(200, text="<html>")
         return answer
 
     def _answer(self, request: httpx.Request) -> httpx.Response:

@@ -175,10 +175,11 @@ def test_a_live_carriers_own_paper_is_printed_again(world: World) -> None:
     assert refused.value.code == "no_label"
     world.ask()
     assert world.calls.paper(world.consignment, Letters()) == b"%PDF-1.4 PC00000000"
-    world.company.fails = ["down"]
-    with pytest.raises(Refusal) as refused:
-        world.calls.paper(world.consignment, Letters())
-    assert refused.value.code == "no_answer"
+    for fault in ("down", "odd"):
+        world.company.fails = [fault]
+        with pytest.raises(Refusal) as refused:
+            world.calls.paper(world.consignment, Letters())
+        assert refused.value.code == "no_answer"
     assert len(world.company.parcels) == 1
 
 

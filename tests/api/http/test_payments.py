@@ -107,7 +107,8 @@ def test_what_is_wrong_with_a_payment_is_named(desk: Desk, body: dict[str, objec
     furnish(desk)
     placed = done(desk.post("/v1/orders", order("1")))["id"]
     answer = desk.post(f"/v1/orders/{placed}/payment", body, once="p")
-    assert answer.status_code == (409 if code == "other_currency" else 422)
+    assert answer.status_code == {"other_currency": 409, "bad_setting": 503}.get(code, 422)
+    assert ("Retry-After" in answer.headers) == (code == "bad_setting")
     assert [(one["pointer"], one["code"]) for one in answer.json()["errors"]] == [(pointer, code)]
     assert desk.rows("payment") == 0
 

@@ -8,7 +8,7 @@ from engine.books import fsck
 from tests.api.http.conftest import Desk
 from tests.api.http.test_conventions import problem
 from tests.api.http.test_routes import be_staff_of
-from tests.api.http.world import deliver, done, furnish, give_back, put
+from tests.api.http.world import deliver, done, furnish, give_back, put, release
 
 EUR = {"currency": "EUR"}
 KETTLE = {"line": 1, "sku": "kettle", "units": 1}
@@ -108,6 +108,17 @@ def test_a_batch_is_decided_together(shop: Desk) -> None:
     line = {"line": 1, "units": 1, "reason": "unwanted"}
     found = done(shop.post("/v1/returns:batch", {"returns": [{"order": o, "lines": [line]} for o in orders]}, once="b"))
     assert [one["decision"]["together"]["returns"] for one in found["data"]] == [2, 2]
+
+
+def test_a_state_that_is_in_the_way_is_a_conflict_and_no_fault_of_the_request(shop: Desk) -> None:
+    order, consignment = deliver(shop, "1", qty=2)
+    problem(shop.post(f"/v1/consignments/{release(shop, '2')}/ready", {}, once="r"), 409, "not_for_pickup")
+    rma = give_back(shop, order)
+    for node in ("near", "shop"):
+        came = {"consignment": consignment, "units": [KETTLE], "node": node}
+        done(shop.post(f"/v1/returns/{rma}/receive", came, once=node))
+    looked = {"units": [{**KETTLE, "condition": "as_new", "disposition": "restock"}]}
+    problem(shop.post(f"/v1/returns/{rma}/inspect", looked, once="i"), 409, "node_needed")
 
 
 def test_an_exchange_says_what_the_customer_pays_more(shop: Desk) -> None:

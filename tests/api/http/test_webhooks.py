@@ -127,7 +127,7 @@ def test_without_a_key_to_seal_with_no_webhook_is_made(database: Database) -> No
     if database.dialect == "sqlite":
         pytest.skip("an embedded database has a key of its own")
     with opened(database, secret_key=None) as desk:
-        problem(desk.post("/v1/webhooks", {"url": URL}), 422, "bad_setting")
+        problem(desk.post("/v1/webhooks", {"url": URL}), 503, "bad_setting")
 
 
 def test_what_is_sent_is_what_the_description_says(shop: Desk) -> None:
