@@ -507,9 +507,16 @@ class Shop(RuleBasedStateMachine):
         exchanged=st.booleans(),
         far=st.integers(0, 3),
         reason=st.sampled_from(REASONS),
+        leaves=st.booleans(),
+        condition=st.sampled_from(CONDITIONS),
     )
-    def go_back_far(self, index: int, units: int, exchanged: bool, far: int, reason: Any) -> None:
-        """Deliver a consignment, ask its first line back, receive it and look at it: as far as said."""
+    def go_back_far(
+        self, index: int, units: int, exchanged: bool, far: int, reason: Any, leaves: bool, condition: Any
+    ) -> None:
+        """Deliver a consignment, ask its first line back, receive it and look at it: as far as said.
+
+        What is ordered in exchange may leave before, and then less comes back than it was credited with.
+        """
         consignment = self.of(self.consignments, index)
         for kind in (Shipped, Delivered):
             self.handle(kind(**self.about(), consignment=consignment))
@@ -528,12 +535,15 @@ class Shop(RuleBasedStateMachine):
         if self.do(lambda: self.store.ask_back([asked])) is None:
             return
         self.rmas.append(rma_id(asked))
+        if exchanged and leaves and (new := self.swap(-1, [("cap", 1)], 300)) is not None:
+            self.go_far(new, "post", None, 3)
+            self.settle_money(["done"], 0)
         if far >= 1:
             back = (ReturnedUnits(line=line, sku=sku, units=units),)
             self.handle(ReturnReceived(**self.about(), consignment=consignment, units=back, rma=self.rmas[-1]))
         if far >= 2:
-            self.look(-1, line, sku, units, "as_new", "restock", None)
-        if far >= 3 and exchanged:
+            self.look(-1, line, sku, units, condition, "restock", None)
+        if far >= 3 and exchanged and not leaves:
             self.swap(-1, [("cap", 1)], 300)
 
     @precondition(lambda self: self.rmas)
@@ -556,12 +566,14 @@ class Shop(RuleBasedStateMachine):
 
     @precondition(lambda self: self.rmas)
     @rule(index=which, lines=wanted, price=st.integers(0, 900))
-    def swap(self, index: int, lines: list[tuple[str, int]], price: int) -> None:
+    def swap(self, index: int, lines: list[tuple[str, int]], price: int) -> str | None:
         rma, at = self.of(self.rmas, index), self.now
         asked = [OrderedLine(sku=sku, qty=qty, price_cents=price) for sku, qty in lines]
         done = self.do(lambda: self.store.database.write(lambda tx: exchange(tx, rma, asked, at)))
         if done is not None and done.captured.placed.outcome == "new":
             self.orders.append(done.fact.new_order)
+            return str(done.fact.new_order)
+        return None
 
     @rule(days=st.integers(1, 30))
     def days_go_by(self, days: int) -> None:
@@ -598,7 +610,8 @@ class Shop(RuleBasedStateMachine):
         self.last = None  # how a call ends is no fact
         self.now += hours * 60 * MINUTE
         at = self.now
-        write(lambda tx: follow(tx, at))
+        while write(lambda tx: follow(tx, at)):
+            pass
         write(lambda tx: payments.lose(tx, at))
         write(lambda tx: payments.expire(tx, at))
         for end in ends:  # what is asked first is answered first
