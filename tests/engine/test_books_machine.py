@@ -535,7 +535,7 @@ class Shop(RuleBasedStateMachine):
         if self.do(lambda: self.store.ask_back([asked])) is None:
             return
         self.rmas.append(rma_id(asked))
-        if exchanged and leaves and (new := self.swap(-1, [("cap", 1)], 300)) is not None:
+        if exchanged and leaves and (new := self.exchange(-1, [("cap", 1)], 300)) is not None:
             self.go_far(new, "post", None, 3)
             self.settle_money(["done"], 0)
         if far >= 1:
@@ -566,7 +566,11 @@ class Shop(RuleBasedStateMachine):
 
     @precondition(lambda self: self.rmas)
     @rule(index=which, lines=wanted, price=st.integers(0, 900))
-    def swap(self, index: int, lines: list[tuple[str, int]], price: int) -> str | None:
+    def swap(self, index: int, lines: list[tuple[str, int]], price: int) -> None:
+        self.exchange(index, lines, price)
+
+    def exchange(self, index: int, lines: list[tuple[str, int]], price: int) -> str | None:
+        """Order in place of a return; gives the order, where it is new."""
         rma, at = self.of(self.rmas, index), self.now
         asked = [OrderedLine(sku=sku, qty=qty, price_cents=price) for sku, qty in lines]
         done = self.do(lambda: self.store.database.write(lambda tx: exchange(tx, rma, asked, at)))
