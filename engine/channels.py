@@ -36,7 +36,7 @@ from engine.facts import (
     short_id,
 )
 from engine.orders import Person, lock_order, remember
-from engine.privacy import erase
+from engine.privacy import TOGETHER, erase_all
 from solver.refusal import Refusal
 
 KEPT = 30 * MS_PER_DAY
@@ -449,7 +449,8 @@ def _write(tx: Tx, connection: str, row: _Row) -> None:
 def _forget(tx: Tx, connection: Connection, said: ToForget, at: int) -> Heard:
     """Forget who received these orders; who cannot be forgotten yet is later, by the clock (`forget_customers`)."""
     known = _known(tx, connection, said.orders)
-    later = [order for person, order in known if isinstance(_erased(tx, connection, person, at), Refusal)]
+    refused = isinstance(_erased(tx, connection, [person for person, _ in known], at), Refusal)
+    later = [order for _, order in known] if refused else []
     count = _keep_to_forget(tx, connection.id, later, at, everybody=said.everybody)
     return Heard("issue" if count else "applied" if known else "unchanged", None, count)
 
@@ -482,14 +483,17 @@ def _known(tx: Tx, connection: Connection, orders: Iterable[str]) -> list[tuple[
     return [(id, ordered[id]) for (id,) in found]
 
 
-def _erased(tx: Tx, connection: Connection, person: str, at: int) -> bool | Refusal:
-    """Forget somebody, or say why that cannot be done yet."""
-    fact = RecipientErased(id=short_id("chn", connection.id, "erased", person), at=at, recipient=person)
-    return tx.attempt(lambda: erase(tx, fact, connection.id))
+def _erased(tx: Tx, connection: Connection, people: Sequence[str], at: int) -> int | Refusal:
+    """Forget some people, or say why that cannot be done yet."""
+    facts = [
+        RecipientErased(id=short_id("chn", connection.id, "erased", person), at=at, recipient=person)
+        for person in people
+    ]
+    return tx.attempt(lambda: erase_all(tx, facts, connection.id))
 
 
 def forget_customers(database: Database, at: int) -> int:
-    """Forget whom connections want to be forgotten and who could not be so far, each for themselves; says how many people."""
+    """Forget whom connections want to be forgotten and who could not be so far, some in each transaction; says how many."""
     with database.read() as tx:
         found = tx.all("SELECT id, connection, external_id, at FROM channel_issue WHERE code = :code AND state = 'open' "
                        "ORDER BY no", code=TO_FORGET)  # fmt: skip
@@ -500,11 +504,14 @@ def forget_customers(database: Database, at: int) -> int:
             everybody = order == _SHOP
             people = _known(tx, connection, _orders_of(tx, connection, asked_at) if everybody else [order])
             busy = _busy(tx, [person for person, _ in people]) if everybody else set()
-        left = len(busy)
-        for person in (person for person, _ in people if person not in busy):
-            done = database.write(partial(_erased, connection=connection, person=person, at=at))
-            left += isinstance(done, Refusal)
-            count += done is True
+        left, free = len(busy), [person for person, _ in people if person not in busy]
+        for start in range(0, len(free), TOGETHER):
+            some = free[start : start + TOGETHER]
+            done = database.write(partial(_erased, connection=connection, people=some, at=at))
+            if isinstance(done, Refusal):
+                left += len(some)
+            else:
+                count += done
         if not left:
             database.write(lambda tx, issue=issue: settle(tx, issue, at, ""))  # type: ignore[misc]
     return count

@@ -23,6 +23,7 @@ from engine.facts import RecipientErased, short_id
 from engine.jobs import ENDED
 from engine.ledger import write_facts
 from engine.log import Position, advance, position_of
+from engine.mentions import Mentions, plain, street_of
 from solver.refusal import Refusal
 
 BY_ID = {"delivery": "subject", "event": "subject", "fact": "subject", "remark": "subject",
@@ -31,7 +32,9 @@ BY_ID = {"delivery": "subject", "event": "subject", "fact": "subject", "remark":
 SEALED = frozenset({"hash", "sealed", "secrets", "token"})
 """Columns that are secret even from whom they are about: keys to something else."""
 SHORTEST = 3
-"""Characters of a name or an address by which text about somebody is found: fewer are in any text."""
+"""Bytes of what text about somebody is found by, at least: fewer are in any text."""
+PIECE = 1000
+"""Rows of text that are read at once."""
 Known = dict[str, list[dict[str, Any]]]
 """Rows by table."""
 
@@ -152,118 +155,118 @@ def _shown(table: Table, row: dict[str, Any]) -> dict[str, Any]:
 
 
 def erase(tx: Tx, fact: RecipientErased, by: str = "") -> bool:
-    """Forget everything personal about a recipient, in one transaction; orders keep the id.
+    """`erase_all` of one recipient; says whether the fact is new."""
+    return erase_all(tx, [fact], by) == 1
 
-    Marked columns of every row about them are emptied. Where nothing says whom a row is about (jobs, answers that were kept,
-    webhooks, remarks on stock), it is found by what it says: the name, the address or a line of it, the contact. What was
-    refused is quoted in answers and in lists of refused lines, so those are forgotten all, whoever they are about. Messages
-    that were not sent are not sent.
+
+def erase_all(tx: Tx, facts: Sequence[RecipientErased], by: str = "") -> int:
+    """Forget everything personal about recipients, in one transaction; orders keep the ids.
+
+    Marked columns of every row about them are emptied. Free text that may be about anybody (kept answers, results of jobs,
+    descriptions of webhooks, remarks) is read once, and goes where it mentions one of them (`engine.mentions`). What was
+    refused is quoted in answers and in lists of refused lines, in words that nobody knows to be theirs, so those are
+    forgotten all. Messages that were not sent are not sent.
 
     Returns
     -------
-    bool
-        Whether the fact is new.
+    int
+        Facts that are new.
 
     Raises
     ------
     Refusal
         `unknown_recipient`, or `import_running`: a job that has not ended was given something about them.
     """
-    (new,) = write_facts(tx, [fact], by)
+    new = [fact for fact, is_new in zip(facts, write_facts(tx, facts, by), strict=True) if is_new]
     if not new:
-        return False
-    known = known_of(tx, fact.recipient)
-    words = _words(known["recipient"][0])
-    _refuse_running(tx, [fact.recipient, *words])
-    for name, rows in known.items():
-        _empty(tx, SQLModel.metadata.tables[name], rows)
+        return 0
+    words: list[str] = []
+    for fact in new:
+        known = known_of(tx, fact.recipient)
+        words += _words(known["recipient"][0])
+        for name, rows in known.items():
+            _empty(tx, SQLModel.metadata.tables[name], rows)
+    _refuse_running(tx, Mentions([*words, *(fact.recipient for fact in new)]))
+    mentions = Mentions(words)
     for table in tables():
         if table.name not in ("recipient", "job"):
-            _empty_where(tx, table, words)
-    _forget_jobs(tx, words)
+            _empty(tx, table, _mentioning(tx, table, mentions))
+    _forget_jobs(tx, mentions)
     tx.run("DELETE FROM idempotency WHERE status >= 400 OR body LIKE :refused", refused='%"outcome":"refused"%')
-    tx.run(
-        "UPDATE notice SET state = 'skipped', why = 'erased', ended_at = :at, leased_by = NULL, leased_until = NULL "
-        "WHERE recipient = :recipient AND state = 'waiting'",
-        at=fact.at, recipient=fact.recipient,
-    )  # fmt: skip
-    tx.run("UPDATE recipient SET erased = true WHERE id = :id", id=fact.recipient)
-    return True
+    for fact in new:
+        tx.run(
+            "UPDATE notice SET state = 'skipped', why = 'erased', ended_at = :at, leased_by = NULL, leased_until = NULL "
+            "WHERE recipient = :recipient AND state = 'waiting'",
+            at=fact.at, recipient=fact.recipient,
+        )  # fmt: skip
+        tx.run("UPDATE recipient SET erased = true WHERE id = :id", id=fact.recipient)
+    return len(new)
 
 
 def _words(row: dict[str, Any]) -> list[str]:
-    """What text about a person is found by: what is marked, and each line of it."""
-    said: set[str] = set()
-    for column in personal(SQLModel.metadata.tables["recipient"]):
-        if not column.info.get("common"):
-            text = str(row[column.name] or "")
-            said |= {text.strip(), *(line.strip(" ,") for line in text.splitlines())}
-    return sorted(word for word in said if len(word) >= SHORTEST)
+    """What text about a recipient is found by: what is marked and not common to many; of the address the street."""
+    columns = [one.name for one in personal(SQLModel.metadata.tables["recipient"]) if not one.info.get("common")]
+    said = [street_of(row[name] or "") if name == "address" else row[name] or "" for name in columns]
+    return [word for word in said if len(plain(word).encode()) >= SHORTEST]
 
 
 def _empty(tx: Tx, table: Table, rows: Sequence[dict[str, Any]]) -> None:
-    """Empty the marked columns of some rows."""
+    """Empty the marked columns of some rows, or delete them where they are of no use without."""
     columns = personal(table)
     if not columns or not rows:
         return
     keys = [column.name for column in table.primary_key.columns]
-    tx.run(
-        f"UPDATE {table.name} SET {', '.join(f'{one.name} = {_nothing(one)}' for one in columns)} FROM {{rows}} "
-        f"WHERE {' AND '.join(f'{table.name}.{key} = rows.{key}' for key in keys)}",
-        Rows(**{key: [row[key] for row in rows] for key in keys}),
-    )
+    if any(one.info.get("whole") for one in columns):
+        act = f"DELETE FROM {table.name}"
+    else:
+        act = f"UPDATE {table.name} SET {', '.join(f'{one.name} = {_nothing(one)}' for one in columns)}"
+    names = ", ".join(keys)
+    values = Rows(**{key: [row[key] for row in rows] for key in keys})
+    tx.run(f"{act} WHERE ({names}) IN (SELECT {names} FROM {{rows}})", values)
 
 
 def _nothing(column: Column[Any]) -> str:
     return "NULL" if column.nullable else "''"
 
 
-def _empty_where(tx: Tx, table: Table, words: Sequence[str]) -> None:
-    """Empty marked columns, or delete the row where it is of no use without, where they have one of some words."""
-    for column in personal(table):
-        for spelt in _spellings(words):
-            at = f"strpos(lower({column.name}), lower(:word))" if tx.dialect == "postgresql" else (
-                f"instr(lower({column.name}), lower(:word))"
-            )  # fmt: skip
-            if column.info.get("whole"):
-                tx.run(f"DELETE FROM {table.name} WHERE {at} > 0", word=spelt)
-            else:
-                tx.run(f"UPDATE {table.name} SET {column.name} = {_nothing(column)} WHERE {at} > 0", word=spelt)
+def _mentioning(tx: Tx, table: Table, mentions: Mentions) -> list[dict[str, Any]]:
+    """The keys of rows of which a marked column mentions somebody; the table is read once, in pieces."""
+    keys, columns = list(table.primary_key.columns), personal(table)
+    if not columns:
+        return []
+    names = ", ".join(key.name for key in keys)
+    wanted = f"SELECT {names}, {', '.join(column.name for column in columns)} FROM {table.name}"
+    behind = f"({names}) > ({', '.join(f':{key.name}' for key in keys)})"
+    found: list[dict[str, Any]] = []
+    last: dict[str, Any] = {}
+    while True:
+        rows = tx.all(f"{wanted} {f'WHERE {behind} ' if last else ''}ORDER BY {names} LIMIT {PIECE}", **last)
+        by_key = [(dict(zip((key.name for key in keys), row, strict=False)), row[len(keys) :]) for row in rows]
+        found += [key for key, texts in by_key if any(text in mentions for text in texts)]
+        if len(rows) < PIECE:
+            return found
+        last = by_key[-1][0]
 
 
-def _spellings(words: Sequence[str]) -> Iterator[str]:
-    """Words as they are, and as JSON has them, with and without letters beyond ASCII."""
-    yield from dict.fromkeys(
-        spelt
-        for word in words
-        for spelt in (word, msgspec.json.encode(word).decode()[1:-1], word.encode("ascii", "backslashreplace").decode())
-    )
+def _refuse_running(tx: Tx, mentions: Mentions) -> None:
+    for id in _jobs(tx, "state IN ('waiting', 'running')", "input", mentions):
+        raise Refusal("recipient", f"job {id!r} has something about them to do; erase when it ended or is cancelled",
+                      "import_running")  # fmt: skip
 
 
-def _refuse_running(tx: Tx, words: Sequence[str]) -> None:
-    for spelt in _spellings(words):
-        found = tx.first(
-            f"SELECT id FROM job WHERE state IN ('waiting', 'running') AND {_in_bytes(tx, 'input')} LIMIT 1",
-            word=spelt.encode(),
-        )
-        if found is not None:
-            raise Refusal("recipient", f"job {found[0]!r} has something about them to do; erase when it ended or is "
-                          "cancelled", "import_running")  # fmt: skip
-
-
-def _in_bytes(tx: Tx, column: str) -> str:
-    return f"position(:word IN {column}) > 0" if tx.dialect == "postgresql" else f"instr({column}, :word) > 0"
-
-
-def _forget_jobs(tx: Tx, words: Sequence[str]) -> None:
-    """Forget what jobs refused, and results that have something about them; what they were given went when they ended."""
+def _forget_jobs(tx: Tx, mentions: Mentions) -> None:
+    """Forget what jobs refused, and results that mention somebody; what they were given went when they ended."""
     ended = f"state IN ({', '.join(map(repr, ENDED))})"
     tx.run(f"UPDATE job SET errors = '', note = '' WHERE {ended} AND (errors <> '' OR note <> '')")
-    for spelt in _spellings(words):
-        tx.run(
-            f"UPDATE job SET result = NULL WHERE {ended} AND result IS NOT NULL AND {_in_bytes(tx, 'result')}",
-            word=spelt.encode(),
-        )
+    for id in _jobs(tx, f"{ended} AND result IS NOT NULL", "result", mentions):
+        tx.run("UPDATE job SET result = NULL WHERE id = :id", id=id)
+
+
+def _jobs(tx: Tx, which: str, column: str, mentions: Mentions) -> Iterator[str]:
+    """Jobs of which a column mentions somebody; files are read one by one."""
+    for (id,) in tx.all(f"SELECT id FROM job WHERE {which} ORDER BY no"):
+        if tx.value(f"SELECT {column} FROM job WHERE id = :id", id=id) in mentions:
+            yield id
 
 
 # --- by age -----------------------------------------------------------------------------------------------------------
@@ -338,7 +341,7 @@ def _erase_if_due(tx: Tx, recipient: str, now: int, days: int) -> bool:
     if _last_at(known) >= now - days * MS_PER_DAY:
         return False
     try:
-        _refuse_running(tx, [recipient, *_words(known["recipient"][0])])
+        _refuse_running(tx, Mentions([recipient, *_words(known["recipient"][0])]))
     except Refusal:
         return False
     return erase(tx, RecipientErased(id=short_id("end", "retention", recipient), at=now, recipient=recipient))

@@ -1,15 +1,17 @@
 """What is known of a person: found, shown, erased, and erased by age."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
+from unicodedata import normalize
 
 import msgspec
 import pytest
 from sqlmodel import SQLModel
 
-from engine import consignments, jobs
+from engine import consignments, jobs, privacy
 from engine.books import fsck
-from engine.database import Database
+from engine.database import Database, Tx
 from engine.facts import (
     AnyFact,
     ConsignmentRejected,
@@ -28,6 +30,7 @@ from engine.privacy import (
     classified,
     due,
     erase,
+    erase_all,
     erase_due,
     export,
     is_to_sweep,
@@ -160,19 +163,10 @@ def test_whoever_is_erased_leaves_the_orders_and_what_happened(database: Databas
     adjusted = StockAdjusted(id="a", at=NOON, sku="tee", node="store", change=-1, reason="ANN EXAMPLE has it")
     kept = StockAdjusted(id="k", at=NOON, sku="tee", node="store", change=-1, reason="moths")
     database.write(lambda tx: record(tx, [adjusted, kept]))
-    database.write(
-        lambda tx: tx.run(
-            "INSERT INTO webhook (id, url, types, description, created_at) VALUES ('w', 'https://x', '[]', 'of Ann Example', 0)"
-        )
-    )
-    for key, status, body in (
-        ("1", 200, '{"to":"1 High Street\\n1234 Town"}'),
-        ("2", 422, "no SKU 'Annie'"),
-        ("3", 200, "{}"),
-    ):
-        database.write(lambda tx, key=key, status=status, body=body: tx.run(  # type: ignore[misc]
-            "INSERT INTO idempotency (owner, key, request, at, status, body) VALUES ('o', :key, '', 0, :status, :body)",
-            key=key, status=status, body=body))  # fmt: skip
+    describe(database, "w", "of Ann Example")
+    keep_answer(database, "1", '{"to":"1 High Street\\n1234 Town"}')
+    keep_answer(database, "2", "no SKU 'Annie'", 422)
+    keep_answer(database, "3", "{}")
     before = {row for row in values(database) if row[0] in ("fact.payload", "fact.content", "movement.ref")}
     assert len(where(database, "ann example", "ann@", "high street", "piet")) == 6
     assert database.write(lambda tx: erase(tx, ERASED))
@@ -185,6 +179,103 @@ def test_whoever_is_erased_leaves_the_orders_and_what_happened(database: Databas
         assert tx.value("SELECT name FROM recipient WHERE id = 'cus-2'") == "Bob"
         assert fsck(tx) == []
     assert not database.write(lambda tx: erase(tx, ERASED))
+
+
+def keep_answer(database: Database, key: str, body: str, status: int = 200) -> None:
+    database.write(
+        lambda tx: tx.run(
+            "INSERT INTO idempotency (owner, key, request, at, status, body) VALUES ('o', :key, '', 0, :status, :body)",
+            key=key, status=status, body=body,
+        )
+    )  # fmt: skip
+
+
+def describe(database: Database, id: str, text: str) -> None:
+    database.write(
+        lambda tx: tx.run(
+            "INSERT INTO webhook (id, url, types, description, created_at) VALUES (:id, 'https://x', '[]', :text, 0)",
+            id=id, text=text,
+        )
+    )  # fmt: skip
+
+
+def has(database: Database, text: str, id: str) -> None:
+    fact = StockAdjusted(id=id, at=NOON, sku="tee", node="store", change=-1, reason=text)
+    database.write(lambda tx: record(tx, [fact]))
+
+
+def finish_job(database: Database, id: str, result: bytes) -> None:
+    database.write(lambda tx: jobs.create(tx, NOON, id, "import_orders", "", b"", {}))
+    database.write(
+        lambda tx: tx.run("UPDATE job SET state = 'done', result = :said WHERE id = :id", id=id, said=result)
+    )
+
+
+def test_text_about_whoever_is_erased_goes_in_any_spelling(database: Database) -> None:
+    rene = Person("cus-3", "René Müller", "Hauptstraße 5\n1010 Wien", "rene@example.org")
+    database.write(lambda tx: remember(tx, [rene]))
+    for number, text in enumerate(
+        ("RENÉ MÜLLER", normalize("NFD", "René Müller"), "HAUPTSTRASSE 5", "Rene@Example.Org")
+    ):
+        has(database, f"{text} has it", f"spelt-{number}")
+        keep_answer(database, f"{number}", json.dumps({"to": [text]}))
+        keep_answer(database, f"utf-{number}", json.dumps({"to": [text]}, ensure_ascii=False))
+        describe(database, f"w-{number}", f"for {text}")
+        finish_job(database, f"job-{number}", json.dumps({"to": text}).encode())
+    database.write(lambda tx: erase(tx, RecipientErased(id="e", at=NOON, recipient="cus-3")))
+    with database.read() as tx:
+        assert tx.all("SELECT text FROM remark WHERE text IS NOT NULL") == []
+        assert tx.all("SELECT body FROM idempotency") == []
+        assert tx.all("SELECT description FROM webhook WHERE description <> ''") == []
+        assert tx.all("SELECT result FROM job WHERE result IS NOT NULL") == []
+
+
+def test_whoever_has_a_similar_name_in_the_same_town_keeps_all_of_theirs(database: Database) -> None:
+    other = Person("cus-12", "Annika Li", "11 High Street\n1234 Town", "mary.ann@example.org", "de")
+    database.write(
+        lambda tx: remember(tx, [Person("cus-1", "Ann", "1 High Street\n1234 Town", "ann@example.org"), other])
+    )
+    id = order(database, "1", "cus-12")
+    for number, text in enumerate(
+        ("Annika Li has it", "joann@example.org wrote", "mary.ann@example.org wrote", "to 11 High Street, 1234 Town",
+         "all of 1234 Town waits", "planned for", "Mary-Ann left")
+    ):  # fmt: skip
+        has(database, text, f"of-others-{number}")
+        keep_answer(database, str(number), json.dumps({"recipient": "cus-12", "to": text}))
+        describe(database, f"w-{number}", text)
+        finish_job(database, f"job-{number}", text.encode())
+    database.write(
+        lambda tx: cancel(tx, OrderCancelled(id="c", at=NOON, order=id, reason="Annika moved within 1234 Town"))
+    )
+    rows = (
+        "SELECT 'remark', fact, text FROM remark UNION SELECT 'answer', key, body FROM idempotency UNION "
+        "SELECT 'hook', id, description FROM webhook UNION SELECT 'who', id, name || address || contact FROM recipient "
+        "WHERE id <> 'cus-1'"
+    )
+    with database.read() as tx:
+        before, results = tx.all(f"{rows} ORDER BY 1, 2"), tx.all("SELECT id, result FROM job ORDER BY id")
+        known = export(tx, "cus-12")
+    database.write(lambda tx: erase(tx, ERASED))
+    with database.read() as tx:
+        assert tx.all(f"{rows} ORDER BY 1, 2") == before
+        assert tx.all("SELECT id, result FROM job ORDER BY id") == results
+        assert export(tx, "cus-12") == known
+        assert tx.value("SELECT name FROM recipient WHERE id = 'cus-1'") is None
+
+
+def test_many_are_erased_at_once_and_text_is_read_once(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(5):
+        has(database, "Bob has it" if number else "for Ann Example", f"many-{number}")
+    read: list[str] = []
+    spelt = Tx._spelt
+    monkeypatch.setattr(Tx, "_spelt", lambda tx, sql, *more: (read.append(sql), spelt(tx, sql, *more))[1])  # type: ignore[func-returns-value]
+    monkeypatch.setattr(privacy, "PIECE", 2)
+    facts = [RecipientErased(id=f"e-{id}", at=NOON, recipient=id) for id in ("cus-1", "cus-2")]
+    assert database.write(lambda tx: erase_all(tx, facts)) == 2
+    with database.read() as tx:
+        assert tx.all("SELECT text FROM remark WHERE text IS NOT NULL") == []
+        assert tx.all("SELECT id FROM recipient WHERE NOT erased") == []
+    assert len([sql for sql in read if sql.startswith("SELECT fact, field, text FROM remark")]) == 3
 
 
 def test_nobody_is_erased_while_a_file_about_them_waits(database: Database) -> None:
