@@ -408,11 +408,15 @@ def erase_person(recipient: Recipient, database: Url = None, json: Json = False)
     fact = RecipientErased(id=short_id("end", "erased", recipient, str(at)), at=at, recipient=recipient)
     with _opened(database) as opened:
         opened.write(lambda tx: privacy.erase(tx, fact))
-        privacy.sweep(opened)
+        swept = privacy.sweep(opened)
     if json:
-        show.as_json({"recipient": recipient, "fact": fact.id})
+        show.as_json({"recipient": recipient, "fact": fact.id, "swept": swept})
     else:
         _say("everything personal about this recipient is forgotten")
+        if not swept:
+            _say(
+                "the files still have it, as somebody reads what was there before; a service sweeps them within an hour or two"
+            )
 
 
 @privacy_app.command("due")

@@ -172,8 +172,8 @@ class Working:
             log.info("erased for channels", recipients=forgotten)
         if erased := privacy.erase_due(self._database, at):
             log.info("erased by age", recipients=erased)
-        if privacy.is_to_sweep(self._database):
-            privacy.sweep(self._database)
+        if not privacy.sweep_after_erasing(self._database):
+            log.warning("not swept", why="somebody reads what was there before; it is tried again")
 
     def _settle_labels(self, _at: int) -> None:
         """Call carriers for labels that they did not answer for, or that are not wanted any more."""

@@ -931,14 +931,14 @@ class _Hearing:
         """Write down who receives it, unless they were forgotten."""
         id = recipient_id(self.connection, self.row.external_id)
         if self.tx.first("SELECT 1 FROM recipient WHERE id = :id AND erased", id=id) is None:
-            remember(self.tx, [Person(id, whom.name, whom.address, whom.contact, whom.locale)])
+            remember(self.tx, [Person(id, whom.name, whom.address, whom.contact, whom.locale)], self.at)
 
     def _recipient(self) -> str | None:
         """Who receives it; somebody of whom nothing is known yet where it was not said."""
         id = recipient_id(self.connection, self.row.external_id)
         found = self.tx.first("SELECT erased FROM recipient WHERE id = :id", id=id)
         if found is None:
-            remember(self.tx, [Person(id)])
+            remember(self.tx, [Person(id)], self.at)
         return None if found is not None and found[0] else id
 
 

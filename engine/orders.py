@@ -254,8 +254,13 @@ class Person:
     locale: str | None = None
 
 
-def remember(tx: Tx, people: Sequence[Person]) -> None:
+def remember(tx: Tx, people: Sequence[Person], at: int) -> None:
     """Write down recipients, or what is new about them; one who was erased stays so.
+
+    Parameters
+    ----------
+    at
+        When that is: who never orders is erased by age from then on.
 
     Raises
     ------
@@ -271,10 +276,13 @@ def remember(tx: Tx, people: Sequence[Person]) -> None:
     columns = {name: [getattr(last[one], name) for one in ids] for name in PERSONAL}
     text = "::text" if tx.dialect == "postgresql" else ""
     tx.run(
-        f"INSERT INTO recipient (id, {', '.join(PERSONAL)}) SELECT id, {', '.join(name + text for name in PERSONAL)} "
+        f"INSERT INTO recipient (id, active_at, {', '.join(PERSONAL)}) "
+        f"SELECT id, :at, {', '.join(name + text for name in PERSONAL)} "
         "FROM {rows} WHERE true ORDER BY id ON CONFLICT (id) DO UPDATE SET "
+        "active_at = CASE WHEN recipient.active_at < excluded.active_at THEN excluded.active_at ELSE recipient.active_at END, "
         f"{', '.join(f'{name} = excluded.{name}' for name in PERSONAL)} WHERE NOT recipient.erased",
         Rows(id=ids, **columns),
+        at=at,
     )
     erased = tx.first("SELECT r.id FROM {rows} JOIN recipient r ON r.id = rows.id WHERE r.erased", Rows(id=ids))
     if erased is not None:

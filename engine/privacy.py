@@ -7,6 +7,8 @@ Erasing leaves the ledger as it was, under the recipient's id, which says nothin
 log has nothing to erase: free text of facts is kept apart from it (`remark`).
 """
 
+import sqlite3
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -35,22 +37,35 @@ SHORTEST = 3
 """Bytes of what text about somebody is found by, at least: fewer are in any text."""
 PIECE = 1000
 """Rows of text that are read at once."""
+TOGETHER = 100
+"""People who are erased by age in one transaction, at most."""
+PATIENCE, LOOK_AGAIN = 30.0, 0.1
+"""Seconds that are waited for who reads what was there before, and between looks."""
 Known = dict[str, list[dict[str, Any]]]
 """Rows by table."""
 
 
 class Retention(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How many days after the end of their last order people are erased; never by themselves where it is null."""
+    """How many days after the end of their last order people are erased; never by themselves where it is null.
+
+    Who never ordered is erased so many days after they were written down last.
+    """
 
     days: Annotated[int, Meta(ge=1, le=36_500)] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A recipient whose orders ended long ago, and when anything happened to them last."""
+    """A recipient to whom something happened last at a moment; `active_at` is what was known of that when it was looked at last."""
 
     recipient: str
     last_at: int
+    active_at: int
+
+    @property
+    def place(self) -> tuple[int, str]:
+        """Where in the list of them this one is."""
+        return self.active_at, self.recipient
 
 
 # --- which columns ----------------------------------------------------------------------------------------------------
@@ -282,105 +297,166 @@ def retention_of(tx: Tx) -> Retention:
     return read_setting(tx, "retention", Retention())
 
 
-def due(tx: Tx, now: int, days: int, after: str = "", limit: int = 100) -> list[Due]:
-    """Recipients whose orders have all ended, and to which nothing has happened for some days; by their ids, behind one.
-
-    One who never ordered is not among them: nothing says since when that is so.
-    """
-    before = now - days * MS_PER_DAY
-    found: list[Due] = []
+def due(tx: Tx, now: int, days: int, after: tuple[int, str] | None = None, limit: int = 100) -> list[Due]:
+    """Recipients of whom nothing is to be done any more, and to whom nothing has happened for some days; those behind one."""
+    before, found = now - days * MS_PER_DAY, list[Due]()
     while len(found) < limit:
-        asked = tx.all(
-            "SELECT r.id FROM recipient r WHERE NOT r.erased AND r.id > :after "
-            "AND EXISTS (SELECT 1 FROM orders o WHERE o.recipient = r.id) "
-            "AND NOT EXISTS (SELECT 1 FROM orders o WHERE o.recipient = r.id AND (o.placed_at >= :before "
-            "OR o.open + o.allocated + o.released + o.shipped > 0)) ORDER BY r.id LIMIT :limit",
-            after=after, before=before, limit=limit,
-        )  # fmt: skip
-        for (id,) in asked:
-            last = _last_at(known_of(tx, id))
-            if last < before:
-                found.append(Due(id, last))
-        if len(asked) < limit:
+        seen = _quiet(tx, now, before, after, limit)
+        found += [one for one in seen if one.last_at < before]
+        if len(seen) < limit:
             break
-        after = asked[-1][0]
+        after = seen[-1].place
     return found[:limit]
 
 
-def _last_at(known: Known) -> int:
-    """When anything happened to somebody's orders last."""
-    return max((int(fact["at"]) for fact in known.get("fact", [])), default=0)
+def _quiet(tx: Tx, now: int, before: int, after: tuple[int, str] | None, limit: int) -> list[Due]:
+    """Recipients of whom nothing newer is known as far as was looked, the quietest first, and what is newer of their orders."""
+    at, id = after or (-1, "")
+    found = tx.all(
+        "SELECT active_at, id FROM recipient WHERE NOT erased AND active_at < :before AND (active_at, id) > (:at, :id) "
+        "ORDER BY active_at, id LIMIT :limit",
+        before=before, at=at, id=id, limit=limit,
+    )  # fmt: skip
+    last = _last_of(tx, now, [id for _, id in found])
+    return [Due(id, max(active_at, last.get(id, 0)), active_at) for active_at, id in found]
+
+
+def _last_of(tx: Tx, now: int, recipients: Sequence[str]) -> dict[str, int]:
+    """When anything happened to orders of recipients last; now, where one has not ended."""
+    if not recipients:
+        return {}
+    found = tx.all(
+        "WITH ordered AS (SELECT o.no, o.id, o.recipient, o.placed_at, o.open + o.allocated + o.released + o.shipped > 0 AS live "
+        "FROM {rows} JOIN orders o ON o.recipient = rows.id), subjects AS (SELECT recipient, id FROM ordered "
+        "UNION ALL SELECT o.recipient, k.id FROM ordered o JOIN consignment k ON k.order_no = o.no "
+        "UNION ALL SELECT o.recipient, r.id FROM ordered o JOIN rma r ON r.order_no = o.no) "
+        "SELECT recipient, MAX(at) FROM (SELECT recipient, CASE WHEN live THEN :now ELSE placed_at END AS at FROM ordered "
+        "UNION ALL SELECT s.recipient, f.at FROM subjects s JOIN fact f ON f.subject = s.id) AS happened GROUP BY recipient",
+        Rows(id=recipients),
+        now=now,
+    )
+    return {recipient: int(at) for recipient, at in found}
 
 
 def erase_due(database: Database, now: int) -> int:
-    """Erase whose time is up, each in a transaction of its own, and free text that is as old; says how many people."""
+    """Erase whose time is up, some in each transaction, and free text that is as old; says how many people."""
     with database.read() as tx:
         days = retention_of(tx).days
     if days is None:
         return 0
-    after, erased = "", 0
+    before = now - days * MS_PER_DAY
+    after: tuple[int, str] | None = None
+    erased = 0
     while True:
         with database.read() as tx:
-            found = due(tx, now, days, after)
-        if not found:
+            seen = _quiet(tx, now, before, after, TOGETHER)
+        if not seen:
             break
-        for one in found:
-            erased += database.write(lambda tx, one=one: _erase_if_due(tx, one.recipient, now, days))  # type: ignore[misc]
-        after = found[-1].recipient
-    database.write(
-        lambda tx: tx.run("UPDATE remark SET text = NULL WHERE at < :before", before=now - days * MS_PER_DAY)
-    )
+        ids = [one.recipient for one in seen]
+        erased += database.write(lambda tx, ids=ids: _erase_quiet(tx, ids, now, before))  # type: ignore[misc]
+        after = seen[-1].place
+    database.write(lambda tx: tx.run("UPDATE remark SET text = NULL WHERE at < :before", before=before))
     return erased
 
 
-def _erase_if_due(tx: Tx, recipient: str, now: int, days: int) -> bool:
-    """Erase, unless they ordered again meanwhile, or a job is at it: then later."""
-    if tx.first("SELECT 1 FROM recipient WHERE id = :id AND NOT erased" + tx.locking, id=recipient) is None:
+def _erase_quiet(tx: Tx, recipients: Sequence[str], now: int, before: int) -> int:
+    """Erase those to whom nothing has happened, where no job is at one of them, and look at the others when it may be time."""
+    found = tx.all(
+        "SELECT r.id, r.active_at FROM {rows} JOIN recipient r ON r.id = rows.id WHERE NOT r.erased ORDER BY r.id"
+        + (" FOR NO KEY UPDATE OF r" if tx.locking else ""),
+        Rows(id=sorted(recipients)),
+    )
+    newer = _last_of(tx, now, [id for id, _ in found])
+    last = {id: max(active_at, newer.get(id, 0)) for id, active_at in found}
+    active = {id: at for id, at in last.items() if at >= before}
+    if active:
+        tx.run(
+            "UPDATE recipient SET active_at = rows.at FROM {rows} WHERE recipient.id = rows.id",
+            Rows(id=list(active), at=list(active.values())),
+        )
+    facts = [
+        RecipientErased(id=short_id("end", "retention", id), at=now, recipient=id) for id in last if id not in active
+    ]
+    erased = tx.attempt(lambda: erase_all(tx, facts))
+    return 0 if isinstance(erased, Refusal) else erased
+
+
+# --- in the files -----------------------------------------------------------------------------------------------------
+
+
+def sweep_after_erasing(database: Database) -> bool:
+    """`sweep` where anybody was erased since it was done last; says whether nothing is left to sweep."""
+    behind = database.write(_to_sweep)
+    if behind is None:
+        return True
+    if not sweep(database):
         return False
-    known = known_of(tx, recipient)
-    if _last_at(known) >= now - days * MS_PER_DAY:
-        return False
-    try:
-        _refuse_running(tx, Mentions([recipient, *_words(known["recipient"][0])]))
-    except Refusal:
-        return False
-    return erase(tx, RecipientErased(id=short_id("end", "retention", recipient), at=now, recipient=recipient))
+    database.write(lambda tx: advance(tx, "sweep", behind))
+    return True
 
 
-def is_to_sweep(database: Database) -> bool:
-    """Whether anybody was erased since this was asked last."""
+def _to_sweep(tx: Tx) -> Position | None:
+    """Up to where the log says that somebody was erased since the last sweep; nothing where nobody was."""
+    last = position_of(tx, "sweep")
+    settled = "AND tx < pg_snapshot_xmin(pg_current_snapshot())::text::bigint" if tx.dialect == "postgresql" else ""
+    behind = f"FROM fact WHERE (tx, no) > (:tx, :no) {settled}"
+    found = tx.first(f"SELECT 1 {behind} AND kind = 'RecipientErased' LIMIT 1", tx=last.tx, no=last.no)
+    newest = tx.first(f"SELECT tx, no {behind} ORDER BY tx DESC, no DESC LIMIT 1", tx=last.tx, no=last.no)
+    if newest is None:
+        return None
+    if found is None:
+        advance(tx, "sweep", Position(*newest))
+        return None
+    return Position(*newest)
 
-    def look(tx: Tx) -> bool:
-        last = position_of(tx, "sweep")
-        settled = "AND tx < pg_snapshot_xmin(pg_current_snapshot())::text::bigint" if tx.dialect == "postgresql" else ""
-        behind = f"FROM fact WHERE (tx, no) > (:tx, :no) {settled}"
-        found = tx.first(f"SELECT 1 {behind} AND kind = 'RecipientErased' LIMIT 1", tx=last.tx, no=last.no)
-        newest = tx.first(f"SELECT tx, no {behind} ORDER BY tx DESC, no DESC LIMIT 1", tx=last.tx, no=last.no)
-        if newest is not None:
-            advance(tx, "sweep", Position(*newest))
-        return found is not None
 
-    return database.write(look)
+def sweep(database: Database) -> bool:
+    """Let nothing of what was erased be left in the database's files: rows that are not seen any more are written over.
 
-
-def sweep(database: Database) -> None:
-    """Let nothing of what was erased be left in the database's files: rows that are not seen any more are written over."""
+    Returns
+    -------
+    bool
+        Whether that is done; not where somebody reads what was there before for longer than `PATIENCE`.
+    """
     engine = engine_of(str(database.engine.url.render_as_string(hide_password=False)), 1)
     try:
         connection = engine.raw_connection()
         try:
             cursor = connection.cursor()
-            if database.dialect == "postgresql":
-                for table in tables():
-                    if personal(table):
-                        cursor.execute(f"VACUUM {table.name}")
-            else:
-                cursor.execute("VACUUM")
-                cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            return _sweep_postgresql(cursor) if database.dialect == "postgresql" else _sweep_sqlite(cursor)
         finally:
             connection.close()
     finally:
         engine.dispose()
+
+
+def _sweep_postgresql(cursor: Any) -> bool:
+    """Rows that an older transaction may see are not taken away, so those that run are waited for."""
+    older = "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND backend_xmin IS NOT NULL "
+    older += "AND backend_type = 'client backend' AND pid <> pg_backend_pid() AND xact_start < %s"
+    began = cursor.execute("SELECT clock_timestamp()").fetchone()[0]
+    ends = time.monotonic() + PATIENCE
+    while cursor.execute(older, (began,)).fetchone()[0]:
+        if time.monotonic() > ends:
+            return False
+        time.sleep(LOOK_AGAIN)
+    for table in tables():
+        if personal(table):
+            cursor.execute(f"VACUUM {table.name}")
+    return True
+
+
+def _sweep_sqlite(cursor: Any) -> bool:
+    """What the file has is written anew, into the log of changes first, which is then written into the file and emptied."""
+    cursor.execute(f"PRAGMA busy_timeout = {int(1000 * PATIENCE)}")
+    try:
+        cursor.execute("VACUUM")
+        busy, _, _ = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            return False
+        raise
+    return not busy
 
 
 def classified(table: Table, column: Column[Any]) -> bool:

@@ -104,9 +104,9 @@ class Store:
         """Give leased orders back."""
         return self.database.write(lambda tx: orders.unlease_orders(tx, by, order_no))
 
-    def remember(self, people: Sequence[Person]) -> None:
+    def remember(self, people: Sequence[Person], at: int) -> None:
         """Write down recipients."""
-        self.database.write(lambda tx: orders.remember(tx, people))
+        self.database.write(lambda tx: orders.remember(tx, people, at))
 
     def erase(self, fact: RecipientErased, by: str = "") -> bool:
         """Forget everything personal about a recipient."""

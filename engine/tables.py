@@ -257,6 +257,8 @@ class NodeDay(SQLModel, table=True):
 class Recipient(SQLModel, table=True):
     """The one place of personal data. An erased recipient keeps its id and nothing else."""
 
+    __table_args__ = (Index("ix_recipient_quiet", "active_at", "id", **_where("NOT erased")),)
+
     no: int | None = _counter()
     id: str = Field(unique=True)
     name: str | None = Field(default=None, sa_column=_personal())
@@ -265,6 +267,8 @@ class Recipient(SQLModel, table=True):
     locale: str | None = Field(default=None, sa_column=_personal(common=True))
     """The language that messages are in, as `de-AT`."""
     erased: bool = False
+    active_at: int = _big(default=0)
+    """When anything was known to happen to them last; what has happened to their orders since may be later (`engine.privacy`)."""
 
 
 LINE_STATES = ("open", "allocated", "released", "shipped", "delivered", "returned", "cancelled")
@@ -289,6 +293,7 @@ class Order(SQLModel, table=True):
         Index("ix_orders_placed", "placed_at", "no"),
         Index("ix_orders_state", "state", "no"),
         Index("ix_orders_unreleased", "no", **_where("open + allocated > 0")),
+        Index("ix_orders_recipient", "recipient", **_where("recipient IS NOT NULL")),
         {"postgresql_with": {"fillfactor": 80}},
     )
 
@@ -655,6 +660,7 @@ class Hold(SQLModel, table=True):
     __table_args__ = (
         CheckConstraint("state IN ('held', 'converted', 'released', 'expired')", name="state_known"),
         Index("ix_hold_until", "until", **_where("state = 'held'")),
+        Index("ix_hold_order", "order_no", **_where("order_no IS NOT NULL")),
     )
 
     id: str = Field(primary_key=True)

@@ -112,7 +112,7 @@ def test_what_happens_reaches_another_system_and_the_customer(database: Database
     with listening(take) as (port, _), patch("api.working.sender_of", lambda _settings: Outbox()):
         address, sealed = f"http://127.0.0.1:{port}/", vault.seal(new_secret())
         database.write(lambda tx: webhooks.create(tx, NOON, "whk_1", address, (), "", sealed))
-        database.write(lambda tx: remember(tx, [Person("cus-1", "Ann", None, "ann@example.org")]))
+        database.write(lambda tx: remember(tx, [Person("cus-1", "Ann", None, "ann@example.org")], NOON))
         one = beside(database, **told, **customers, wave_every=0)
         one.start(0)
         try:

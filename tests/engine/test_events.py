@@ -313,7 +313,7 @@ def test_a_threshold_is_of_a_sku_with_stock_of_its_own(database: Database, sku: 
 
 
 def test_a_recipient_is_told_of_what_customers_are_told_of_while_it_is_fresh(database: Database) -> None:
-    database.write(lambda tx: remember(tx, [Person("cus-1", "Ann", "1 Road", "ann@shop.example")]))
+    database.write(lambda tx: remember(tx, [Person("cus-1", "Ann", "1 Road", "ann@shop.example")], NOON))
     placed(database, "1", recipient="cus-1")
     placed(database, "2")  # nobody is known of it
     order = placed(database, "3", recipient="cus-1", at=NOON - FRESH)
@@ -329,7 +329,7 @@ def test_a_recipient_is_told_of_what_customers_are_told_of_while_it_is_fresh(dat
 
 
 def test_events_are_forgotten_with_all_that_was_sent_and_numbers_go_on(database: Database) -> None:
-    database.write(lambda tx: remember(tx, [Person("cus-1")]))
+    database.write(lambda tx: remember(tx, [Person("cus-1")], NOON))
     order = placed(database, recipient="cus-1")
     tell(database, NOON, ["order.confirmed"])
     assert database.write(lambda tx: events.forget(tx, NOON + DAY)) == 1

@@ -373,7 +373,7 @@ def test_a_lease_of_the_unserved_leaves_allocated_orders_alone(database: Databas
 
 
 def test_an_erased_recipient_leaves_the_order_and_nothing_personal(database: Database) -> None:
-    database.write(lambda tx: remember(tx, [Person("p1", "Ann", "1 Street", None), Person("p2")]))
+    database.write(lambda tx: remember(tx, [Person("p1", "Ann", "1 Street", None), Person("p2")], NOON))
     order = placed(database, "1", ("tee", 1), recipient="p1")
     database.write(lambda tx: erase(tx, RecipientErased(id="e", at=NOON, recipient="p1")))
     with database.read() as tx:
@@ -383,6 +383,6 @@ def test_an_erased_recipient_leaves_the_order_and_nothing_personal(database: Dat
         assert tx.value("SELECT recipient FROM orders WHERE id = :id", id=order.id) == "p1"
         assert not any("Ann" in payload for (payload,) in tx.all("SELECT payload FROM fact"))
     with pytest.raises(Refusal) as refused:
-        database.write(lambda tx: remember(tx, [Person("p1", "Ann")]))
+        database.write(lambda tx: remember(tx, [Person("p1", "Ann")], NOON))
     assert refused.value.code == "recipient_erased"
     assert placed(database, "2", ("tee", 1), recipient="p1").code == "unknown_recipient"

@@ -1,7 +1,7 @@
 """What is known of a person: found, shown, erased, and erased by age."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 from unicodedata import normalize
 
@@ -33,9 +33,9 @@ from engine.privacy import (
     erase_all,
     erase_due,
     export,
-    is_to_sweep,
     personal,
     put_retention,
+    sweep_after_erasing,
     tables,
 )
 from engine.reads import timeline
@@ -51,7 +51,7 @@ ERASED = RecipientErased(id="erased", at=NOON, recipient="cus-1")
 @pytest.fixture(autouse=True)
 def shop(database: Database) -> None:
     open_shop(database)
-    database.write(lambda tx: remember(tx, [ANN, Person("cus-2", "Bob")]))
+    database.write(lambda tx: remember(tx, [ANN, Person("cus-2", "Bob")], NOON))
     database.write(lambda tx: record(tx, [received(1, "tee", "store", 9)]))
 
 
@@ -118,7 +118,7 @@ def test_free_text_is_read_with_its_fact_and_is_not_in_the_log(database: Databas
 @pytest.mark.parametrize("text", ["ann@example.org", "+43 1 2345678", "Ann Example"])
 def test_an_id_that_says_who_somebody_is_is_refused_without_being_repeated(database: Database, text: str) -> None:
     for act in (
-        lambda tx: remember(tx, [Person(text)]),
+        lambda tx: remember(tx, [Person(text)], NOON),
         lambda tx: record(
             tx, [InboundAnnounced(id="i", at=NOON, sku="tee", node="store", inbound=text, units=1, due_day=1)]
         ),
@@ -213,7 +213,7 @@ def finish_job(database: Database, id: str, result: bytes) -> None:
 
 def test_text_about_whoever_is_erased_goes_in_any_spelling(database: Database) -> None:
     rene = Person("cus-3", "René Müller", "Hauptstraße 5\n1010 Wien", "rene@example.org")
-    database.write(lambda tx: remember(tx, [rene]))
+    database.write(lambda tx: remember(tx, [rene], NOON))
     for number, text in enumerate(
         ("RENÉ MÜLLER", normalize("NFD", "René Müller"), "HAUPTSTRASSE 5", "Rene@Example.Org")
     ):
@@ -233,7 +233,7 @@ def test_text_about_whoever_is_erased_goes_in_any_spelling(database: Database) -
 def test_whoever_has_a_similar_name_in_the_same_town_keeps_all_of_theirs(database: Database) -> None:
     other = Person("cus-12", "Annika Li", "11 High Street\n1234 Town", "mary.ann@example.org", "de")
     database.write(
-        lambda tx: remember(tx, [Person("cus-1", "Ann", "1 High Street\n1234 Town", "ann@example.org"), other])
+        lambda tx: remember(tx, [Person("cus-1", "Ann", "1 High Street\n1234 Town", "ann@example.org"), other], NOON)
     )
     id = order(database, "1", "cus-12")
     for number, text in enumerate(
@@ -309,9 +309,17 @@ def test_who_is_unknown_is_neither_shown_nor_erased(database: Database) -> None:
         assert refused.value.code == "unknown_recipient"
 
 
+def retain(database: Database, days: int = 30) -> None:
+    database.write(lambda tx: put_retention(tx, Retention(days=days), NOON))
+
+
+def known(database: Database) -> list[str]:
+    with database.read() as tx:
+        return [id for (id,) in tx.all("SELECT id FROM recipient WHERE NOT erased ORDER BY id")]
+
+
 def test_people_are_erased_so_many_days_after_their_last_order_ended(database: Database) -> None:
     ended, live = order(database, "1"), order(database, "2", "cus-2")
-    database.write(lambda tx: remember(tx, [Person("cus-3", "Never Ordered")]))
     database.write(lambda tx: cancel(tx, OrderCancelled(id="c", at=NOON + DAY, order=ended, reason="Piet")))
     with database.read() as tx:
         assert [one.recipient for one in due(tx, NOON + 31 * DAY, 30)] == []
@@ -319,13 +327,66 @@ def test_people_are_erased_so_many_days_after_their_last_order_ended(database: D
     assert (found.recipient, found.last_at) == ("cus-1", NOON + DAY)
     later = NOON + 32 * DAY
     assert erase_due(database, later) == 0, "nobody said for how long"
-    database.write(lambda tx: put_retention(tx, Retention(days=30), NOON))
+    retain(database)
     assert erase_due(database, later) == 1
     assert erase_due(database, later) == 0
     assert where(database, "ann example", "ann@", "piet") == set()
     database.write(lambda tx: cancel(tx, OrderCancelled(id="d", at=later, order=live)))
     assert erase_due(database, later + 30 * DAY) == 0
     assert erase_due(database, later + 31 * DAY) == 1
+
+
+def test_who_never_ordered_is_erased_so_many_days_after_they_were_written_down_last(database: Database) -> None:
+    retain(database)
+    database.write(lambda tx: remember(tx, [Person("cus-2", "Bob")], NOON + DAY))
+    assert erase_due(database, NOON + 30 * DAY) == 0
+    assert erase_due(database, NOON + 31 * DAY) == 1
+    assert known(database) == ["cus-2"]
+    assert erase_due(database, NOON + 31 * DAY + 1) == 1
+    assert known(database) == []
+
+
+def test_whoever_ordered_since_is_not_looked_at_again_before_it_may_be_time(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    retain(database)
+    ended, _live = order(database, "1", at=NOON + DAY), order(database, "2", "cus-2")
+    database.write(lambda tx: cancel(tx, OrderCancelled(id="c", at=NOON + 5 * DAY, order=ended)))
+    looked: list[str] = []
+    last_of = privacy._last_of
+
+    def spied(tx: Tx, now: int, recipients: Sequence[str]) -> dict[str, int]:
+        looked.extend(recipients)
+        return last_of(tx, now, recipients)
+
+    monkeypatch.setattr(privacy, "_last_of", spied)
+    erase_due(database, NOON + 32 * DAY)
+    assert set(looked) == {"cus-1", "cus-2"}
+    looked.clear()
+    erase_due(database, NOON + 33 * DAY)
+    assert looked == []
+    assert erase_due(database, NOON + 36 * DAY) == 1
+    assert set(looked) == {"cus-1"}
+
+
+def test_people_who_are_due_are_listed_page_by_page(database: Database) -> None:
+    database.write(lambda tx: remember(tx, [Person(f"p-{number}") for number in range(5)], NOON))
+    order(database, "live", "p-2")
+    ids: list[str] = []
+    after = None
+    with database.read() as tx:
+        while page := due(tx, NOON + 31 * DAY, 30, after, 2):
+            ids += [one.recipient for one in page]
+            after = page[-1].place
+    assert ids == ["cus-1", "cus-2", "p-0", "p-1", "p-3", "p-4"]
+
+
+def test_while_a_file_about_somebody_waits_those_who_are_erased_with_them_wait_too(database: Database) -> None:
+    retain(database)
+    database.write(lambda tx: jobs.create(tx, NOON, "job", "import_orders", "", b"Bob,cus-2", {}))
+    assert erase_due(database, NOON + 31 * DAY) == 0
+    database.write(lambda tx: jobs.cancel(tx, NOON, "job"))
+    assert erase_due(database, NOON + 31 * DAY) == 2
 
 
 def test_old_remarks_that_are_about_no_order_go_by_age_too(database: Database) -> None:
@@ -340,8 +401,40 @@ def test_old_remarks_that_are_about_no_order_go_by_age_too(database: Database) -
         assert tx.all("SELECT text FROM remark WHERE text IS NOT NULL") == [("n",)]
 
 
-def test_files_are_swept_once_after_somebody_was_erased(database: Database) -> None:
-    assert not is_to_sweep(database)
+def test_files_are_swept_once_after_somebody_was_erased(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    swept: list[bool] = []
+    sweep = privacy.sweep
+    monkeypatch.setattr(privacy, "sweep", lambda database: (swept.append(sweep(database)), swept[-1])[1])  # type: ignore[func-returns-value]
+    assert sweep_after_erasing(database)
+    assert swept == []
     database.write(lambda tx: erase(tx, ERASED))
-    assert is_to_sweep(database)
-    assert not is_to_sweep(database)
+    assert sweep_after_erasing(database)
+    assert sweep_after_erasing(database)
+    assert swept == [True]
+
+
+def test_while_somebody_reads_what_was_there_before_files_are_not_swept_and_it_is_tried_again(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(privacy, "PATIENCE", 0.2)
+    with database.read() as tx:
+        assert tx.value("SELECT name FROM recipient WHERE id = 'cus-1'") == "Ann Example"
+        database.write(lambda tx: erase(tx, ERASED))
+        assert not sweep_after_erasing(database)
+        assert not sweep_after_erasing(database)
+    assert sweep_after_erasing(database)
+
+
+def test_a_sweep_that_fails_is_done_again(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_database: Database) -> bool:
+        raise RuntimeError
+
+    database.write(lambda tx: erase(tx, ERASED))
+    with monkeypatch.context() as patch:
+        patch.setattr(privacy, "sweep", fail)
+        with pytest.raises(RuntimeError):
+            sweep_after_erasing(database)
+    swept: list[Database] = []
+    monkeypatch.setattr(privacy, "sweep", lambda database: not swept.append(database))  # type: ignore[func-returns-value]
+    assert sweep_after_erasing(database)
+    assert len(swept) == 1

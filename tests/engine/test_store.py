@@ -41,7 +41,7 @@ def ids(store: Store, after: Position | None = None) -> list[str]:
 def test_a_day_in_the_shop_leaves_books_that_balance(store: Store) -> None:
     store.record([StockReceived(id="r", at=NOON, sku="tee", node="store", units=20)])
     store.report([StockReported(id="m", at=NOON, source="erp", sequence=1, sku="tee", node="store", units=18)])
-    store.remember([Person("ann", "Ann")])
+    store.remember([Person("ann", "Ann")], NOON)
     store.hold([held("h", ("tee", 1)), held("g", ("tee", 1)), held("f", ("tee", 1), minutes=1)])
     first, second, third = store.place([
         ordered("1", ("tee", 3), recipient="ann", hold="h"), ordered("2", ("tee", 1), review=True),

@@ -314,5 +314,5 @@ class Remembered(Shown):
 async def put_recipient(call: Called, recipient: RecipientId, body: Recipient) -> Response:
     """Write down who receives; orders know the id alone."""
     person = Person(recipient, body.name, body.address, body.contact, body.locale)
-    await call.service.write(lambda tx: orders.remember(tx, [person]))
+    await call.service.write(lambda tx: orders.remember(tx, [person], call.at))
     return Json({"id": recipient})

@@ -1,6 +1,6 @@
 """What is known of a person: shown to them, erased, and erased by age."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from fastapi import APIRouter, Query, Request
@@ -17,6 +17,7 @@ from api.keys import ADMIN, OPERATOR
 from engine import privacy
 from engine.database import Tx
 from engine.facts import RecipientErased
+from engine.privacy import Due
 
 router = APIRouter(tags=["orders"], route_class=Route)
 _ROWS = {"type": "array", "items": {"type": "object", "additionalProperties": True}}
@@ -57,15 +58,18 @@ async def list_due(
     days: Annotated[int | None, Query(ge=1, le=36_500)] = None,
 ) -> Response:  # fmt: skip
     """List who would be erased by age now, with the days of the setting or others. Nobody is erased by this."""
-    last = read_cursor(after, str)
+    last = read_cursor(after, int, str)
 
-    def look(tx: Tx) -> list[DueSeen]:
+    def look(tx: Tx) -> list[Due]:
         wanted = privacy.retention_of(tx).days if days is None else days
-        found = [] if wanted is None else privacy.due(tx, call.at, wanted, last[0] if last else "", limit + 1)
-        return [DueSeen(recipient=one.recipient, last_at=one.last_at) for one in found]
+        behind = (last[0], last[1]) if last else None
+        return [] if wanted is None else privacy.due(tx, call.at, wanted, behind, limit + 1)
+
+    def shown(one: Due) -> dict[str, Any]:
+        return edge.show(DueSeen(recipient=one.recipient, last_at=one.last_at), "")
 
     found = await call.service.read(look)
-    return page(request, found, limit, lambda one: edge.show(one, ""), lambda one: (one.recipient,))
+    return page(request, found, limit, shown, lambda one: one.place)
 
 
 record(

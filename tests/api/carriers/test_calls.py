@@ -58,7 +58,7 @@ def world(database: Database) -> World:
                         transit_days=[2])  # fmt: skip
     database.write(lambda tx: put_services(tx, [card], NOON))
     supply(database, (TEE, STORE, 10))
-    database.write(lambda tx: remember(tx, [Person("ann", "Ann Example", "12 High Street", "ann@example.org")]))
+    database.write(lambda tx: remember(tx, [Person("ann", "Ann Example", "12 High Street", "ann@example.org")], NOON))
     (placed,) = database.write(lambda tx: place(tx, [ordered("1", ("tee", 2), recipient="ann")]))
     database.write(lambda tx: settle(tx, placed.id, (1, STORE, 2)))
     ((made,),) = database.write(lambda tx: release(tx, [OrderReleased(id="rel", at=NOON, order=placed.id)]))

@@ -68,7 +68,7 @@ class Office:
             pass
 
     def know(self, *people: Person) -> None:
-        self.database.write(lambda tx: remember(tx, people))
+        self.database.write(lambda tx: remember(tx, people, self.at))
 
     def order(self, external_id: str = "1", recipient: str = "cus-1") -> str:
         order = ordered(external_id, ("tee", 1), recipient=recipient, at=self.at)

@@ -380,7 +380,7 @@ def test_many_events_arrive_each_order_in_its_sequence(office: Office) -> None:
 
 def test_nothing_that_is_sent_is_personal(office: Office) -> None:
     person = Person("cus-1", "Ann Example", "1 High Street", "ann@example.org")
-    office.database.write(lambda tx: remember(tx, [person]))
+    office.database.write(lambda tx: remember(tx, [person], clock()))
     office.hear()
     office.order(recipient="cus-1")
     sink = Sink()
