@@ -1,10 +1,11 @@
 """Notices: messages to customers as rows, each once for each event; and what customers do not want to be told.
 
-A notice is leased, sent and marked. Who dies between sending and marking leaves a notice that is sent a second time;
-otherwise it is sent once. The row knows the recipient's id; name and address are looked up when it is sent, and kept nowhere else.
+A notice is leased, sent and marked, one after the other. Who dies between sending and marking leaves a notice that is sent a
+second time; otherwise it is sent once. While nothing can be sent at all, notices wait as they are. The row knows the recipient's
+id; name and address are looked up when it is sent, and kept nowhere else.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -16,8 +17,10 @@ from engine.reads import LAST
 from engine.webhooks import SCHEDULE
 from solver.refusal import Refusal
 
-LEASE = 120_000
-"""Milliseconds for which a notice is its worker's; longer than sending it takes."""
+LEASE = 600_000
+"""Milliseconds for which a notice is its worker's; longer than sending one message takes (`api.notices.Sender`)."""
+REST = 60_000
+"""Milliseconds until it is tried again where nothing can be sent."""
 TOLD = (
     "order.confirmed", "order.delayed", "order.cancelled", "order.shipped", "order.ready_for_pickup",
     "order.out_for_delivery", "order.delivered", "return.approved", "return.received", "refund.owed",
@@ -76,48 +79,58 @@ def is_due(tx: Tx, at: int) -> bool:
     return found is not None
 
 
-def claim(tx: Tx, at: int, worker: str, limit: int = 20) -> list[Due]:
-    """Take notices that are due, for as long as the lease is."""
+def claim(tx: Tx, at: int, worker: str) -> Due | None:
+    """Take the notice that is due first, for as long as the lease is."""
     skip = " FOR NO KEY UPDATE SKIP LOCKED" if tx.dialect == "postgresql" else ""
     taken = tx.all(
         "UPDATE notice SET leased_by = :worker, leased_until = :until WHERE event_no IN (SELECT event_no FROM notice "
         "WHERE state = 'waiting' AND next_at <= :at AND (leased_until IS NULL OR leased_until <= :at) "
-        f"ORDER BY next_at, event_no LIMIT :limit{skip}) RETURNING event_no",
-        worker=worker, until=at + LEASE, at=at, limit=limit,
+        f"ORDER BY next_at, event_no LIMIT 1{skip}) RETURNING event_no",
+        worker=worker, until=at + LEASE, at=at,
     )  # fmt: skip
     if not taken:
-        return []
-    found = tx.all(
+        return None
+    no, event, type, data, recipient, wanted, late, *person = tx.all(
         "SELECT n.event_no, e.id, e.type, e.data, n.recipient, NOT EXISTS (SELECT 1 FROM opt_out o "
         "WHERE o.recipient = n.recipient AND o.type IN ('', e.type)), e.at < :stale, r.name, r.contact, r.locale "
-        "FROM notice n JOIN event e ON e.no = n.event_no LEFT JOIN recipient r ON r.id = n.recipient "
-        "WHERE n.leased_by = :worker AND n.state = 'waiting' AND n.leased_until = :until ORDER BY n.event_no",
-        worker=worker, until=at + LEASE, stale=at - FRESH,
+        "FROM notice n JOIN event e ON e.no = n.event_no LEFT JOIN recipient r ON r.id = n.recipient WHERE n.event_no = :no",
+        no=taken[0][0], stale=at - FRESH,
+    )[0]  # fmt: skip
+    return Due(no, event, type, decoded(data), recipient, bool(wanted), bool(late), *person)
+
+
+def settle(tx: Tx, at: int, worker: str, one: Result) -> None:
+    """Note what came of a notice that is still the worker's; one that fails for now is tried again on the schedule of webhooks."""
+    found = tx.first(
+        "SELECT tries FROM notice WHERE event_no = :no AND state = 'waiting' AND leased_by = :worker" + tx.locking,
+        no=one.event_no, worker=worker,
     )  # fmt: skip
-    return [
-        Due(no, event, type, decoded(data), recipient, bool(wanted), bool(late), *person)
-        for no, event, type, data, recipient, wanted, late, *person in found
-    ]
+    if found is None:
+        return
+    tries = found[0] + 1
+    later = one.outcome == "later" and tries < len(SCHEDULE)
+    state = "waiting" if later else "dead" if one.outcome == "later" else one.outcome
+    tx.run(
+        "UPDATE notice SET state = :state, why = :why, tries = :tries, next_at = :next, ended_at = :ended, "
+        "leased_by = NULL, leased_until = NULL WHERE event_no = :no",
+        no=one.event_no, state=state, why=one.why, tries=tries, next=at + SCHEDULE[tries] if later else at,
+        ended=None if later else at,
+    )  # fmt: skip
 
 
-def settle(tx: Tx, at: int, worker: str, results: Iterable[Result]) -> None:
-    """Note what came of notices that are still the worker's; one that fails for now is tried again on the schedule of webhooks."""
-    for one in results:
-        found = tx.first(
-            "SELECT tries FROM notice WHERE event_no = :no AND state = 'waiting' AND leased_by = :worker" + tx.locking,
-            no=one.event_no, worker=worker,
-        )  # fmt: skip
-        if found is None:
-            continue
-        tries = found[0] + 1
-        later = one.outcome == "later" and tries < len(SCHEDULE)
-        state = "waiting" if later else "dead" if one.outcome == "later" else one.outcome
-        tx.run(
-            "UPDATE notice SET state = :state, why = :why, tries = :tries, next_at = :next, ended_at = :ended, "
-            "leased_by = NULL, leased_until = NULL WHERE event_no = :no",
-            no=one.event_no, state=state, why=one.why, tries=tries, next=at + SCHEDULE[tries] if later else at,
-            ended=None if later else at,
-        )  # fmt: skip
+def put_off(tx: Tx, at: int, worker: str, why: str) -> int:
+    """Nothing can be sent now: let all that are due wait, which is no failed try; returns how many.
+
+    The worker's comes after the others then, so that it cannot hold them up if it alone is what cannot be sent.
+    """
+    free = "next_at <= :at AND (leased_until IS NULL OR leased_until <= :at)"
+    skip = " FOR NO KEY UPDATE SKIP LOCKED" if tx.dialect == "postgresql" else ""
+    return tx.run(
+        "UPDATE notice SET why = :why, next_at = CASE WHEN leased_by = :worker THEN :next + 1 ELSE :next END, "
+        "leased_by = NULL, leased_until = NULL WHERE event_no IN (SELECT event_no FROM notice "
+        f"WHERE state = 'waiting' AND (leased_by = :worker OR {free}) ORDER BY event_no{skip})",
+        why=why, next=at + REST, worker=worker, at=at,
+    )  # fmt: skip
 
 
 def listed(

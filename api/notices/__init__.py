@@ -46,7 +46,7 @@ class Later(Exception):
 
 
 class Away(Later):
-    """Nothing is taken now, this message or another."""
+    """Nothing is taken now, this message or another: nobody answers, or a setting is wrong. Messages wait meanwhile."""
 
 
 class Sender(Protocol):
@@ -57,7 +57,7 @@ class Sender(Protocol):
         ...
 
     def send(self, message: Message) -> None:
-        """Send a message; once it returns, the message is somebody else's to deliver.
+        """Send a message, within minutes; once it returns, the message is somebody else's to deliver.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""The notifier: takes notices that are due, writes and sends each, and marks it at once."""
+"""The notifier: takes a notice that is due, writes and sends it, marks it, and takes the next."""
 
 from collections.abc import Callable
 
@@ -14,9 +14,6 @@ from engine import notices, reads
 from engine.database import Database
 from engine.entries import CURRENCY
 from engine.notices import Due, Result
-
-TOGETHER = 5
-"""Notices that are taken at once: as many as are sent within a lease, however slow the server is."""
 
 
 class Notifier:
@@ -39,43 +36,47 @@ class Notifier:
         self._database, self._vault, self._sender, self._writer = database, vault, sender, writer
         self._public_url, self._clock, self._worker = public_url, clock, worker
 
-    def step(self) -> int:
-        """Send a few notices that are due; returns how many were ended or tried, 0 where it is better to wait."""
+    def step(self) -> bool:
+        """Send the notice that is due first; returns whether there was one, not where it is better to wait."""
         at = self._clock()
         with self._database.read() as tx:
             if not notices.is_due(tx, at):
-                return 0
+                return False
             currency = reads.currency(tx) or CURRENCY
-        due = self._database.write(lambda tx: notices.claim(tx, at, self._worker, TOGETHER))
-        for number, one in enumerate(due):
-            result, away = self._tell(one, currency)
-            left = [Result(other.event_no, "later", "no_connection") for other in due[number + 1 :]] if away else []
-            self._settle([result, *left])
-            if away:
-                return 0
-        return len(due)
-
-    def _settle(self, results: list[Result]) -> None:
-        at = self._clock()
-        self._database.write(lambda tx: notices.settle(tx, at, self._worker, results))
-
-    def _tell(self, due: Due, currency: str) -> tuple[Result, bool]:
-        """Send one notice; and say whether nothing can be sent now."""
-        why = self._unwanted(due)
-        if why:
-            return Result(due.event_no, "skipped", why), False
+        due = self._database.write(lambda tx: notices.claim(tx, at, self._worker))
+        if due is None:
+            return False
         try:
-            self._sender.send(self._message(due, currency))
+            result = self._tell(due, currency)
         except Away as away:
-            return Result(due.event_no, "later", str(away)), True
+            why, ended = str(away), self._clock()
+            waiting = self._database.write(lambda tx: notices.put_off(tx, ended, self._worker, why))
+            log.warning("notices not sent", why=why, waiting=waiting)
+            return False
+        ended = self._clock()
+        self._database.write(lambda tx: notices.settle(tx, ended, self._worker, result))
+        return True
+
+    def _tell(self, due: Due, currency: str) -> Result:
+        """Send one notice. Raises Away where nothing can be sent now."""
+        try:
+            why = self._unwanted(due)
+            if why:
+                return Result(due.event_no, "skipped", why)
+            self._sender.send(self._message(due, currency))
+        except Away:
+            raise
         except Later as later:
-            return Result(due.event_no, "later", str(later)), False
+            return Result(due.event_no, "later", str(later))
         except Refused as refused:
-            return Result(due.event_no, "dead", str(refused)), False
+            return Result(due.event_no, "dead", str(refused))
         except TemplateError as wrong:
             log.error("template", type=due.type, event_id=due.event, error=type(wrong).__name__)
-            return Result(due.event_no, "dead", "bad_template"), False
-        return Result(due.event_no, "sent"), False
+            return Result(due.event_no, "dead", "bad_template")
+        except Exception:
+            log.exception("bug", type=due.type, event_id=due.event)
+            return Result(due.event_no, "later", "bug")
+        return Result(due.event_no, "sent")
 
     def _unwanted(self, due: Due) -> str:
         """Why nothing is sent; empty where it is."""

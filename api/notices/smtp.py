@@ -3,6 +3,7 @@
 import smtplib
 import ssl
 from collections.abc import Mapping
+from contextlib import suppress
 from email.errors import MessageError
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -17,6 +18,10 @@ FORM = SMTP.clone(max_line_length=998)
 """Headers are not folded: a link that is, is none any more for many mail programs."""
 SECONDS = 20.0
 """What each step of a conversation with the server may take."""
+OF_US = (421, 530)
+"""Codes by which a server says that it takes nothing from us now: it ends, or wants to know who we are."""
+OF_MESSAGE = (552, 555)
+"""Codes by which it says no to the sender because of the message: it is too large, or in letters that it does not know."""
 
 
 class Smtp:
@@ -64,21 +69,34 @@ class Smtp:
             mail = self._mail(message, to)
         except (ValueError, MessageError, UnicodeError) as error:
             raise Refused("no_mail") from error
+        server = self._connected()
         try:
-            with self._connected() as server:
-                server.send_message(mail, self._from.addr_spec, [to.addr_spec])
+            server.send_message(mail, self._from.addr_spec, [to.addr_spec])
         except smtplib.SMTPRecipientsRefused as error:
             raise _said(next(iter(error.recipients.values()))[0]) from None  # the error names the recipient
         except smtplib.SMTPNotSupportedError:
             raise Refused("not_supported") from None
-        except smtplib.SMTPAuthenticationError:
-            raise Away("not_let_in") from None
-        except (smtplib.SMTPSenderRefused, smtplib.SMTPDataError) as error:
+        except smtplib.SMTPSenderRefused as error:
+            raise _said(error.smtp_code, of_sender=True) from None
+        except smtplib.SMTPDataError as error:
             raise _said(error.smtp_code) from None
         except (smtplib.SMTPException, OSError):
             raise Away("no_connection") from None
+        finally:
+            _leave(server)
 
     def _connected(self) -> smtplib.SMTP:
+        """A conversation in which mail may be handed over. Raises Away."""
+        try:
+            return self._open()
+        except smtplib.SMTPNotSupportedError:
+            raise Away("no_starttls_or_login") from None
+        except smtplib.SMTPAuthenticationError:
+            raise Away("not_let_in") from None
+        except (smtplib.SMTPException, OSError):
+            raise Away("no_connection") from None
+
+    def _open(self) -> smtplib.SMTP:
         if self._tls == "tls":
             server: smtplib.SMTP = smtplib.SMTP_SSL(self._host, self._port, timeout=SECONDS, context=self._context)
         else:
@@ -123,6 +141,17 @@ def _address(contact: str, name: str = "") -> Address | None:
     return address if address.username and "." in address.domain.strip(".") else None
 
 
-def _said(code: int) -> Exception:
-    """What a refusal with that code means: those of 500 and above stay."""
+def _leave(server: smtplib.SMTP) -> None:
+    """End a conversation; whatever the server says to that, what it took it has."""
+    with suppress(smtplib.SMTPException, OSError):
+        server.quit()
+    server.close()
+
+
+def _said(code: int, *, of_sender: bool = False) -> Exception:
+    """What a refusal with that code means: those of 500 and above stay, unless they are of us and not of the message."""
+    if code in OF_US:
+        return Away(f"refused_{code}")
+    if of_sender and code not in OF_MESSAGE:
+        return Away(f"sender_refused_{code}")
     return Refused(f"refused_{code}") if code >= 500 else Later(f"refused_{code}")

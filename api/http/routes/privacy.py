@@ -65,7 +65,7 @@ async def list_due(
         behind = (last[0], last[1]) if last else None
         return [] if wanted is None else privacy.due(tx, call.at, wanted, behind, limit + 1)
 
-    def shown(one: Due) -> dict[str, Any]:
+    def shown(one: Due) -> Any:
         return edge.show(DueSeen(recipient=one.recipient, last_at=one.last_at), "")
 
     found = await call.service.read(look)

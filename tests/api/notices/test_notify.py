@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 import structlog
 from aiosmtpd.controller import Controller
-from aiosmtpd.smtp import SMTP, Envelope, Session
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
 from cryptography.fernet import Fernet
 
 from api.notices import Away, Later, Message, Refused
-from api.notices.notify import TOGETHER, Notifier
+from api.notices.notify import Notifier
 from api.notices.smtp import Smtp
 from api.notices.unsubscribing import link_of, read_token
 from api.notices.writing import Writer
@@ -28,7 +28,7 @@ from engine.books import fsck
 from engine.database import Database
 from engine.events import FRESH, relay
 from engine.facts import RecipientErased
-from engine.notices import LEASE, TOLD
+from engine.notices import LEASE, REST, TOLD
 from engine.orders import Person, place, remember
 from engine.privacy import erase
 from engine.webhooks import SCHEDULE
@@ -77,11 +77,16 @@ class Office:
             pass
         return id
 
-    def notifier(self, sender: Any = None) -> Notifier:
-        return Notifier(self.database, VAULT, sender or self.outbox, Writer(), PUBLIC, lambda: self.at, "w")
+    def notifier(self, sender: Any = None, worker: str = "w", writer: Writer | None = None) -> Notifier:
+        sender, writer = sender or self.outbox, writer or Writer()
+        return Notifier(self.database, VAULT, sender, writer, PUBLIC, lambda: self.at, worker)
 
-    def step(self, sender: Any = None) -> int:
-        return self.notifier(sender).step()
+    def step(self, sender: Any = None, **more: Any) -> int:
+        """Send all that can be sent; how many were tried."""
+        notifier, count = self.notifier(sender, **more), 0
+        while notifier.step():
+            count += 1
+        return count
 
     def states(self) -> list[tuple[str, str]]:
         with self.database.read() as tx:
@@ -152,12 +157,67 @@ def test_what_is_not_taken_now_is_sent_later_and_what_never_is_is_dead(office: O
 
 
 def test_where_nothing_is_taken_all_wait_and_the_server_is_asked_once(office: Office) -> None:
-    for number in range(TOGETHER):
+    for number in range(5):
         office.order(str(number))
     office.outbox.answers = [Away("no_connection")] * 2
     assert office.step() == 0
     assert len(office.outbox.answers) == 1
-    assert office.states() == [("waiting", "no_connection")] * TOGETHER
+    assert office.states() == [("waiting", "no_connection")] * 5
+
+
+def test_until_a_setting_is_mended_messages_wait_however_often_that_is_tried_and_are_sent_then(office: Office) -> None:
+    office.order("1")
+    office.order("2")
+    with structlog.testing.capture_logs() as logs:
+        for _ in range(2 * len(SCHEDULE)):
+            office.outbox.answers = [Away("not_let_in")]
+            office.step()
+            assert office.states() == [("waiting", "not_let_in")] * 2
+            office.at += REST
+    assert logs[0] == {"event": "notices not sent", "log_level": "warning", "why": "not_let_in", "waiting": 2}
+    office.at += 1
+    assert office.step() == 2
+    assert office.states() == [("sent", "")] * 2
+
+
+def test_a_message_at_which_the_server_hangs_up_holds_up_no_other(office: Office) -> None:
+    office.order("1")
+    office.order("2")
+    office.outbox.answers = [Away("no_connection")]
+    office.step()
+    office.at += REST
+    office.step()
+    assert office.states() == [("waiting", "no_connection"), ("sent", "")]
+
+
+def test_a_notice_that_goes_wrong_here_holds_up_no_other_and_ends_some_time(office: Office) -> None:
+    office.order("1")
+    office.order("2")
+    office.outbox.answers = [RuntimeError("Ann")]
+    with structlog.testing.capture_logs() as logs:
+        assert office.step() == 2
+    assert office.states() == [("waiting", "bug"), ("sent", "")]
+    assert [one["event"] for one in logs] == ["bug"]
+    for wait in SCHEDULE[1:]:
+        office.at += wait
+        office.outbox.answers = [RuntimeError("Ann")]
+        office.step()
+    assert office.states()[0] == ("dead", "bug")
+
+
+def test_however_slow_the_server_is_nobody_else_sends_the_same(office: Office) -> None:
+    for number in range(4):
+        office.order(str(number))
+
+    class Slow(Outbox):
+        def send(self, message: Message) -> None:
+            office.outbox.sent.append(message)
+            office.at += LEASE - 1
+            office.notifier(worker="another").step()
+
+    office.step(Slow())
+    assert len(office.outbox.sent) == len({message.id for message in office.outbox.sent}) == 4
+    assert office.states() == [("sent", "")] * 4
 
 
 def test_who_dies_between_sending_and_marking_leaves_a_message_that_is_sent_again_as_the_same(office: Office) -> None:
@@ -184,8 +244,7 @@ def test_a_template_that_is_wrong_ends_its_notice_and_no_other(office: Office, t
     office.know(Person("cus-2", "Eva", None, "eva@example.org", "de"))
     office.order("1", "cus-2")
     office.order("2")
-    writer = Writer("en", tmp_path)
-    Notifier(office.database, VAULT, office.outbox, writer, PUBLIC, lambda: NOON, "w").step()
+    office.step(writer=Writer("en", tmp_path))
     assert office.states() == [("dead", "bad_template"), ("sent", "")]
 
 
@@ -232,7 +291,17 @@ class Mailbox:
     def __init__(self) -> None:
         self.got: list[tuple[list[str], EmailMessage]] = []
         self.raw: list[bytes] = []
-        self.to, self.said = "250 OK", "250 OK"
+        self.sender, self.to, self.said, self.bye = "250 OK", "250 OK", "250 OK", "221 Bye"
+
+    async def handle_MAIL(  # noqa: N802
+        self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _o: list[str]
+    ) -> str:
+        if self.sender.startswith("250"):
+            envelope.mail_from = address
+        return self.sender
+
+    async def handle_QUIT(self, _server: SMTP, _session: Session, _envelope: Envelope) -> str:  # noqa: N802
+        return self.bye
 
     async def handle_RCPT(  # noqa: N802
         self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _o: list[str]
@@ -333,6 +402,8 @@ def test_nothing_that_is_said_becomes_a_header(serve: Serve, place: str, end: st
         ("451 later, ann@example.org", "250 OK", Later, "refused_451"),
         ("250 OK", "554 spam", Refused, "refused_554"),
         ("250 OK", "452 full", Later, "refused_452"),
+        ("530 who are you?", "250 OK", Away, "refused_530"),
+        ("421 closing", "250 OK", Away, "refused_421"),
     ],
 )
 def test_what_a_server_says_ends_a_message_or_puts_it_off_and_names_nobody(
@@ -343,6 +414,41 @@ def test_what_a_server_says_ends_a_message_or_puts_it_off_and_names_nobody(
     with pytest.raises(kind) as refused:
         plain(port).send(message())
     assert (str(refused.value), refused.value.__cause__) == (why, None)
+
+
+@pytest.mark.parametrize(
+    ("sender", "kind", "why"),
+    [
+        ("550 not from you", Away, "sender_refused_550"), ("451 not now", Away, "sender_refused_451"),
+        ("552 too large", Refused, "refused_552"),
+    ],
+)  # fmt: skip
+def test_a_server_that_does_not_take_the_sender_takes_nothing_until_that_is_mended(
+    serve: Serve, sender: str, kind: type[Exception], why: str
+) -> None:
+    mailbox, port = serve()
+    mailbox.sender = sender
+    with pytest.raises(kind, match=why):
+        plain(port).send(message())
+
+
+def test_a_server_that_does_not_encrypt_or_let_us_in_takes_nothing_until_that_is_mended(serve: Serve) -> None:
+    _, port = serve()
+    with pytest.raises(Away, match="no_starttls_or_login"):
+        Smtp("127.0.0.1", port, SHOP, tls="starttls").send(message())
+    with pytest.raises(Away, match="no_starttls_or_login"):
+        Smtp("127.0.0.1", port, SHOP, tls="none", user="shop").send(message())
+    _, port = serve(auth_require_tls=False, authenticator=lambda *_: AuthResult(success=False, handled=False))
+    with pytest.raises(Away, match="not_let_in"):
+        Smtp("127.0.0.1", port, SHOP, tls="none", user="shop").send(message())
+
+
+@pytest.mark.parametrize("bye", ["421 not so", "500 what?"])
+def test_what_was_taken_is_sent_whatever_the_server_says_to_goodbye(serve: Serve, bye: str) -> None:
+    mailbox, port = serve()
+    mailbox.bye = bye
+    plain(port).send(message())
+    assert len(mailbox.got) == 1
 
 
 def test_a_server_that_is_not_there_is_away() -> None:
@@ -360,7 +466,7 @@ def test_mail_goes_over_tls_to_a_server_whose_certificate_is_believed(serve: Ser
     assert len(mailbox.got) == 1
     with pytest.raises(Away):
         Smtp("localhost", port, SHOP).send(message())
-    with pytest.raises(Refused):
+    with pytest.raises(Away):
         plain(port).send(message())
     assert len(mailbox.got) == 1
 
