@@ -28,10 +28,13 @@ MOST_ROUNDS = 1000
 
 
 class Guarded(httpx.HTTPTransport):
-    """Goes where a guard allows: the addresses of a name are looked at once for each call, which goes to one of these."""
+    """Goes where a guard allows: the addresses of a name are looked at once for each call, which goes to one of these.
+
+    No connection is used twice: it is made to an address, and many shops are at one, each with a certificate of its own.
+    """
 
     def __init__(self, guard: Guard) -> None:
-        super().__init__()
+        super().__init__(limits=httpx.Limits(max_keepalive_connections=0))
         self._guard = guard
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:

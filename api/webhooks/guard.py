@@ -20,6 +20,8 @@ Network = IPv4Network | IPv6Network
 Resolver = Callable[[str, int], Awaitable[Sequence[str]]]
 """The addresses of a name, as text."""
 LONGEST = 2000
+SECONDS = 5.0
+"""What finding the addresses of a name may take."""
 FORBIDDEN = tuple(
     ip_network(one)
     for one in (
@@ -88,8 +90,9 @@ class Guard:
         """
         host, port = url.raw_host.decode(), url.port or (443 if url.scheme == "https" else 80)
         try:
-            found = list(dict.fromkeys(await self._resolve(host, port)))
-        except (OSError, UnicodeError) as error:
+            async with asyncio.timeout(SECONDS):
+                found = list(dict.fromkeys(await self._resolve(host, port)))
+        except (OSError, UnicodeError) as error:  # being too late is an OSError
             raise Refusal("url", f"{host!r} has no address", "no_address") from error
         if not found:
             raise Refusal("url", f"{host!r} has no address", "no_address")

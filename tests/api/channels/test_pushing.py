@@ -1,6 +1,9 @@
 """Shops elsewhere are told what they may sell: all of it, nothing twice, and no faster than they allow."""
 
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler
+from ipaddress import ip_network
+from pathlib import Path
 
 import httpx
 import pytest
@@ -13,6 +16,7 @@ from solver.refusal import Refusal
 from tests.api.channels.shop import Shop
 from tests.api.channels.stands import ShopifyStand
 from tests.api.http.world import done, put
+from tests.api.webhooks.sink import certificate, listening
 
 KETTLE, CUP, SET = (f"gid://shopify/InventoryItem/{n}" for n in (1, 2, 3))
 Push = Callable[[], int]
@@ -246,3 +250,28 @@ def test_calls_go_to_public_addresses_alone_under_the_name_that_was_meant(
         else:
             client.get("https://shop.example/wp-json")
     assert gone == ([] if goes_to is None else [(goes_to, "shop.example", "shop.example")])
+
+
+def test_two_shops_at_one_address_each_need_a_certificate_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def answer(request: BaseHTTPRequestHandler) -> None:
+        request.protocol_version, request.close_connection = "HTTP/1.1", False
+        request.rfile.read(int(request.headers["content-length"]))
+        request.send_response(200)
+        request.send_header("content-length", "0")
+        request.end_headers()
+
+    async def here(_host: str, _port: int) -> list[str]:
+        return ["127.0.0.1"]
+
+    public, both = certificate(tmp_path, "shop.example.test")
+    monkeypatch.setenv("SSL_CERT_FILE", str(public))
+    with (
+        listening(answer, both) as (port, asked),
+        make_client(Guard([ip_network("127.0.0.0/8")], resolve=here)) as client,
+    ):
+        assert client.post(f"https://shop.example.test:{port}/", json={}).status_code == 200
+        with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
+            client.post(f"https://other.example.test:{port}/", json={})
+    assert asked == ["shop.example.test", "other.example.test"]

@@ -9,6 +9,7 @@ from ipaddress import ip_address, ip_network
 import httpx
 import pytest
 
+from api.webhooks import guard
 from api.webhooks.guard import Guard, look_up
 from solver.refusal import Refusal
 
@@ -95,6 +96,17 @@ def test_every_address_of_a_name_must_be_public() -> None:
 def test_a_name_without_an_address_is_said_to_have_none() -> None:
     with pytest.raises(Refusal) as refused:
         found()
+    assert refused.value.code == "no_address"
+
+
+def test_a_name_that_is_not_found_in_time_has_no_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def never(_host: str, _port: int) -> Sequence[str]:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    monkeypatch.setattr(guard, "SECONDS", 0.01)
+    with pytest.raises(Refusal) as refused:
+        asyncio.run(asyncio.wait_for(Guard(resolve=never).addresses_of(httpx.URL("https://hooks.example.com/")), 20))
     assert refused.value.code == "no_address"
 
 
