@@ -259,10 +259,18 @@ def forget(tx: Tx, before: int, limit: int = 1000) -> int:
     found = tx.all("SELECT no FROM event WHERE made_at < :before ORDER BY no LIMIT :limit", before=before, limit=limit)
     if found:
         rows = Rows(no=[no for (no,) in found])
+        lock_deliveries(tx, "d.event_no IN (SELECT no FROM {rows})", rows)
         for table in ("attempt", "delivery", "notice"):
             tx.run(f"DELETE FROM {table} WHERE event_no IN (SELECT no FROM {{rows}})", rows)
         tx.run("DELETE FROM event WHERE no IN (SELECT no FROM {rows})", rows)
     return len(found)
+
+
+def lock_deliveries(tx: Tx, which: str, rows: Rows | None = None, **values: Any) -> None:
+    """Lock deliveries (`d`) in the order that everybody keeps, before many of them are changed; after their webhooks, if at all."""
+    if tx.locking:
+        these = f"SELECT 1 FROM delivery d WHERE {which} ORDER BY d.webhook, d.event_no{tx.locking}"
+        tx.value(f"SELECT COUNT(*) FROM ({these}) AS locked", rows, **values)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,8 @@ from engine.database import Rows, Tx
 
 PIECE = 1000
 """SKUs that are counted at once."""
-LEASE = 60_000
-"""Milliseconds for which nobody else tells a connection anything."""
+LEASE = 300_000
+"""Milliseconds for which nobody else tells a connection anything; longer than telling takes where it answers slowly."""
 CATCH_UP = 10_000
 """Milliseconds that a connection has to tell us of orders that we have not heard of, where it has other levels than we thought."""
 REST = 3_600_000
@@ -41,7 +41,7 @@ def due(tx: Tx, at: int) -> list[str]:
 
 
 def lease(tx: Tx, id: str, at: int) -> Connection | None:
-    """Take a connection to tell it levels; nothing where somebody else has it, or where it is not due."""
+    """Take a connection to tell it levels, until `push_at`; nothing where somebody else has it, or where it is not due."""
     taken = tx.run("UPDATE connection SET push_at = :until WHERE id = :id AND active AND push_at <= :at",
                    until=at + LEASE, id=id, at=at)  # fmt: skip
     return get_connection(tx, id) if taken else None
@@ -86,14 +86,14 @@ def _units(tx: Tx, catalogue: Catalogue, channel: str, sku_no: Sequence[int], at
 
 def told(
     tx: Tx,
-    connection: str,
+    connection: Connection,
     told: Sequence[Change],
     there: Mapping[str, int],
     refused: Mapping[str, str],
     at: int,
     wait: int,
-) -> None:
-    """Write down what came of it.
+) -> bool:
+    """Write down what came of it, and say so: not where the lease was lost, and somebody else tells it by now.
 
     Parameters
     ----------
@@ -104,6 +104,8 @@ def told(
     wait
         Milliseconds before it may be told anything else.
     """
+    if not _is_ours(tx, connection):
+        return False
     rows = [
         (one.external_sku, there.get(one.external_sku, one.before), at + _later(one, there, refused),
          refused.get(one.external_sku, ""))
@@ -116,11 +118,18 @@ def told(
             "UPDATE channel_item SET pushed = rows.units, pushed_at = :at, retry_at = rows.retry_at, problem = rows.problem "
             "FROM {rows} WHERE channel_item.connection = :connection AND channel_item.external_sku = rows.external_sku",
             Rows(external_sku=skus, units=units, retry_at=retry_at, problem=problems),
-            connection=connection,
+            connection=connection.id,
             at=at,
         )
     tx.run("UPDATE connection SET push_at = :next, push_tries = 0, push_problem = '' WHERE id = :id",
-           next=at + wait, id=connection)  # fmt: skip
+           next=at + wait, id=connection.id)  # fmt: skip
+    return True
+
+
+def _is_ours(tx: Tx, connection: Connection) -> bool:
+    """Whether the lease of a connection is still what it was taken with; it stays so until the transaction ends."""
+    sql = "SELECT 1 FROM connection WHERE id = :id AND push_at = :until" + tx.locking
+    return tx.first(sql, id=connection.id, until=connection.push_at) is not None
 
 
 def _later(one: Change, there: Mapping[str, int], refused: Mapping[str, str]) -> int:
@@ -130,7 +139,9 @@ def _later(one: Change, there: Mapping[str, int], refused: Mapping[str, str]) ->
 
 
 def not_told(tx: Tx, connection: Connection, problem: str, at: int) -> None:
-    """A connection could not be told: it is tried again, each time later."""
+    """A connection could not be told: it is tried again, each time later; nothing where somebody else tells it by now."""
+    if not _is_ours(tx, connection):
+        return
     wait = wait_after(connection.push_tries + 1, LONGEST_WAIT)
     tx.run(
         "UPDATE connection SET push_at = :next, push_tries = push_tries + 1, push_problem = :problem WHERE id = :id",

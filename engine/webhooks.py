@@ -2,7 +2,8 @@
 
 A delivery is tried eight times within 28 hours, then it is dead. Of one order (or SKU) a webhook gets one event after the
 other: the next is sent when the one before is delivered or dead. Any number of processes deliver: each leases rows, sends, and
-settles them. Who dies meanwhile loses the lease by the clock, and another one sends again: at least once.
+settles them. Who dies meanwhile loses the lease by the clock, and another one sends again: at least once. Of a lease that was
+lost nothing is settled. Webhooks are locked by id, then deliveries by webhook and event.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,7 +14,7 @@ import msgspec
 
 from engine.calendar import MS_PER_DAY
 from engine.database import Rows, Tx, decoded
-from engine.events import CONSUMER, EVENTS, TEST, listen, try_out
+from engine.events import CONSUMER, EVENTS, TEST, listen, lock_deliveries, try_out
 from engine.facts import WebhookChanged, short_id
 from engine.ledger import write_facts
 from engine.reads import LAST
@@ -110,6 +111,7 @@ class Due:
 
     webhook: str
     event_no: int
+    leased_until: int
     url: str
     event: EventSeen
     sealed: tuple[str, ...]
@@ -117,10 +119,11 @@ class Due:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What came of a try: the status that was answered, or why there was none."""
+    """What came of a try: the status that was answered, or why there was none. `leased_until` says of which lease."""
 
     webhook: str
     event_no: int
+    leased_until: int
     at: int
     ms: int
     code: int | None
@@ -169,6 +172,7 @@ def change(tx: Tx, at: int, id: str, url: str, types: Sequence[str], description
 def delete(tx: Tx, at: int, id: str, by: str = "") -> WebhookSeen:
     """Forget a webhook, with its secrets and its deliveries. Raises `unknown_webhook`."""
     found = get(tx, id, lock=True)
+    lock_deliveries(tx, "d.webhook = :id", id=id)
     for table in ("attempt", "delivery", "webhook_secret"):
         tx.run(f"DELETE FROM {table} WHERE webhook = :id", id=id)
     tx.run("DELETE FROM webhook WHERE id = :id", id=id)
@@ -203,6 +207,7 @@ def disable(tx: Tx, at: int, id: str, why: Disabled = "by_hand", by: str = "") -
     if get(tx, id, lock=True).disabled:
         return get(tx, id)
     tx.run("UPDATE webhook SET disabled = :why, version = version + 1 WHERE id = :id", id=id, why=why)
+    lock_deliveries(tx, "d.webhook = :id AND d.state = 'waiting'", id=id)
     tx.run(
         "UPDATE delivery SET state = 'dead', ended_at = :at, leased_by = NULL, leased_until = NULL "
         "WHERE webhook = :id AND state = 'waiting'",
@@ -288,10 +293,11 @@ def _tell_again(tx: Tx, at: int, id: str, since: int, until: int, *, delivered: 
 
 
 def _again(tx: Tx, at: int, id: str, which: str, **values: Any) -> int:
+    these = f"SELECT e.no FROM event e JOIN delivery d ON d.event_no = e.no AND d.webhook = :id WHERE {which}"
+    lock_deliveries(tx, f"d.webhook = :id AND d.event_no IN ({these})", id=id, **values)
     return tx.run(
         "UPDATE delivery SET state = 'waiting', tries = 0, replays = replays + 1, next_at = :at, ended_at = NULL "
-        "WHERE webhook = :id AND event_no IN (SELECT e.no FROM event e JOIN delivery d ON d.event_no = e.no "
-        f"AND d.webhook = :id WHERE {which})",
+        f"WHERE webhook = :id AND event_no IN ({these})",
         id=id, at=at, **values,
     )  # fmt: skip
 
@@ -436,13 +442,13 @@ def claim(tx: Tx, at: int, worker: str, busy: Mapping[str, int], most: int) -> l
         How many may be taken, at most.
     """
     skip = " FOR NO KEY UPDATE OF d SKIP LOCKED" if tx.dialect == "postgresql" else ""
+    alone = " FOR NO KEY UPDATE SKIP LOCKED" if tx.dialect == "postgresql" else ""
     taken: list[Due] = []
-    ready = tx.all(
-        "SELECT id, url, failures FROM webhook WHERE disabled = '' AND rests_until <= :at ORDER BY rests_until, id",
-        at=at,
-    )
-    for webhook, url, failures in ready:
+    ready = "SELECT id, url, failures FROM webhook WHERE disabled = '' AND rests_until <= :at"
+    for webhook, url, failures in tx.all(f"{ready} ORDER BY rests_until, id", at=at):
         probing = failures >= TRIPS
+        if probing and tx.first(f"{ready} AND id = :id{alone}", at=at, id=webhook) is None:
+            continue  # somebody else tries
         room = min(most - len(taken), (1 if probing else AT_ONCE) - busy.get(webhook, 0))
         if room <= 0:
             continue
@@ -454,7 +460,7 @@ def claim(tx: Tx, at: int, worker: str, busy: Mapping[str, int], most: int) -> l
         )  # fmt: skip
         if found and probing:  # nobody else tries until this one has ended
             tx.run("UPDATE webhook SET rests_until = :until WHERE id = :id", id=webhook, until=at + LEASE)
-        taken += _due(tx, at, webhook, url, [no for (no,) in found])
+        taken += _due(tx, at, webhook, url, sorted(no for (no,) in found))
     return taken
 
 
@@ -471,19 +477,20 @@ def _due(tx: Tx, at: int, webhook: str, url: str, numbers: Sequence[int]) -> lis
         "JOIN event e ON e.no = rows.no ORDER BY e.no",
         Rows(no=numbers),
     )
-    return [Due(webhook, no, url, _event(rest), secrets) for no, *rest in found]
+    return [Due(webhook, no, at + LEASE, url, _event(rest), secrets) for no, *rest in found]
 
 
 def settle(tx: Tx, at: int, worker: str, results: Iterable[Result]) -> int:
     """Note what came of tries; returns how many of them were still the worker's."""
-    known = 0
-    for one in sorted(results, key=lambda one: (one.webhook, one.event_no)):
+    results, known = sorted(results, key=lambda one: (one.webhook, one.event_no)), 0
+    failing = _lock_failing(tx, results) if results else set()
+    for one in results:
         found = tx.first(
             "SELECT tries FROM delivery WHERE webhook = :id AND event_no = :no AND state = 'waiting' "
-            "AND leased_by = :worker" + tx.locking,
-            id=one.webhook, no=one.event_no, worker=worker,
+            "AND leased_by = :worker AND leased_until = :until" + tx.locking,
+            id=one.webhook, no=one.event_no, worker=worker, until=one.leased_until,
         )  # fmt: skip
-        if found is None:  # it was given up meanwhile, or is another worker's
+        if found is None:  # it was given up meanwhile, or its lease was lost, to another worker or to a later try
             continue
         known += 1
         tx.run(
@@ -491,14 +498,24 @@ def settle(tx: Tx, at: int, worker: str, results: Iterable[Result]) -> int:
             id=one.webhook, no=one.event_no, at=one.at, ms=one.ms, code=one.code, error=one.error,
         )  # fmt: skip
         _settle(tx, at, one, found[0] + 1)
-        if one.delivered:
-            tx.run(
-                "UPDATE webhook SET failing_since = NULL, failures = 0, rests_until = 0 WHERE id = :id AND failures > 0",
-                id=one.webhook,
-            )
-        else:
+        if not one.delivered:
             _fail(tx, at, one)
+        elif one.webhook in failing:
+            tx.run(
+                "UPDATE webhook SET failing_since = NULL, failures = 0, rests_until = 0 WHERE id = :id", id=one.webhook
+            )
     return known
+
+
+def _lock_failing(tx: Tx, results: Sequence[Result]) -> set[str]:
+    """Lock the webhooks of some results, and say which of them have failed."""
+    ids = sorted({one.webhook for one in results})
+    found = tx.all(
+        "SELECT w.id, w.failures FROM {rows} JOIN webhook w ON w.id = rows.id ORDER BY w.id"
+        + (" FOR NO KEY UPDATE OF w" if tx.locking else ""),
+        Rows(id=ids),
+    )
+    return {id for id, failures in found if failures}
 
 
 def _settle(tx: Tx, at: int, one: Result, tries: int) -> None:
@@ -528,6 +545,7 @@ def _fail(tx: Tx, at: int, one: Result) -> None:
 
 def give_back(tx: Tx, worker: str) -> int:
     """Let others have what a worker has not sent; returns how many there were."""
+    lock_deliveries(tx, "d.state = 'waiting' AND d.leased_by = :worker", worker=worker)
     return tx.run(
         "UPDATE delivery SET leased_by = NULL, leased_until = NULL WHERE state = 'waiting' AND leased_by = :worker",
         worker=worker,

@@ -1,6 +1,6 @@
 """Connections are told what has left of their orders, and what they may sell: no faster than they allow.
 
-Nothing here happens within a transaction. A connection is taken for a minute; what has changed is counted; then it is told, by a
+Nothing here happens within a transaction. A connection is taken for minutes; what has changed is counted; then it is told, by a
 key that is the same for the same change; then it is written down what it has. Whoever dies in between has told it, or has not: the
 next one tells it again.
 """
@@ -163,8 +163,8 @@ def _push(
         levels = [Level(one.external_sku, one.ref, one.units, one.before) for one in found]
         came = channel.push(client, open_connection(vault, connection), levels, _key(connection, found))
     wait = int(1000 * came.wait)
-    database.write(lambda tx: told(tx, connection.id, found, came.there, came.refused, clock(), wait))
-    return len(came.there) + len(came.refused)
+    noted = database.write(lambda tx: told(tx, connection, found, came.there, came.refused, clock(), wait))
+    return len(came.there) + len(came.refused) if noted else 0
 
 
 def _key(connection: Connection, found: Sequence[Change]) -> str:

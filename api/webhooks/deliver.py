@@ -143,7 +143,7 @@ class Deliverer:
             log.exception("bug", webhook=due.webhook, event_id=due.event.id)
             error = "bug"
         ended = self._clock()
-        result = Result(due.webhook, due.event_no, ended, max(0, ended - began), code, error)
+        result = Result(due.webhook, due.event_no, due.leased_until, ended, max(0, ended - began), code, error)
         self._done(result.delivered)
         return result
 

@@ -5,14 +5,20 @@ from collections.abc import Iterator
 
 import pytest
 
+from engine import webhooks
 from engine.database import Database, Tx
 from engine.entries import put_services
+from engine.events import forget, relay
+from engine.orders import place
 from engine.store import Store
-from tests.engine.shop import CAP, NOON, SERVICES, STORE, TEE, WAREHOUSE, connect, open_shop, supply
+from engine.webhooks import REST, TRIPS, Result
+from tests.engine.shop import CAP, NOON, SERVICES, STORE, TEE, WAREHOUSE, connect, open_shop, ordered, supply
 from tests.engine.test_at_once import Client
 
 ORDER = ("channel_order", "orders", "sku", "channel_stock", "hold", "stock", "node_day")
 """As `engine/README.md` has it; rows of other tables belong to those of one of these."""
+TELLING = ("consumer", "webhook", "delivery")
+"""What tells others locks rows of these."""
 LOCKS = re.compile(r"FOR (?:NO KEY )?UPDATE(?: OF (\w+))?")
 
 
@@ -26,9 +32,9 @@ def locked_by(sql: str) -> str | None:
     elif locks := LOCKS.search(sql):
         table = locks[1]
         named = re.search(rf"(?:FROM|JOIN) (\w+)(?: {table}\b)" if table else r"FROM (\w+)", sql)
-        if named and (table is None or table not in ORDER):
+        if named and (table is None or table not in (*ORDER, *TELLING)):
             table = named[1]
-    return table if table in ORDER else None
+    return table if table in (*ORDER, *TELLING) else None
 
 
 @pytest.fixture
@@ -65,9 +71,45 @@ def test_rows_are_locked_in_one_order(database: Database, seen: dict[int, list[s
     client = Client(Store(database), 5, [])
     for _ in range(200):
         client.act()
-    wrong = {tuple(tables) for tables in seen.values() if tables != sorted(tables, key=ORDER.index)}
-    assert wrong == set()
-    assert {table for tables in seen.values() for table in tables} == set(ORDER)
+    mine = [[table for table in tables if table in ORDER] for tables in seen.values()]
+    assert {tuple(tables) for tables in mine if tables != sorted(tables, key=ORDER.index)} == set()
+    assert {table for tables in mine for table in tables} == set(ORDER)
+
+
+def test_webhooks_are_locked_before_their_deliveries(database: Database, seen: dict[int, list[str]]) -> None:
+    if database.dialect == "sqlite":
+        pytest.skip("it has one writer")
+    open_shop(database)
+    supply(database, (TEE, STORE, 100))
+    for id in ("whk_a", "whk_b"):
+        make(database, id)
+    seen.clear()
+    at = NOON
+    for number, code in enumerate((500,) * TRIPS + (204, 410)):
+        happen(database, str(number), at)
+        due = database.write(lambda tx, at=at: webhooks.claim(tx, at, "w", {}, 100))  # type: ignore[misc]
+        results = [Result(one.webhook, one.event_no, one.leased_until, at, 5, code) for one in due]
+        assert database.write(lambda tx, at=at, of=results: webhooks.settle(tx, at, "w", of)) > 0  # type: ignore[misc]
+        at += REST
+    database.write(lambda tx: webhooks.give_back(tx, "w"))
+    database.write(lambda tx: webhooks.enable(tx, at, "whk_a", NOON))
+    database.write(lambda tx: webhooks.replay(tx, at, "whk_a", NOON, delivered=True))
+    database.write(lambda tx: webhooks.disable(tx, at, "whk_a"))
+    database.write(lambda tx: webhooks.delete(tx, at, "whk_b"))
+    database.write(lambda tx: forget(tx, at))
+    told = [[table for table in tables if table in TELLING] for tables in seen.values()]
+    assert {tuple(tables) for tables in told if tables != sorted(tables, key=TELLING.index)} == set()
+    assert {table for tables in told for table in tables} == set(TELLING)
+
+
+def make(database: Database, id: str) -> None:
+    database.write(lambda tx: webhooks.create(tx, NOON, id, f"https://{id[-1]}.example", (), "", "sealed"))
+
+
+def happen(database: Database, number: str, at: int) -> None:
+    database.write(lambda tx: place(tx, [ordered(number, ("tee", 1))]))
+    while database.write(lambda tx: relay(tx, at)):
+        pass
 
 
 @pytest.mark.parametrize(

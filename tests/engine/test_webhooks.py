@@ -49,7 +49,7 @@ def claim(database: Database, at: int = NOON, worker: str = "w", most: int = 100
 def answer(
     database: Database, due: Sequence[Due], code: int | None, at: int = NOON, worker: str = "w", error: str = ""
 ) -> int:
-    results = [Result(one.webhook, one.event_no, at, 5, code, error) for one in due]
+    results = [Result(one.webhook, one.event_no, one.leased_until, at, 5, code, error) for one in due]
     return database.write(lambda tx: webhooks.settle(tx, at, worker, results))
 
 
@@ -116,6 +116,16 @@ def test_who_dies_loses_its_deliveries_by_the_clock_and_cannot_settle_them_any_m
     assert [one.event for one in again] == [one.event for one in due]
     assert answer(database, due, 200, NOON + LEASE, worker="dead") == 0
     assert answer(database, again, 200, NOON + LEASE) == 1
+    assert states(database) == {"delivered": 1}
+
+
+def test_a_try_whose_lease_was_lost_settles_nothing_though_the_same_worker_took_it_again(database: Database) -> None:
+    happen(database)
+    (first,) = claim(database)
+    (second,) = claim(database, NOON + LEASE)
+    assert answer(database, [first], 500, NOON + LEASE) == 0
+    assert claim(database, NOON + LEASE + 1) == []
+    assert answer(database, [second], 204, NOON + LEASE) == 1
     assert states(database) == {"delivered": 1}
 
 

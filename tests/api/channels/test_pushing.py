@@ -12,6 +12,7 @@ from api.channels import Told, shopify
 from api.channels.pushing import make_client, push_due
 from api.http.service import Service
 from api.webhooks.guard import Guard
+from engine.levels import LEASE
 from solver.refusal import Refusal
 from tests.api.channels.shop import Shop
 from tests.api.channels.stands import ShopifyStand
@@ -224,6 +225,31 @@ def test_of_two_who_tell_a_shop_one_does(
     monkeypatch.setattr(shopify, "push", meanwhile)
     assert push() == 3
     assert len(stand.sets) == 1
+
+
+@pytest.mark.parametrize(
+    "late", [Told(there={"kettle": 1, "cup": 1, "tea-set": 1}, wait=900), httpx.ReadTimeout("late")]
+)
+def test_who_lost_the_lease_writes_nothing_over_what_was_told_by_the_one_who_took_over(
+    shop: Shop, push: Push, monkeypatch: pytest.MonkeyPatch, late: Told | Exception
+) -> None:
+    service: Service = shop.desk.app.state.service
+    tell = shopify.push
+
+    def slowly(*_: object) -> Told:
+        monkeypatch.setattr(shopify, "push", tell)
+        shop.desk.clock.at += LEASE + 1
+        assert push() == 3
+        if isinstance(late, Exception):
+            raise late
+        return late
+
+    monkeypatch.setattr(shopify, "push", slowly)
+    push()
+    with service.database.read() as tx:
+        assert tx.first("SELECT push_tries, push_problem FROM connection") == (0, "")
+        told = dict(tx.all("SELECT external_sku, pushed FROM channel_item"))  # type: ignore[arg-type]
+    assert told == {"kettle": 600, "cup": 200, "tea-set": 100}
 
 
 @pytest.mark.parametrize(

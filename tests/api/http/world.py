@@ -72,7 +72,7 @@ def tell(desk: Desk) -> str:
     while desk.database.write(lambda tx: relay(tx, at)):
         pass
     first, *_ = desk.database.write(lambda tx: webhooks.claim(tx, at, "world", Counter(), 1))
-    done = [webhooks.Result(first.webhook, first.event_no, at, 12, 204)]
+    done = [webhooks.Result(first.webhook, first.event_no, first.leased_until, at, 12, 204)]
     desk.database.write(lambda tx: webhooks.settle(tx, at, "world", done))
     return first.event.id
 
