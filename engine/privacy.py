@@ -441,7 +441,9 @@ def _sweep_postgresql(cursor: Any) -> bool:
             return False
         time.sleep(LOOK_AGAIN)
     for table in tables():
-        if personal(table):
+        if (
+            personal(table) or table.name == "fact"
+        ):  # the log of older versions had free text, which was moved out of it
             cursor.execute(f"VACUUM {table.name}")
     return True
 

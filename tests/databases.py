@@ -54,6 +54,19 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
+def url_of_nothing(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Where a database is that has no tables yet."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path}/nothing.db"
+        return
+    server: URL = request.getfixturevalue("postgres_server")
+    name = f"allot_{os.getpid()}_{next(_COUNTER)}"
+    _execute(server, sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    yield _of(server, name)
+    _execute(server, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
 def make_url_of_empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], str]]:
     """A function that makes an empty, migrated database of its own each time, and says where it is."""
     made: list[str] = []

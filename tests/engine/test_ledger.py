@@ -1,14 +1,17 @@
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
+import msgspec
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlmodel import SQLModel
 
 from engine.database import Database, Tx
-from engine.facts import NodePaused
+from engine.facts import NodePaused, content
 from engine.ledger import lock_stock, move, write_facts
+from engine.migrations import upgrade
+from engine.reads import facts
 from solver.refusal import Refusal
 from tests.engine.shop import NOON, STORE, WAREHOUSE, open_shop
 
@@ -33,6 +36,34 @@ def paused(n: str, reason: str = "") -> NodePaused:
 def test_the_tables_are_those_of_the_migrations(database: Database) -> None:
     with database.engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), SQLModel.metadata) == []
+
+
+def test_free_text_in_the_log_of_an_older_version_is_moved_to_where_it_can_be_erased(url_of_nothing: str) -> None:
+    said, silent = paused("said", 'Ann "Müller" phoned\n'), paused("silent")
+    columns = "INSERT INTO fact (id, kind, at, subject, content, payload) VALUES "
+    upgrade(url_of_nothing, "0006")
+    with Database(url_of_nothing) as older:
+        for fact in (said, silent):
+            older.write(lambda tx, fact=fact: tx.run(  # type: ignore[misc]
+                f"{columns} (:id, 'NodePaused', :at, 'store', :content, :payload)",
+                id=fact.id, at=fact.at, content=content(fact), payload=msgspec.json.encode(fact).decode()))  # fmt: skip
+        older.write(lambda tx: tx.run("INSERT INTO recipient (id, name) VALUES ('cus-1', 'Ann')"))
+    upgrade(url_of_nothing)
+    with Database(url_of_nothing) as opened:
+        with opened.read() as tx:
+            payloads = dict(tx.all("SELECT id, payload FROM fact"))  # type: ignore[arg-type]
+            assert tx.all("SELECT fact, field, subject, at, text FROM remark") == [
+                ("said", "reason", "store", NOON, said.reason)
+            ]
+            assert [one.payload["reason"] for _, one in facts(tx, None, 10, subject="store")] == [said.reason, ""]
+            assert tx.value("SELECT active_at FROM recipient") == NOON
+        assert payloads == {
+            "said": msgspec.json.encode(paused("said")).decode(), "silent": msgspec.json.encode(silent).decode()
+        }  # fmt: skip
+        assert opened.write(lambda tx: write_facts(tx, [said, silent])) == [False, False]
+        for statement in ("UPDATE fact SET by = 'x'", "DELETE FROM fact"):
+            with pytest.raises(Exception, match="append-only"):
+                opened.write(lambda tx, sql=statement: tx.run(sql))
 
 
 def test_stock_is_what_its_movements_add_up_to(database: Database) -> None:
