@@ -11,7 +11,7 @@ from typing import Any
 
 from engine.asking import wait_after
 from engine.claims import lock_orders
-from engine.database import Tx
+from engine.database import Rows, Tx
 from engine.entries import CURRENCY
 from engine.facts import (
     PaymentAuthorised,
@@ -335,7 +335,81 @@ def settle(tx: Tx, order_no: int, at: int) -> int:
     given = book.serve("refund", _free_to_refund)
     if not book.due("capture") and not _may_still_cost(tx, order_no):
         book.let_go()
+    if _is_erased(tx, order_no):
+        forget_tokens(tx, [order_no])
     return taken + given + book.let
+
+
+def forget_tokens(tx: Tx, order_nos: Sequence[int]) -> int:
+    """Forget by what orders were paid, where nothing is left to take, give back or let go; returns how many payments that were.
+
+    What was kept, taken and given back stays, and so does what the provider calls it.
+    """
+    with_token = tx.all(
+        "SELECT DISTINCT p.order_no FROM {rows} JOIN payment p ON p.order_no = rows.no WHERE p.token <> ''",
+        Rows(no=sorted(set(order_nos))),
+    )
+    nos = [no for (no,) in with_token]
+    lock_orders(tx, nos)
+    return _drop_tokens(tx, [no for no in nos if _is_settled(tx, no)])
+
+
+def forget_old_tokens(tx: Tx, before: int, after: int = 0, limit: int = 100) -> int | None:
+    """Forget by what orders were paid that old, where that is settled, or where the order is over and its recipient erased.
+
+    Parameters
+    ----------
+    before
+        Milliseconds: only payments that were asked for before then.
+    after
+        Only those of orders behind this one.
+
+    Returns
+    -------
+    int or None
+        The last order that was looked at; nothing where there was none.
+    """
+    found = tx.all(
+        "SELECT DISTINCT order_no FROM payment WHERE token <> '' AND at < :before AND order_no > :after "
+        "ORDER BY order_no LIMIT :limit",
+        before=before, after=after, limit=limit,
+    )  # fmt: skip
+    if not found:
+        return None
+    nos = [no for (no,) in found]
+    lock_orders(tx, nos)
+    _drop_tokens(tx, [no for no in nos if _is_settled(tx, no) or (_is_erased(tx, no) and not _needs_token(tx, no))])
+    return int(nos[-1])
+
+
+def _drop_tokens(tx: Tx, order_nos: Sequence[int]) -> int:
+    return tx.run(
+        "UPDATE payment SET token = '' WHERE token <> '' AND order_no IN (SELECT no FROM {rows})", Rows(no=order_nos)
+    )
+
+
+def _is_settled(tx: Tx, order_no: int) -> bool:
+    """Whether nothing is left to take, give back or let go. The order is locked."""
+    payments = of_order(tx, order_no)
+    book = _Book(tx, order_no, 0, payments)
+    return not (
+        any(one.kept_cents or any(step.state == "lost" for step in of_payment(tx, one)) for one in payments)
+        or book.due("capture")
+        or book.due("refund")
+        or _needs_token(tx, order_no)
+    )
+
+
+def _needs_token(tx: Tx, order_no: int) -> bool:
+    """Whether a provider may still be asked to keep money for an order."""
+    waits = any(step.state == "wanted" for one in of_order(tx, order_no) for step in of_payment(tx, one))
+    return waits or _may_still_cost(tx, order_no)
+
+
+def _is_erased(tx: Tx, order_no: int) -> bool:
+    """Whether the recipient of an order was erased."""
+    sql = "SELECT 1 FROM orders o JOIN recipient r ON r.id = o.recipient WHERE o.no = :no AND r.erased"
+    return tx.first(sql, no=order_no) is not None
 
 
 @dataclass(slots=True)
@@ -460,7 +534,7 @@ def _let_go(tx: Tx, at: int, one: Payment, why: Any) -> None:
         return
     _void(tx, at, one, rest, why, short_id("pay", one.id, why, str(one.captured_cents)))
     book = _Book(tx, one.order_no, at, of_order(tx, one.order_no))
-    if book.due("capture") or _may_still_cost(tx, one.order_no):
+    if one.token and (book.due("capture") or _may_still_cost(tx, one.order_no)):
         _make(tx, at, short_id("pay", one.id, "again"), one.order_no, one.provider, one.token, rest)
 
 

@@ -26,6 +26,7 @@ from engine.jobs import ENDED
 from engine.ledger import write_facts
 from engine.log import Position, advance, position_of
 from engine.mentions import Mentions, plain, street_of
+from engine.payments import forget_old_tokens, forget_tokens
 from solver.refusal import Refusal
 
 BY_ID = {"delivery": "subject", "event": "subject", "fact": "subject", "remark": "subject",
@@ -180,7 +181,8 @@ def erase_all(tx: Tx, facts: Sequence[RecipientErased], by: str = "") -> int:
     Marked columns of every row about them are emptied. Free text that may be about anybody (kept answers, results of jobs,
     descriptions of webhooks, remarks) is read once, and goes where it mentions one of them (`engine.mentions`). What was
     refused is quoted in answers and in lists of refused lines, in words that nobody knows to be theirs, so those are
-    forgotten all. Messages that were not sent are not sent.
+    forgotten all. Messages that were not sent are not sent. By what orders were paid is forgotten where that is settled, else
+    once it is.
 
     Returns
     -------
@@ -196,8 +198,9 @@ def erase_all(tx: Tx, facts: Sequence[RecipientErased], by: str = "") -> int:
     if not new:
         return 0
     words: list[str] = []
-    for fact in new:
-        known = known_of(tx, fact.recipient)
+    known_by = [known_of(tx, fact.recipient) for fact in new]
+    forget_tokens(tx, [row["no"] for known in known_by for row in known.get("orders", [])])
+    for known in known_by:
         words += _words(known["recipient"][0])
         for name, rows in known.items():
             _empty(tx, SQLModel.metadata.tables[name], rows)
@@ -339,7 +342,7 @@ def _last_of(tx: Tx, now: int, recipients: Sequence[str]) -> dict[str, int]:
 
 
 def erase_due(database: Database, now: int) -> int:
-    """Erase whose time is up, some in each transaction, and free text that is as old; says how many people."""
+    """Erase whose time is up, some in each transaction, and free text and payments' tokens as old; says how many people."""
     with database.read() as tx:
         days = retention_of(tx).days
     if days is None:
@@ -356,6 +359,9 @@ def erase_due(database: Database, now: int) -> int:
         erased += database.write(lambda tx, ids=ids: _erase_quiet(tx, ids, now, before))  # type: ignore[misc]
         after = seen[-1].place
     database.write(lambda tx: tx.run("UPDATE remark SET text = NULL WHERE at < :before", before=before))
+    order_no: int | None = 0
+    while order_no is not None:
+        order_no = database.write(lambda tx, behind=order_no: forget_old_tokens(tx, before, behind))  # type: ignore[misc]
     return erased
 
 
@@ -473,7 +479,7 @@ IMPERSONAL = {
     **dict.fromkeys(("state", "kind", "disposition", "condition", "wanted", "how", "ended", "disabled", "outcome", "topic",
                      "code", "place", "error", "why", "cause", "type", "currency", "series", "country", "area"),
                     "one of few words"),
-    **dict.fromkeys(("id", "ref", "reference", "content", "request", "hash", "key", "sealed", "token", "secrets", "by",
+    **dict.fromkeys(("id", "ref", "reference", "content", "request", "hash", "key", "sealed", "secrets", "by",
                      "leased_by", "settled_by", "fact", "field", "subject", "version", "charge"),
                     "made here, sealed, a hash, or an id that `check_opaque` has seen"),
     **dict.fromkeys(("recipient", "external_id", "tracking", "region", "source"), "an id or code that `check_opaque` has seen"),
@@ -492,6 +498,7 @@ IMPERSONAL = {
     "setting.value": "what the retailer says of itself", "orders.pickup": "nodes", "consumer.name": "of a reader of ours",
     "timer.name": "of a task of ours", "wave.note": "why it ended", "api_key.name": "what staff call a key",
     "webhook.url": "where another system is", "job.settings": "format and currency",
+    "payment.token": "sealed, and forgotten where nothing is left to be paid (`engine.payments.forget_tokens`)",
     "charge.body": "lines and cents", "invoice.body": "lines, taxes and who issued it", "order_bill.taxes": "rates and cents",
     "gateway_entry.answer": "states and cents", "connection.arrangement": "of the network",
     "channel_parcel.problem": "what the other shop says of units",

@@ -974,6 +974,7 @@ class Payment(SQLModel, table=True):
         CheckConstraint("state = 'authorised' OR authorised_cents = 0", name="authorised_has_its_state"),
         Index("ix_payment_order", "order_no"),
         Index("ix_payment_expires", "expires_at", **_where("captured_cents + voided_cents < authorised_cents")),
+        Index("ix_payment_token", "at", **_where("token <> ''")),
     )
 
     no: int | None = _counter()
@@ -981,7 +982,7 @@ class Payment(SQLModel, table=True):
     order_no: int = _big(foreign_key="orders.no")
     provider: str
     token: str
-    """What the provider knows how to pay by, sealed."""
+    """What the provider knows how to pay by, sealed; empty once it is forgotten."""
     currency: str
     cents: int = _big()
     """What was asked for."""

@@ -2,15 +2,16 @@
 
 from collections.abc import Iterator
 
+import msgspec
 import pytest
 
-from engine import orders, payments
+from engine import orders, payments, privacy
 from engine.database import Database
-from engine.facts import OrderCancelled, PaymentSettled
+from engine.facts import OrderCancelled, PaymentSettled, RecipientErased
 from engine.orders import place
 from engine.payments import Step
 from solver.refusal import Refusal
-from tests.engine.shop import DAY, NOON, open_shop, state_of
+from tests.engine.shop import DAY, NOON, open_shop, state_of, supply
 from tests.engine.tills import LATER, amiss, answer, bill, exceptions, owe, pay, priced, sell, send, sums, tax
 
 HOUR = 3_600_000
@@ -434,3 +435,91 @@ def test_an_order_that_is_held_keeps_its_money_until_it_is_reviewed(till: Databa
     pay(till, placed.id, 1000)
     bill(till)
     assert answer(till) == []
+
+
+# --- by what it was paid ----------------------------------------------------------------------------------------------
+
+
+def sell_to(till: Database, recipient: str, external_id: str) -> str:
+    till.write(lambda tx: orders.remember(tx, [orders.Person(recipient, "Ann")], NOON))
+    supply(till, (1, 1, 50))
+    order = msgspec.structs.replace(priced(external_id, ("tee", 1)), recipient=recipient)
+    return till.write(lambda tx: place(tx, [order]))[0].id
+
+
+def forget(till: Database, recipient: str) -> None:
+    fact = RecipientErased(id=f"erase {recipient}", at=LATER, recipient=recipient)
+    till.write(lambda tx: privacy.erase(tx, fact))
+
+
+def tokens(till: Database) -> list[str]:
+    with till.read() as tx:
+        return [token for (token,) in tx.all("SELECT token FROM payment ORDER BY no")]
+
+
+def test_by_what_an_order_was_paid_is_forgotten_with_whoever_paid_and_the_books_stay(till: Database) -> None:
+    paid, other = sell_to(till, "cus-1", "1"), sell_to(till, "cus-2", "2")
+    for order in (paid, other):
+        pay(till, order, 1000)
+        send(till, order, (1, 1))
+    bill(till)
+    answer(till)
+    forget(till, "cus-1")
+    assert tokens(till) == ["", "sealed"]
+    assert sums(till, paid) == (1000, 1000, 0, 0)
+    with till.read() as tx:
+        assert payments.get(tx, f"pay {paid}").reference == f"ref pay {paid}"
+    owe(till, paid, "owed", (1, 1, 400))
+    bill(till)
+    assert [step.kind for step in answer(till)] == ["refund"]
+    assert sums(till, paid) == (1000, 1000, 0, 400)
+
+
+def test_while_something_is_left_to_be_paid_the_token_stays_and_goes_with_the_last_of_it(till: Database) -> None:
+    order = sell_to(till, "cus-1", "1")
+    pay(till, order, 2000)
+    forget(till, "cus-1")
+    assert tokens(till) == ["sealed"]
+    send(till, order, (1, 1))
+    bill(till)
+    assert tokens(till) == ["sealed"]
+    assert [step.kind for step in answer(till)] == ["capture", "void"]
+    assert tokens(till) == [""]
+
+
+def test_by_age_the_token_of_what_is_settled_goes_and_of_what_is_not_where_its_recipient_was_erased(
+    till: Database,
+) -> None:
+    for number, recipient in enumerate(("cus-1", "cus-2", "cus-3")):
+        pay(till, sell_to(till, recipient, str(number)), 1000)
+    settled, refused, _ = with_orders(till)
+    for order in (settled, refused):
+        send(till, order, (1, 1))
+    bill(till)
+    answer(till, say=lambda step: "" if step.payment == f"pay {settled}" else "card_declined")
+    forget(till, "cus-2")
+    assert tokens(till) == ["sealed"] * 3
+    till.write(lambda tx: payments.forget_old_tokens(tx, NOON))
+    assert tokens(till) == ["sealed"] * 3
+    assert till.write(lambda tx: payments.forget_old_tokens(tx, NOON + 1, limit=2)) == 2
+    assert till.write(lambda tx: payments.forget_old_tokens(tx, NOON + 1, after=2)) == 3
+    assert tokens(till) == ["", "", "sealed"]
+    assert exceptions(till, refused) == [("card_declined", 1000)]
+
+
+def with_orders(till: Database) -> list[str]:
+    with till.read() as tx:
+        return [id for (id,) in tx.all("SELECT id FROM orders ORDER BY no")]
+
+
+def test_retention_forgets_tokens_too(till: Database) -> None:
+    order = sell(till, "1", ("tee", 1))
+    pay(till, order, 1000)
+    send(till, order, (1, 1))
+    bill(till)
+    answer(till)
+    till.write(lambda tx: privacy.put_retention(tx, privacy.Retention(days=30), NOON))
+    privacy.erase_due(till, NOON + 30 * DAY)
+    assert tokens(till) == ["sealed"]
+    privacy.erase_due(till, NOON + 30 * DAY + 1)
+    assert tokens(till) == [""]

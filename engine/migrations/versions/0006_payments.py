@@ -145,6 +145,10 @@ def upgrade() -> None:
             postgresql_where=sa.text("captured_cents + voided_cents < authorised_cents"),
         )
         batch_op.create_index("ix_payment_order", ["order_no"], unique=False)
+        batch_op.create_index(
+            "ix_payment_token", ["at"], unique=False,
+            sqlite_where=sa.text("token <> ''"), postgresql_where=sa.text("token <> ''"),
+        )  # fmt: skip
 
     op.create_table(
         "payment_exception",
