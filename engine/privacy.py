@@ -29,8 +29,7 @@ from engine.mentions import Mentions, plain, street_of
 from engine.payments import forget_old_tokens, forget_tokens
 from solver.refusal import Refusal
 
-BY_ID = {"delivery": "subject", "event": "subject", "fact": "subject", "remark": "subject",
-         "shadow": "ref", "told": "subject"}  # fmt: skip
+BY_ID = {"event": "subject", "fact": "subject", "remark": "subject", "shadow": "ref", "told": "subject"}
 """Tables that name what they are about by its id, not by a foreign key."""
 SEALED = frozenset({"hash", "sealed", "secrets", "token"})
 """Columns that are secret even from whom they are about: keys to something else."""

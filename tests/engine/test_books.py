@@ -178,7 +178,9 @@ def busy(database: Database) -> Database:
     while database.write(lambda tx: relay(tx, NOON)):
         pass
     due = database.write(lambda tx: webhooks.claim(tx, NOON, "w", Counter(), 1))
-    database.write(lambda tx: webhooks.settle(tx, NOON, "w", [Result("whk_1", due[0].event_no, NOON, 5, 200)]))
+    database.write(
+        lambda tx: webhooks.settle(tx, NOON, "w", [Result("whk_1", due[0].event_no, due[0].leased_until, NOON, 5, 200)])
+    )
     database.write(lambda tx: put_services(tx, SERVICES, NOON))
     here = connect(database)
     database.write(lambda tx: hear(tx, here, "e1", "orders", said("S1", ("1", "tee", 2)), None, NOON))

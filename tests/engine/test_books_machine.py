@@ -462,7 +462,8 @@ class Shop(RuleBasedStateMachine):
         self.now += minutes * MINUTE
         due = write(lambda tx: webhooks.claim(tx, self.now, "w", Counter(), len(codes)))
         results = [
-            webhooks.Result(one.webhook, one.event_no, self.now, 1, code) for one, code in zip(due, codes, strict=False)
+            webhooks.Result(one.webhook, one.event_no, one.leased_until, self.now, 1, code)
+            for one, code in zip(due, codes, strict=False)
         ]
         write(lambda tx: webhooks.settle(tx, self.now, "w", results))
         write(lambda tx: webhooks.give_back(tx, "w"))

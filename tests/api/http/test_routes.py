@@ -10,6 +10,7 @@ import pytest
 
 from api.http.pages import cursor
 from engine.books import fsck
+from engine.calendar import MS_PER_DAY
 from engine.database import Database
 from engine.facts import Prefix, check_id, order_id, short_id
 from engine.waves import WaveDone
@@ -367,6 +368,19 @@ def test_lists_go_on_where_a_page_ended(shop: Desk) -> None:
         after = f"after={answer['next']}"
     assert len(log) == len(set(log)) == shop.rows("fact")
     problem(shop.get(f"/v1/orders?after={cursor('x')}"), 422, "bad_cursor")
+
+
+def test_who_would_be_erased_by_age_is_listed_page_by_page(shop: Desk) -> None:
+    for number in range(5):
+        put(shop, f"recipients/cus-{number}", {"name": f"Ann {number}"})
+    shop.clock.at += 31 * MS_PER_DAY
+    found, path = [], "/v1/retention/due?days=30&limit=2"
+    while path:
+        answer = shop.get(path)
+        found += [one["recipient"] for one in answer.json()["data"]]
+        path = answer.headers["link"].partition("<")[2].partition(">")[0] if "link" in answer.headers else ""
+    assert found == [f"cus-{number}" for number in range(5)]
+    assert done(shop.get("/v1/retention/due"))["data"] == [], "nobody said for how long people are known"
 
 
 def test_a_recipient_is_forgotten_and_the_orders_stay(shop: Desk) -> None:
