@@ -37,6 +37,8 @@ class Left(msgspec.Struct, frozen=True, kw_only=True):
         '' where there is none.
     last
         Whether nothing more of the order is to leave.
+    leased_until
+        When the lease ends.
     """
 
     no: int
@@ -49,6 +51,7 @@ class Left(msgspec.Struct, frozen=True, kw_only=True):
     shipped_at: int
     last: bool
     tries: int
+    leased_until: int
 
 
 def follow(tx: Tx, at: int, limit: int = 500) -> int:
@@ -110,12 +113,14 @@ def lease(tx: Tx, no: int, at: int) -> Left | None:
     id, connection, order, tracking, carrier, shipped_at, last, tries = found[1:]
     return Left(
         no=no, id=id, connection=connection, order=order, lines=dict(lines), tracking=tracking, carrier=carrier,
-        shipped_at=shipped_at, last=bool(last), tries=tries,
+        shipped_at=shipped_at, last=bool(last), tries=tries, leased_until=at + LEASE,
     )  # fmt: skip
 
 
 def settle(tx: Tx, left: Left, at: int, *, refused: str = "", problem: str = "", wait: int = 0) -> None:
     """Write down what came of telling of a parcel: it was told, or it is tried again later, and people are told why not.
+
+    Nothing is written where the lease was lost, and somebody else tells of it by now.
 
     Parameters
     ----------
@@ -130,13 +135,15 @@ def settle(tx: Tx, left: Left, at: int, *, refused: str = "", problem: str = "",
         state, next_at, tries = "waiting", at + wait, left.tries - 1
     elif why:
         state, next_at = "waiting" if tries < MOST_TRIES else "refused", at + wait_after(tries)
-    else:
-        end_issues(tx, left.connection, left.order, NOT_TOLD, place, at)
-    tx.run(
+    ours = tx.run(
         "UPDATE channel_parcel SET state = :state, next_at = :next_at, tries = :tries, problem = :problem "
-        "WHERE consignment_no = :no",
-        no=left.no, state=state, next_at=next_at, tries=tries, problem=why,
+        "WHERE consignment_no = :no AND state = 'waiting' AND next_at = :until",
+        no=left.no, state=state, next_at=next_at, tries=tries, problem=why, until=left.leased_until,
     )  # fmt: skip
+    if not ours:
+        return
+    if state == "told":
+        end_issues(tx, left.connection, left.order, NOT_TOLD, place, at)
     if refused:
         told: Sequence[Problem] = [(NOT_TOLD, place, f"what has left is not told there, which refuses it: {refused}")]
         raise_issues(tx, left.connection, left.order, told, at)

@@ -6,8 +6,10 @@ from typing import Any
 import httpx
 import pytest
 
+from api.channels import Answer, shopify
 from api.channels.pushing import ship_due
 from api.http.service import Service
+from engine import channel_parcels
 from tests.api.channels.shop import ACCOUNT, ARRANGED, ORDER, Shop, recorded
 from tests.api.channels.stands import AmazonStand, ShopifyStand, WooStand
 from tests.api.channels.test_pushing_others import AMAZON, WOO
@@ -76,8 +78,6 @@ def test_an_answer_that_is_lost_makes_no_second_parcel(shop: Shop, stand: Shopif
 def test_who_dies_while_it_is_told_has_it_told_by_the_next(
     shop: Shop, stand: ShopifyStand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from api.channels import shopify
-
     def die(*_: Any) -> None:
         raise KeyboardInterrupt
 
@@ -90,6 +90,25 @@ def test_who_dies_while_it_is_told_has_it_told_by_the_next(
     assert tell(shop, stand) == 0, "somebody may be at it"
     shop.desk.clock.at += 60_000
     assert tell(shop, stand) == 1
+
+
+def test_who_lost_the_lease_writes_nothing_over_what_the_one_who_took_over_has_told(
+    shop: Shop, stand: ShopifyStand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.send("create")
+    shipped(shop)
+    ship = shopify.ship
+
+    def slowly(*_: object) -> Answer:
+        monkeypatch.setattr(shopify, "ship", ship)
+        shop.desk.clock.at += channel_parcels.LEASE
+        assert tell(shop, stand) == 1
+        return Answer(refused="it is there already")
+
+    monkeypatch.setattr(shopify, "ship", slowly)
+    tell(shop, stand)
+    assert states(shop) == [("told", 2, "")]
+    assert shop.issues() == []
 
 
 def test_what_a_shop_refuses_is_an_issue_until_it_is_told(shop: Shop, stand: ShopifyStand) -> None:
