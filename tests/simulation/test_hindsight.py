@@ -115,6 +115,15 @@ def test_two_light_parcels_of_one_wait_may_cost_less_than_one_heavy_one(
     assert bounds_the_myopic(place(make_history(("05-03T09:00", {"mug": 2})), network))
 
 
+def test_what_one_wave_sends_from_one_node_goes_in_one_parcel(
+    make_network: MakeNetwork, make_history: MakeHistory
+) -> None:
+    terms = {"unfilled_cents": 5000, "cancel_after_days": 0}
+    network = make_network(stock=[("W", "mug", 2, 0)], services=[STEEP], terms=terms)
+    bound, cost, [run] = bound_and_cost(place(make_history(("04-29T09:00", {"mug": 2})), network), "cheapest")
+    assert bound == pytest.approx(cost, abs=1) == run
+
+
 def test_what_was_returned_never_made_more_than_there_was(make_network: MakeNetwork, make_history: MakeHistory) -> None:
     # all five are asked for and sent back, but there is only one to send
     history = make_history(("04-29T09:00", {"mug": 5}), returns=[("05-10T09:00", "O0", 0, 5)])
