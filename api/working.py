@@ -24,7 +24,7 @@ from api.payments.calls import Payments
 from api.settings import Settings
 from api.vault import vault_of
 from api.webhooks import Deliverer, Guard, client_of
-from engine import channels, events, jobs, notices, privacy
+from engine import channel_customers, channels, events, jobs, notices, privacy
 from engine.ahead import lookout_of
 from engine.calendar import MS_PER_DAY
 from engine.connections import get_connection
@@ -168,7 +168,7 @@ class Working:
 
     def _erase(self, at: int) -> None:
         """Erase people by age or as channels want it, and write over what was erased since the last time, by whomever."""
-        if forgotten := channels.forget_customers(self._database, at):
+        if forgotten := channel_customers.forget_customers(self._database, at):
             log.info("erased for channels", recipients=forgotten)
         if erased := privacy.erase_due(self._database, at):
             log.info("erased by age", recipients=erased)

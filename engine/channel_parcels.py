@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from engine.asking import wait_after
-from engine.channels import NOT_TOLD, Problem, end_issues, raise_issues
+from engine.channel_issues import NOT_TOLD, Problem, end_issues, raise_issues
 from engine.database import Rows, Tx
 from engine.log import advance, position_of, read_log
 

@@ -11,8 +11,6 @@ Nothing personal is in what is said here: people are remembered apart (`Whom`), 
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import ROUND_FLOOR, Decimal
-from functools import partial
 from typing import Any, Literal
 
 import msgspec
@@ -21,8 +19,34 @@ from engine import orders, reads
 from engine.ahead import Lookout
 from engine.calendar import MS_PER_DAY
 from engine.capture import capture_in
-from engine.connections import Connection, find_area, get_connection, skus_of
-from engine.database import Database, Rows, Tx
+from engine.channel_customers import ask_for_answer, forget_who_ordered, keep_to_forget, recipient_id
+from engine.channel_issues import (
+    ALREADY_RELEASED,
+    BUG,
+    NOT_HERE,
+    WENT_WRONG,
+    Problem,
+    Settles,
+    raise_issues,
+    settle_others,
+)
+from engine.channel_said import (
+    AnySaid,
+    ChangeSaid,
+    DataAsked,
+    Heard,
+    LineSaid,
+    Nothing,
+    OrderGone,
+    OrderSaid,
+    Outcome,
+    Remark,
+    ToForget,
+    Whom,
+    minor,
+)
+from engine.connections import Connection, find_area, skus_of
+from engine.database import Rows, Tx
 from engine.entries import CURRENCY
 from engine.facts import (
     LineQuantity,
@@ -32,188 +56,18 @@ from engine.facts import (
     OrderedLine,
     OrderPlaced,
     Place,
-    RecipientErased,
     short_id,
 )
 from engine.orders import Person, lock_order, remember
-from engine.privacy import TOGETHER, erase_all
 from solver.refusal import Refusal
 
 KEPT = 30 * MS_PER_DAY
 """Milliseconds for which messages are remembered, so that the same again is known; after that the times of orders tell."""
 MOST_WAITING = 100
 """Changes that are kept of an order that has not come yet."""
-LONGEST = 500
-"""Characters of what an issue tells."""
-ALREADY_RELEASED = "already_released"
-NOT_HERE = "order_not_here"
-TO_FORGET, DATA_ASKED = "to_forget", "data_asked"
-NOT_TOLD = "parcel_not_told"
-STAYS = (TO_FORGET, DATA_ASKED, NOT_TOLD)
-"""Issues that what is said of an order later does not end."""
-BUG, WENT_WRONG = "bug", "something went wrong here; it was logged"
 REST = 3_600_000
 """Milliseconds after which the clock tries again what went wrong here."""
-_SHOP = "shop"
-"""What an issue is about that is about no order."""
-_SOON = "the customer is to be forgotten, and is by the clock, once no job has anything about them to do"
-_EVERYBODY = "whoever ordered there is to be forgotten, and is by the clock, each once all of their orders have ended"
-_MONEY = re.compile(r"\d{1,12}(?:\.\d{1,12})?\Z")
 _LINE = re.compile(r"^(lines|added)\[(\d+)\]")
-_NONE = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX VND VUV XAF XOF XPF"
-_THREE = "BHD IQD JOD KWD LYD OMR TND"
-MINOR = {**dict.fromkeys(_NONE.split(), 0), **dict.fromkeys(_THREE.split(), 3)}
-"""Decimals of a currency, by ISO 4217, where they are not two."""
-
-
-class Said(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """Something that a connection says."""
-
-
-class LineSaid(msgspec.Struct, frozen=True, kw_only=True):
-    """A line of an order.
-
-    Attributes
-    ----------
-    ref, sku
-        What the connection calls it, and what is sold; `None` where it has no SKU.
-    wanted
-        Units that the customer is to have, or has.
-    fulfilled
-        Of these, units that have left, by what the connection knows.
-    ships
-        Whether there is anything to send: not of a download, nor of a gift card.
-    ordered, paid
-        Units, and the decimal amount for all of them together; '' where it is not said.
-    """
-
-    ref: str
-    sku: str | None
-    wanted: int
-    fulfilled: int = 0
-    ships: bool = True
-    ordered: int = 1
-    paid: str = ""
-
-
-class Remark(msgspec.Struct, frozen=True, kw_only=True):
-    """Something about an order that people should look at."""
-
-    code: str
-    place: str
-    detail: str
-
-
-class OrderSaid(Said, frozen=True, kw_only=True):
-    """An order as it is by now.
-
-    Attributes
-    ----------
-    said_at, sent_at
-        When it was so, by the connection's clock; when that was sent, of several at the same moment (0: not known).
-    waits
-        It is no order yet: not paid, say.
-    cancelled
-        Nothing is wanted of it but what has left already.
-    left_is_fine
-        What has left need not come back: no issue.
-    lat, lon
-        Where it goes, to about a kilometre; else `country` and postal `area` say so.
-    collect
-        What the connection calls the place where it is collected, in any of its words.
-    service
-        What it calls the way of shipping.
-    """
-
-    order: str
-    placed_at: int
-    said_at: int
-    sent_at: int = 0
-    currency: str
-    lines: tuple[LineSaid, ...]
-    waits: bool = False
-    cancelled: bool = False
-    left_is_fine: bool = False
-    lat: float | None = None
-    lon: float | None = None
-    country: str = ""
-    area: str = ""
-    collect: tuple[str, ...] = ()
-    service: str = ""
-    promise_day: int | None = None
-    remarks: tuple[Remark, ...] = ()
-
-    def __post_init__(self) -> None:
-        for name in ("lat", "lon"):  # about a kilometre, as in a fact
-            if (value := getattr(self, name)) is not None:
-                msgspec.structs.force_setattr(self, name, round(value, 2))
-
-
-class UnitsChanged(msgspec.Struct, frozen=True, kw_only=True):
-    """Units of a line more, or fewer."""
-
-    ref: str
-    units: int
-
-
-class ChangeSaid(Said, frozen=True, kw_only=True):
-    """What has changed of an order, and nothing else of it."""
-
-    order: str
-    said_at: int
-    changes: tuple[UnitsChanged, ...]
-
-
-class OrderGone(Said, frozen=True, kw_only=True):
-    """An order was deleted: nothing of it is wanted but what has left."""
-
-    order: str
-    said_at: int
-
-
-class ToForget(Said, frozen=True, kw_only=True):
-    """The customer of these orders is to be forgotten, or (`everybody`) whoever ordered there."""
-
-    orders: tuple[str, ...] = ()
-    everybody: bool = False
-
-
-class DataAsked(Said, frozen=True, kw_only=True):
-    """The customer of these orders asks what is known of them."""
-
-    orders: tuple[str, ...]
-
-
-class Nothing(Said, frozen=True, kw_only=True):
-    """Nothing that is ours to do."""
-
-    why: str
-    order: str = ""
-
-
-AnySaid = OrderSaid | ChangeSaid | OrderGone | ToForget | DataAsked | Nothing
-
-
-@dataclass(frozen=True, slots=True)
-class Whom:
-    """Who receives an order: all that is personal."""
-
-    name: str | None = None
-    address: str | None = None
-    contact: str | None = None
-    locale: str | None = None
-
-
-Outcome = Literal["applied", "unchanged", "waits", "parked", "older", "seen", "ignored", "issue"]
-
-
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """What came of it. `order`: ours, if there is one; `issues`: what of it could not be done."""
-
-    outcome: Outcome
-    order: str | None = None
-    issues: int = 0
 
 
 @dataclass(slots=True)
@@ -249,13 +103,6 @@ class _Line:
         return self.unreleased + self.released + self.gone
 
 
-Problem = tuple[str, str, str]
-"""Code, place, and what is wrong."""
-Settles = Literal["all", "tried", "released"]
-"""Which issues of an order end where they are none any more: all, those about units that were released, or these and what went
-wrong here before."""
-
-
 def hear(
     tx: Tx,
     connection: Connection,
@@ -288,9 +135,9 @@ def hear(
         case Nothing():
             heard = _told_of(tx, connection, external_id or event, problems, at)
         case ToForget():
-            heard = _forget(tx, connection, said, at)
+            heard = forget_who_ordered(tx, connection, said, at)
         case DataAsked():
-            heard = _ask_for_answer(tx, connection, said, at)
+            heard = ask_for_answer(tx, connection, said, at)
         case OrderSaid() | ChangeSaid() | OrderGone():
             row = _lock(tx, connection.id, said.order)
             heard = _Hearing(tx, connection, row, at, lookout, problems).hear(said, whom)
@@ -348,7 +195,7 @@ def note_undone(tx: Tx, connection: str, event: str, topic: str, said: AnySaid, 
             row.waiting = _with_change(row, said)
             _write(tx, connection, row)
         case ToForget():
-            _keep_to_forget(tx, connection, said.orders, at, everybody=said.everybody)
+            keep_to_forget(tx, connection, said.orders, at, everybody=said.everybody)
     return heard
 
 
@@ -443,107 +290,6 @@ def _write(tx: Tx, connection: str, row: _Row) -> None:
     )
 
 
-# --- people -----------------------------------------------------------------------------------------------------------
-
-
-def _forget(tx: Tx, connection: Connection, said: ToForget, at: int) -> Heard:
-    """Forget who received these orders; who cannot be forgotten yet is later, by the clock (`forget_customers`)."""
-    known = _known(tx, connection, said.orders)
-    refused = isinstance(_erased(tx, connection, [person for person, _ in known], at), Refusal)
-    later = [order for _, order in known] if refused else []
-    count = _keep_to_forget(tx, connection.id, later, at, everybody=said.everybody)
-    return Heard("issue" if count else "applied" if known else "unchanged", None, count)
-
-
-def _keep_to_forget(tx: Tx, connection: str, orders: Sequence[str], at: int, *, everybody: bool) -> int:
-    """Keep that people are to be forgotten; how many issues that is."""
-    for order in orders:
-        raise_issues(tx, connection, order, [(TO_FORGET, "recipient", _SOON)], at)
-    if everybody:
-        raise_issues(tx, connection, _SHOP, [(TO_FORGET, "recipients", _EVERYBODY)], at)
-    return len(orders) + everybody
-
-
-def _ask_for_answer(tx: Tx, connection: Connection, said: DataAsked, at: int) -> Heard:
-    """Have people answer what is known of a customer."""
-    known = _known(tx, connection, said.orders)
-    for person, order in known:
-        told = f"the customer asks what is known of them: `allot privacy export {person}` is the answer"
-        raise_issues(tx, connection.id, order, [(DATA_ASKED, "recipient", told)], at)
-    return Heard("issue" if known else "unchanged", None, len(known))
-
-
-def _known(tx: Tx, connection: Connection, orders: Iterable[str]) -> list[tuple[str, str]]:
-    """Who received some orders, of those that are not forgotten yet: our id of them, and the order."""
-    ordered = {recipient_id(connection, order): order for order in orders}
-    if not ordered:
-        return []
-    found = tx.all("SELECT r.id FROM {rows} JOIN recipient r ON r.id = rows.id WHERE NOT r.erased ORDER BY r.id",
-                   Rows(id=sorted(ordered)))  # fmt: skip
-    return [(id, ordered[id]) for (id,) in found]
-
-
-def _erased(tx: Tx, connection: Connection, people: Sequence[str], at: int) -> int | Refusal:
-    """Forget some people, or say why that cannot be done yet."""
-    facts = [
-        RecipientErased(id=short_id("chn", connection.id, "erased", person), at=at, recipient=person)
-        for person in people
-    ]
-    return tx.attempt(lambda: erase_all(tx, facts, connection.id))
-
-
-def forget_customers(database: Database, at: int) -> int:
-    """Forget whom connections want to be forgotten and who could not be so far, some in each transaction; says how many."""
-    with database.read() as tx:
-        found = tx.all("SELECT id, connection, external_id, at FROM channel_issue WHERE code = :code AND state = 'open' "
-                       "ORDER BY no", code=TO_FORGET)  # fmt: skip
-    count = 0
-    for issue, id, order, asked_at in found:
-        with database.read() as tx:
-            connection = get_connection(tx, id)
-            everybody = order == _SHOP
-            people = _known(tx, connection, _orders_of(tx, connection, asked_at) if everybody else [order])
-            busy = _busy(tx, [person for person, _ in people]) if everybody else set()
-        left, free = len(busy), [person for person, _ in people if person not in busy]
-        for start in range(0, len(free), TOGETHER):
-            some = free[start : start + TOGETHER]
-            done = database.write(partial(_erased, connection=connection, people=some, at=at))
-            if isinstance(done, Refusal):
-                left += len(some)
-            else:
-                count += done
-        if not left:
-            database.write(lambda tx, issue=issue: settle(tx, issue, at, ""))  # type: ignore[misc]
-    return count
-
-
-def _orders_of(tx: Tx, connection: Connection, before: int) -> list[str]:
-    """What a connection calls its orders, those that were placed before then."""
-    found = tx.all(
-        "SELECT external_id FROM orders WHERE channel = :channel AND placed_at <= :before "
-        "UNION SELECT external_id FROM channel_order WHERE connection = :connection AND order_no IS NULL",
-        channel=connection.channel, before=before, connection=connection.id,
-    )  # fmt: skip
-    return [id for (id,) in found]
-
-
-def _busy(tx: Tx, people: Sequence[str]) -> set[str]:
-    """Those of whose orders some units are still to be sent, or are under way."""
-    if not people:
-        return set()
-    found = tx.all(
-        "SELECT DISTINCT o.recipient FROM {rows} JOIN orders o ON o.recipient = rows.id "
-        "WHERE o.open + o.allocated + o.released + o.shipped > 0",
-        Rows(id=people),
-    )
-    return {person for (person,) in found}
-
-
-def recipient_id(connection: Connection, external_id: str) -> str:
-    """Our id of who receives an order."""
-    return short_id("rcp", connection.channel, external_id)
-
-
 @dataclass
 class _Hearing:
     """One order while something is done to it that its connection said."""
@@ -587,7 +333,7 @@ class _Hearing:
         if settles == "all" and not self.problems:
             row.said = ""
         _write(self.tx, self.connection.id, row)
-        _settle_others(self.tx, self.connection.id, row.external_id, self.problems, self.at, settles)
+        settle_others(self.tx, self.connection.id, row.external_id, self.problems, self.at, settles)
         count = raise_issues(self.tx, self.connection.id, row.external_id, self.problems, self.at)
         if count and outcome != "parked":
             return Heard("issue", self._order(), count)
@@ -975,145 +721,6 @@ def _spelt(destination: tuple[Place | None, tuple[str, ...]]) -> str:
     return msgspec.json.encode(destination).decode()
 
 
-def minor(text: str, currency: str, units: int = 1) -> int:
-    """A decimal amount in the smallest unit of its currency, for one of so many units; what is left over is dropped.
-
-    Raises
-    ------
-    ValueError
-        It is no amount, or more than any price.
-    """
-    if not _MONEY.match(text) or units < 1:
-        raise ValueError("is no amount of money")
-    amount = Decimal(text).scaleb(MINOR.get(currency, 2)) / units
-    cents = int(amount.to_integral_value(ROUND_FLOOR))
-    if cents > 10**8:
-        raise ValueError("is more than any price")
-    return cents
-
-
 def currency_of(tx: Tx) -> str:
     """The one currency of all money here."""
     return reads.currency(tx) or CURRENCY
-
-
-# --- issues -----------------------------------------------------------------------------------------------------------
-
-
-class IssueSeen(msgspec.Struct, kw_only=True):
-    """Something that could not be done; `retries`: whether it can be tried again."""
-
-    id: str
-    connection: str
-    external_id: str
-    order: str | None
-    code: str
-    place: str
-    detail: str
-    state: str
-    at: int
-    times: int
-    settled_at: int | None
-    retries: bool
-
-
-_ISSUES = (
-    "SELECT i.no, i.id, i.connection, i.external_id, o.id, i.code, i.place, i.detail, i.state, i.at, i.times, i.settled_at, "
-    "CASE WHEN c.said <> '' OR (c.waiting <> '' AND c.order_no IS NOT NULL) THEN 1 ELSE 0 END FROM channel_issue i "
-    "LEFT JOIN channel_order c ON c.connection = i.connection AND c.external_id = i.external_id "
-    "LEFT JOIN orders o ON o.no = c.order_no"
-)
-
-
-def issues(
-    tx: Tx, before: int | None, limit: int, *, connection: str = "", state: str = ""
-) -> list[tuple[int, IssueSeen]]:
-    """What could not be done, the newest first, with the numbers by which the list goes on."""
-    rows = tx.all(
-        f"{_ISSUES} WHERE i.no < :before AND (i.connection = :connection OR :connection = '') "
-        "AND (i.state = :state OR :state = '') ORDER BY i.no DESC LIMIT :limit",
-        before=reads.LAST if before is None else before, limit=limit, connection=connection, state=state,
-    )  # fmt: skip
-    return [(row[0], _issue(row)) for row in rows]
-
-
-def issue(tx: Tx, id: str) -> IssueSeen:
-    """One issue.
-
-    Raises
-    ------
-    Refusal
-        `unknown_issue`.
-    """
-    found = tx.first(f"{_ISSUES} WHERE i.id = :id", id=id)
-    if found is None:
-        raise Refusal("issue", f"there is no issue {id!r}", "unknown_issue")
-    return _issue(found)
-
-
-def settle(tx: Tx, id: str, at: int, by: str) -> IssueSeen:
-    """Say that somebody saw to an issue; the same problem again is not told again."""
-    issue(tx, id)
-    tx.run("UPDATE channel_issue SET state = 'settled', settled_at = :at, settled_by = :by "
-           "WHERE id = :id AND state = 'open'", at=at, by=by, id=id)  # fmt: skip
-    return issue(tx, id)
-
-
-def _issue(row: Sequence[Any]) -> IssueSeen:
-    said = dict(zip(IssueSeen.__struct_fields__, row[1:], strict=True))
-    return IssueSeen(**{**said, "retries": bool(said["retries"]) and said["state"] == "open"})
-
-
-def raise_issues(tx: Tx, connection: str, external_id: str, problems: Sequence[Problem], at: int) -> int:
-    """Tell people of these; what somebody settled already, as it is now, is not told again. How many there are."""
-    told = {(code, place[:200]): detail[:LONGEST] for code, place, detail in problems}
-    if not told:
-        return 0
-    again = (
-        "channel_issue.state = 'settled' AND channel_issue.settled_by <> '' AND channel_issue.detail = excluded.detail"
-    )
-    tx.run(
-        "INSERT INTO channel_issue (id, connection, external_id, code, place, detail, at) "
-        "SELECT id, :connection, :external_id, code, place, detail, :at FROM {rows} WHERE true "
-        "ON CONFLICT (connection, external_id, code, place) DO UPDATE SET detail = excluded.detail, at = excluded.at, "
-        f"times = channel_issue.times + 1, state = CASE WHEN {again} THEN 'settled' ELSE 'open' END, "
-        f"settled_at = CASE WHEN {again} THEN channel_issue.settled_at END, "
-        f"settled_by = CASE WHEN {again} THEN channel_issue.settled_by ELSE '' END",
-        Rows(
-            id=[short_id("iss", connection, external_id, code, place) for code, place in told],
-            code=[code for code, _ in told],
-            place=[place for _, place in told],
-            detail=list(told.values()),
-        ),
-        connection=connection, external_id=external_id, at=at,
-    )  # fmt: skip
-    return len(told)
-
-
-def end_issues(tx: Tx, connection: str, external_id: str, code: str, place: str, at: int) -> None:
-    """Something is no problem any more."""
-    tx.run(
-        "UPDATE channel_issue SET state = 'settled', settled_at = :at WHERE connection = :connection "
-        "AND external_id = :external_id AND code = :code AND place = :place AND state = 'open'",
-        connection=connection, external_id=external_id, code=code, place=place, at=at,
-    )  # fmt: skip
-
-
-def _settle_others(
-    tx: Tx, connection: str, external_id: str, problems: Sequence[Problem], at: int, settles: Settles
-) -> None:
-    """What was a problem of an order before and is none now is settled."""
-    kept = [short_id("iss", connection, external_id, code, place[:200]) for code, place, _ in problems]
-    but = "AND id NOT IN (SELECT id FROM {rows})" if kept else ""
-    released = f"code = '{ALREADY_RELEASED}' AND place LIKE 'lines[%'"
-    of = {
-        "all": f"code NOT IN ({', '.join(map(repr, STAYS))})",
-        "tried": f"(code = '{BUG}' OR {released})",
-        "released": released,
-    }[settles]
-    tx.run(
-        "UPDATE channel_issue SET state = 'settled', settled_at = :at WHERE connection = :connection "
-        f"AND external_id = :external_id AND state = 'open' AND {of} {but}",
-        Rows(id=kept) if kept else None,
-        connection=connection, external_id=external_id, at=at,
-    )  # fmt: skip

@@ -14,7 +14,7 @@ import httpx
 
 from api.ports import found, names_of
 from engine.channel_parcels import Left
-from engine.channels import AnySaid, Whom
+from engine.channel_said import AnySaid, Whom
 from engine.connections import Connection
 from solver.refusal import Refusal
 

@@ -24,7 +24,7 @@ from api.channels.payload import Payload, address_lines, event_of, paid, plain, 
 from api.http.values import moment
 from engine.calendar import MS_PER_DAY
 from engine.channel_parcels import Left
-from engine.channels import LineSaid, Nothing, OrderSaid, Remark, Whom
+from engine.channel_said import LineSaid, Nothing, OrderSaid, Remark, Whom
 from engine.connections import Connection
 from solver.refusal import Refusal
 

@@ -15,7 +15,9 @@ from api.http.problems import Refused
 from api.http.telemetry import log
 from api.vault import Vault
 from engine.ahead import lookout_of
-from engine.channels import BUG, WENT_WRONG, Heard, OrderGone, Remark, hear, note_undone, note_unread
+from engine.channel_issues import BUG, WENT_WRONG
+from engine.channel_said import Heard, OrderGone, Remark
+from engine.channels import hear, note_undone, note_unread
 from engine.connections import Connection, get_connection
 from engine.database import Database, Unavailable
 from solver.refusal import Refusal

@@ -32,7 +32,17 @@ from api.channels.payload import (
 )
 from api.http.values import read_moment
 from engine.channel_parcels import Left
-from engine.channels import ChangeSaid, DataAsked, LineSaid, Nothing, OrderGone, OrderSaid, ToForget, UnitsChanged, Whom
+from engine.channel_said import (
+    ChangeSaid,
+    DataAsked,
+    LineSaid,
+    Nothing,
+    OrderGone,
+    OrderSaid,
+    ToForget,
+    UnitsChanged,
+    Whom,
+)
 from engine.connections import Connection
 from solver.refusal import Refusal
 

@@ -32,7 +32,7 @@ from api.channels.payload import (
     words,
 )
 from engine.channel_parcels import Left
-from engine.channels import LineSaid, Nothing, OrderGone, OrderSaid, Remark, Whom
+from engine.channel_said import LineSaid, Nothing, OrderGone, OrderSaid, Remark, Whom
 from engine.connections import Connection
 from solver.refusal import Refusal
 

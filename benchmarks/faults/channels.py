@@ -30,7 +30,8 @@ from benchmarks.faults.postgres import migrated
 from benchmarks.faults.rows import Edition, Row, must, unbalanced
 from benchmarks.results import Say
 from benchmarks.shop import NOW, Shop, open_shop
-from engine.channels import ALREADY_RELEASED, hear_again, orders_to_retry
+from engine.channel_issues import ALREADY_RELEASED
+from engine.channels import hear_again, orders_to_retry
 from engine.connections import Connection, ConnectionEntry, get_connection, put_connection
 from engine.database import Database, Tx
 from engine.facts import ConsignmentFact, ConsignmentRejected, OrderReleased, Shipped

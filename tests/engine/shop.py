@@ -1,6 +1,6 @@
 """The smallest shop: two nodes, a few SKUs, two channels, and stock where a test says so."""
 
-from engine.channels import LineSaid, OrderSaid
+from engine.channel_said import LineSaid, OrderSaid
 from engine.claims import plan_work, shift_units
 from engine.connections import Connection, ConnectionEntry, get_connection, put_connection
 from engine.database import Database, Tx

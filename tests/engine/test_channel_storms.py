@@ -13,16 +13,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from engine.channels import (
-    ALREADY_RELEASED,
-    AnySaid,
-    ChangeSaid,
-    LineSaid,
-    OrderSaid,
-    UnitsChanged,
-    hear,
-    orders_to_retry,
-)
+from engine.channel_issues import ALREADY_RELEASED
+from engine.channel_said import AnySaid, ChangeSaid, LineSaid, OrderSaid, UnitsChanged
+from engine.channels import hear, orders_to_retry
 from engine.channels import hear_again as again
 from engine.connections import Connection
 from engine.database import Database

@@ -17,9 +17,10 @@ from api.http.service import Call, Called, etag, expect
 from api.http.values import PLAIN, Json, Shown, example, moment
 from api.http.values import Body as Said
 from api.keys import ADMIN, ENGINEER, OPERATOR, PLANNER
-from engine import channels
+from engine import channel_issues, channels
 from engine.ahead import lookout_of
-from engine.channels import Heard, IssueSeen, Outcome
+from engine.channel_issues import IssueSeen
+from engine.channel_said import Heard, Outcome
 from engine.connections import (
     MOST_TOGETHER,
     AreaEntry,
@@ -104,7 +105,7 @@ async def list_channel_issues(
     """List what channels said and what could not be done, the newest first."""
     last = read_cursor(after, int)
     found = await call.service.read(
-        lambda tx: channels.issues(
+        lambda tx: channel_issues.issues(
             tx, last[0] if last else None, limit + 1, connection=connection or "", state=state or ""
         )
     )
@@ -120,7 +121,7 @@ async def retry_channel_issue(call: Called, issue: IssueId) -> Response:
     lookout = lookout_of(call.service.database)
 
     def act(tx: Tx) -> Heard:
-        found = channels.issue(tx, issue)
+        found = channel_issues.issue(tx, issue)
         return channels.hear_again(tx, get_connection(tx, found.connection), found.external_id, call.at, lookout)
 
     return Json(_heard(await call.service.write(act)))
@@ -131,7 +132,7 @@ async def retry_channel_issue(call: Called, issue: IssueId) -> Response:
 @access(*WRITERS, once="may")
 async def settle_channel_issue(call: Called, issue: IssueId) -> Response:
     """Say that somebody saw to it."""
-    found = await call.service.write(lambda tx: channels.settle(tx, issue, call.at, call.key.id))
+    found = await call.service.write(lambda tx: channel_issues.settle(tx, issue, call.at, call.key.id))
     return Json(edge.show(found, await call.service.currency()))
 
 

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from api.channels import channel_of
-from engine.channels import Nothing, OrderSaid
+from engine.channel_said import Nothing, OrderSaid
 from engine.facts import order_id
 from solver.refusal import Refusal
 from tests.api.channels.shop import PAYLOADS, Shop, connection_of, recorded

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from engine.channels import recipient_id
+from engine.channel_customers import recipient_id
 from engine.connections import get_connection
 from tests.api.channels.shop import ORDER, Shop, recorded
 from tests.api.http.world import done

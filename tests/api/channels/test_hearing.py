@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from engine.channels import NOT_HERE
+from engine.channel_issues import NOT_HERE
 from engine.connections import get_connection, put_secrets
 from engine.database import Tx
 from engine.facts import order_id

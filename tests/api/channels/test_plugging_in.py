@@ -9,7 +9,7 @@ import pytest
 
 from api import ports
 from api.channels import GROUP, Answer, Arrival, Reading, Told, channel_of, kinds
-from engine.channels import LineSaid, OrderSaid
+from engine.channel_said import LineSaid, OrderSaid
 from engine.connections import Connection
 from engine.facts import order_id
 from solver.refusal import Refusal

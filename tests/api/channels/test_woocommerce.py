@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from api.channels import channel_of
-from engine.channels import OrderGone, OrderSaid
+from engine.channel_said import OrderGone, OrderSaid
 from engine.facts import order_id
 from solver.refusal import Refusal
 from tests.api.channels.shop import PAYLOADS, SECRET, Shop, connection_of, reading_of, recorded, sign
