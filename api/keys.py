@@ -65,7 +65,7 @@ def create(
     if not scopes or not set(scopes) <= set(SCOPES):
         raise Refusal("scopes", f"must be some of {', '.join(SCOPES)}", "bad_scope")
     if (node is not None) != (NODE in scopes):
-        raise Refusal("node", "is for keys of scope node, and they need one", "bad_scope")
+        raise Refusal("node", "is needed with scope node, and with no other", "bad_scope")
     if node is not None and len(set(scopes)) > 1:
         raise Refusal("scopes", "a key of a node's staff has no other scope", "bad_scope")
     if node is not None and tx.first("SELECT 1 FROM node WHERE id = :node", node=node) is None:

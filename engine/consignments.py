@@ -220,7 +220,7 @@ def _orders_to_release(tx: Tx, facts: Sequence[OrderReleased], effective: Sequen
         if facts[i].order not in known:
             raise Refusal(place, f"there is no order {facts[i].order!r}", "unknown_order")
         if facts[i].order in held:
-            raise Refusal(place, f"order {facts[i].order!r} is held for review", "in_review")
+            raise Refusal(place, f"order {facts[i].order!r} is held for review; review it first", "in_review")
     return {i: known[facts[i].order] for i in effective}
 
 

@@ -54,7 +54,7 @@ def want(tx: Tx, at: int, id: str, consignment: str, carrier: str, service: str,
     Raises
     ------
     Refusal
-        `unknown_consignment`, `wrong_state`, `needs_no_label`, or `label_exists`.
+        `unknown_consignment`, `wrong_state`, `needs_no_label`, `recipient_erased`, or `label_exists`.
     """
     there = _find(tx, id)
     if there is not None:
@@ -68,6 +68,11 @@ def want(tx: Tx, at: int, id: str, consignment: str, carrier: str, service: str,
         raise Refusal("consignment", f"it is {one.state}, not {' or '.join(AT_NODE)}", "wrong_state")
     if one.collect_no == one.node_no:
         raise Refusal("consignment", "it is collected where it is packed", "needs_no_label")
+    if one.collect_no is None and tx.first(
+        "SELECT 1 FROM orders o JOIN recipient r ON r.id = o.recipient WHERE o.no = :no AND r.erased", no=found[1]
+    ):
+        told = "whom it goes to was erased, so that no address is kept; reject and cancel what is left"
+        raise Refusal("consignment", told, "recipient_erased")
     other = tx.first("SELECT id FROM label WHERE consignment_no = :no AND state IN ('wanted', 'made')", no=one.no)
     if other is not None:
         raise Refusal("consignment", f"it has label {other[0]!r} already; cancel that first", "label_exists")

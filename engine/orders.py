@@ -309,7 +309,11 @@ def _cancellable(order: Locked, wanted: Sequence[LineUnits]) -> dict[int, int]:
     left = _left(order)
     if not wanted:
         if not left:
-            raise Refusal("order", "nothing of it is left to cancel: it is released or cancelled", "not_cancellable")
+            raise Refusal(
+                "order",
+                "nothing of it is left to cancel: what is released must be rejected first, and what has left can come back",
+                "not_cancellable",
+            )
         return left
     units: dict[int, int] = defaultdict(int)
     known = {line.number for line in order.lines}

@@ -11,7 +11,8 @@ from functools import partial
 from typing import Any, Literal, TypeVar
 from urllib.parse import unquote_plus
 
-from fastapi import Request
+from fastapi import Request, params
+from fastapi.dependencies.utils import get_flat_params
 from fastapi.routing import APIRoute
 from starlette.responses import Response, StreamingResponse
 
@@ -86,13 +87,16 @@ class Route(APIRoute):
         said = access_of(self.endpoint)
         takes_json = self.body_field is not None
         may_be_empty = self.body_field is not None and not self.body_field.field_info.is_required()
+        asks = frozenset(
+            one.alias for one in get_flat_params(self.dependant) if isinstance(one.field_info, params.Query)
+        )
         takes_body = takes_json or said.media != ("application/json",)
 
         async def enter(request: Request) -> Response:
             service: Service = request.app.state.service
             try:
                 request.state.route = self.path_format
-                return await _enter(service, request, said, (takes_body, takes_json, may_be_empty), handle)
+                return await _enter(service, request, said, (takes_body, takes_json, may_be_empty), asks, handle)
             except Exception as error:
                 answer = problems.told(error, request.state.id, request.path_params)
                 if answer is None:
@@ -102,11 +106,20 @@ class Route(APIRoute):
         return enter
 
 
+def _check_query(request: Request, asks: frozenset[str], said: Access) -> None:
+    """Refuse what is asked for and not answered; systems that sign say what they like."""
+    unknown = [] if said.signed else [name for name in request.query_params if name not in asks]
+    if unknown:
+        allowed = f"there are {', '.join(sorted(asks))}" if asks else "there are none"
+        raise Refused("unknown_field", f"{unknown[0][:60]!r} is no parameter here; {allowed}", pointer=unknown[0][:60])
+
+
 async def _enter(
     service: Service,
     request: Request,
     said: Access,
     takes: tuple[bool, bool, bool],
+    asks: frozenset[str],
     handle: Callable[[Request], Coroutine[Any, Any, Response]],
 ) -> Response:
     takes_body, takes_json, may_be_empty = takes
@@ -130,6 +143,7 @@ async def _enter(
     once = request.headers.get("idempotency-key") if said.once != "no" else None
     _check_once(once, said.once)
     cards.check_words(path=request.url.path, query=unquote_plus(request.url.query), Idempotency_Key=once)
+    _check_query(request, asks, said)
     at = service.clock()
     match = request.headers.get("if-match") if said.match != "no" else None
     if match is None and said.match == "must":

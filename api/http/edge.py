@@ -4,12 +4,14 @@ A body is what a fact says, except that its `id` and `at` need not be said, that
 inside milliseconds are RFC 3339 outside, days are ISO 8601, and cents are money with its currency.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from math import floor
 from typing import Any, TypeVar
 
 import msgspec
+import msgspec.inspect
 
 from api.http import values
 from engine.facts import Fact
@@ -85,10 +87,10 @@ def _converted(said: Mapping[str, Any], kind: type[S], outside: Callable[[str], 
     try:
         return msgspec.convert(said, kind)
     except (msgspec.ValidationError, ValueError) as error:
-        raise _refusal(str(error), outside) from None
+        raise _refusal(str(error), outside, kind) from None
 
 
-def _refusal(said: str, outside: Callable[[str], str]) -> Refusal:
+def _refusal(said: str, outside: Callable[[str], str], kind: type) -> Refusal:
     """What msgspec says, at the field that it means."""
     problem, _, path = said.partition(" - at `$")
     place = path.rstrip("`").removeprefix(".")
@@ -99,9 +101,41 @@ def _refusal(said: str, outside: Callable[[str], str]) -> Refusal:
         if problem.startswith(beginning):
             name = problem.removeprefix(beginning).rstrip("`")
             return Refusal(outside(f"{place}.{name}" if place else name), told, code)
+    if problem.startswith("Invalid enum value "):
+        allowed = ", ".join(map(str, allowed_at(kind, place)))
+        problem = f"{problem.removeprefix('Invalid enum value ')} is none of {allowed}"
     if " matching regex " in problem:
         problem = "has characters that are not allowed here, or none"
     return Refusal(outside(place), problem.replace("`", ""), "bad_input")
+
+
+def allowed_at(kind: type, place: str) -> tuple[Any, ...]:
+    """The words that may stand at a place of a struct, as `lines[0].reason`."""
+    found = msgspec.inspect.type_info(kind)
+    for name in re.findall(r"\w+|\[[^]]*\]", place):
+        found = _inner(found, name)
+    match _inner(found, ""):
+        case msgspec.inspect.LiteralType(values):
+            return values
+        case msgspec.inspect.EnumType(cls):
+            return tuple(one.value for one in cls)
+    return ()
+
+
+def _inner(found: msgspec.inspect.Type, name: str) -> msgspec.inspect.Type:
+    """What a field, or an item (`[...]`), of a type is; by no name the type itself, if it is not left out."""
+    match found:
+        case msgspec.inspect.Metadata(inner):
+            return _inner(inner, name)
+        case msgspec.inspect.UnionType(types):
+            return _inner(next(one for one in types if not isinstance(one, msgspec.inspect.NoneType)), name)
+        case msgspec.inspect.StructType(fields=fields) if name:
+            return next(one.type for one in fields if one.encode_name == name)
+        case msgspec.inspect.ListType(item) | msgspec.inspect.VarTupleType(item) if name:
+            return item
+        case msgspec.inspect.DictType(value_type=value) if name:
+            return value
+    return found
 
 
 def _inside(value: Any, place: str, currency: str) -> Any:

@@ -47,13 +47,23 @@ def _head(sheet: Sheet, node: str, loads: Sequence[Load], at: int, more: int) ->
     sheet.text(sheet.left, 14, "Pick list", 22, bold=True)
     (name,) = sheet.letters.wrap(node, 16, 120 * mm, 1, bold=True)
     sheet.text(sheet.right, 15, name, 16, bold=True, align="right")
-    sheet.text(sheet.left, 25, f"{len(loads):,} consignments, {units:,} units", 10)
+    sheet.text(sheet.left, 25, f"{_counted(len(loads), 'consignment')}, {_counted(units, 'unit')}", 10)
     sheet.text(sheet.right, 25, moment_of(at), 10, align="right")
     if more:
-        sheet.text(sheet.left, 30, f"{more:,} more consignments wait: print again when these are picked.", 9, bold=True)
+        sheet.text(
+            sheet.left,
+            30,
+            f"{_counted(more, 'more consignment')} to pick: print again when these are picked.",
+            9,
+            bold=True,
+        )
     sheet.y = 36.0
     if not loads:
         sheet.text(sheet.left, sheet.y, "Nothing is to be picked.", 11)
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def _by_article(sheet: Sheet, loads: Sequence[Load]) -> None:

@@ -149,7 +149,7 @@ def moment_of(at: int) -> str:
 
 def kilograms(grams: int) -> str:
     """A weight as people read it."""
-    return f"{grams // 1000:,}.{grams % 1000 // 10:02d} kg" if grams >= 1000 else f"{grams} g"
+    return f"{grams / 1000:,.2f} kg" if grams >= 1000 else f"{grams} g"
 
 
 _NO_CENTS = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX VND VUV XAF XOF XPF"

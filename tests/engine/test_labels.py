@@ -4,9 +4,10 @@ from engine import labels
 from engine.books import fsck
 from engine.consignments import reject, release
 from engine.database import Database
-from engine.facts import ConsignmentRejected, OrderReleased, Shipped
+from engine.facts import ConsignmentRejected, OrderReleased, RecipientErased, Shipped
 from engine.labels import LEASE, MOST_TRIES, Label
-from engine.orders import place
+from engine.orders import Person, place, remember
+from engine.privacy import erase
 from engine.shipping import ship
 from solver.refusal import Refusal
 from tests.engine.shop import NOON, STORE, TEE, open_shop, ordered, settle, supply
@@ -149,3 +150,16 @@ def test_the_carrier_is_asked_where_what_left_is(database: Database, consignment
     assert (asked(NOON + 1, "own"), asked(NOON + 1, "other"), asked(NOON + 1)) == (["lab1"], [], [])
     database.write(lambda tx: labels.looked_after(tx, NOON + 1, label))
     assert (asked(NOON + 1, "own"), asked(NOON + 2, "own")) == ([], ["lab1"])
+
+
+def test_a_parcel_to_somebody_who_was_erased_gets_no_label(database: Database) -> None:
+    open_shop(database)
+    supply(database, (TEE, STORE, 10))
+    database.write(lambda tx: remember(tx, [Person("ann", "Ann", "1 Road", None)], NOON))
+    (placed,) = database.write(lambda tx: place(tx, [ordered("1", ("tee", 2), recipient="ann")]))
+    database.write(lambda tx: settle(tx, placed.id, (1, STORE, 2)))
+    ((made,),) = database.write(lambda tx: release(tx, [OrderReleased(id="rel", at=NOON, order=placed.id)]))
+    database.write(lambda tx: erase(tx, RecipientErased(id="gone", at=NOON, recipient="ann")))
+    with pytest.raises(Refusal, match="no address is kept") as refused:
+        want(database, made)
+    assert refused.value.code == "recipient_erased"

@@ -138,7 +138,7 @@ def test_a_node_has_a_list_of_what_it_is_to_pick(shop: Desk) -> None:
     printed = paper(shop.get("/v1/nodes/near/pick-list"))
     assert barcodes_of(printed) == [second, third]
     assert pages_of(printed) == [(210, 297)]
-    assert "1 more consignments wait" in text_of(paper(shop.get("/v1/nodes/near/pick-list?limit=1")))
+    assert "1 more consignment to pick" in text_of(paper(shop.get("/v1/nodes/near/pick-list?limit=1")))
     assert "Nothing is to be picked" in text_of(paper(shop.get("/v1/nodes/far/pick-list")))
     problem(shop.get("/v1/nodes/moon/pick-list"), 404, "unknown_node")
 

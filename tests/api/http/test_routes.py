@@ -467,3 +467,17 @@ def test_an_order_is_held_for_review_after_as_many_refusals_as_are_said(shop: De
     done(shop.post(f"/v1/consignments/{consignment}/reject", refused, once="1"))
     (seen,) = done(shop.get("/v1/orders"))["data"]
     assert seen["review"] is True
+
+
+def test_a_parameter_that_is_none_here_is_refused_and_those_that_are_are_named(shop: Desk) -> None:
+    told = problem(shop.get("/v1/orders?stat=shipped"), 422, "unknown_field")
+    assert told["errors"][0]["pointer"] == "stat"
+    assert told["detail"].startswith("'stat' is no parameter here; there are after, ")
+    assert " state" in told["detail"]
+
+
+def test_a_word_that_is_none_of_those_allowed_is_refused_and_these_are_named(shop: Desk) -> None:
+    placed = done(shop.post("/v1/orders", order("1")), 201)
+    asked = {"order": placed["id"], "lines": [{"line": 1, "units": 1, "reason": "too blue"}]}
+    told = problem(shop.post("/v1/returns", asked, once="ask"), 422, "bad_input")
+    assert told["detail"].startswith("lines[0].reason: 'too blue' is none of damaged, defective, ")

@@ -169,7 +169,7 @@ def test_a_pick_list_has_each_article_once_and_each_consignment_with_its_barcode
     paper = print_pick_list("near", loads, AT, Letters(), more=4)
     text = text_of(paper)
     assert barcodes_of(paper) == [one.consignment for one in loads]
-    for said in ("3 consignments, 15 units", "4 more consignments wait", "#1×3, #2×3, #3×3", "#1×2, #2×2, #3×2", "web W-4",
+    for said in ("3 consignments, 15 units", "4 more consignments to pick", "#1×3, #2×3, #3×3", "#1×2, #2×2, #3×2", "web W-4",
                  "2025-11-25 10:00 UTC"):  # fmt: skip
         assert said in text, said
 
@@ -191,6 +191,7 @@ def test_a_node_without_work_has_an_empty_list() -> None:
         (lambda: money(1999, "EUR"), "19.99 EUR"), (lambda: money(123456, "JPY"), "123,456 JPY"),
         (lambda: money(5, "KWD"), "0.005 KWD"), (lambda: money(-250, "EUR"), "-2.50 EUR"),
         (lambda: kilograms(999), "999 g"), (lambda: kilograms(1005), "1.00 kg"), (lambda: kilograms(12_340), "12.34 kg"),
+        (lambda: kilograms(2666), "2.67 kg"),
     ],
 )  # fmt: skip
 def test_figures_are_written_as_people_read_them(show: Callable[[], str], shown: str) -> None:
