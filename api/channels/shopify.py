@@ -30,7 +30,7 @@ from api.channels.payload import (
     signed_by,
     words,
 )
-from api.http.values import read_moment
+from api.moments import read_moment
 from engine.channel_parcels import Left
 from engine.channel_said import (
     ChangeSaid,

@@ -14,9 +14,10 @@ from api.http.door import STRANGER, Route, access, unproven
 from api.http.names import ConnectionId, IssueId
 from api.http.pages import After, Limit, page, read_cursor
 from api.http.service import Call, Called, etag, expect
-from api.http.values import PLAIN, Json, Shown, example, moment
+from api.http.values import PLAIN, Json, Shown, example
 from api.http.values import Body as Said
 from api.keys import ADMIN, ENGINEER, OPERATOR, PLANNER
+from api.moments import moment
 from engine import channel_issues, channels
 from engine.ahead import lookout_of
 from engine.channel_issues import IssueSeen
