@@ -222,7 +222,7 @@ def reconcile(
 
     from api import show
     from api.http.routes.payments import as_csv
-    from api.http.values import read_day
+    from api.moments import read_day
     from engine.calendar import MS_PER_DAY
     from engine.reconciliation import reconcile as reconciled
     from engine.reconciliation import totals
@@ -430,7 +430,7 @@ def list_due(
     """List the first thousand people who would be erased by age. Nobody is erased by this."""
     from api import show
     from api.http.service import now
-    from api.http.values import moment
+    from api.moments import moment
     from engine import privacy
 
     with _opened(database) as opened, opened.read() as tx:
@@ -454,7 +454,7 @@ def _opened(url: str | None) -> Any:
 
 
 def _described(key: Any) -> dict[str, Any]:
-    from api.http.values import moment
+    from api.moments import moment
 
     return {
         "id": key.id, "name": key.name, "scopes": sorted(key.scopes), "node": key.node,

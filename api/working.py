@@ -300,7 +300,8 @@ class Working:
         told = at - self._settings.event_days * MS_PER_DAY
         while not self._over.is_set() and self._database.write(lambda tx: events.forget(tx, told)):
             pass
-        self._database.write(lambda tx: channels.forget(tx, at - channels.KEPT))
+        while not self._over.is_set() and self._database.write(lambda tx: channels.forget(tx, at - channels.KEPT, at)):
+            pass
 
 
 def _hear_again(tx: Tx, connection: str, order: str, at: int) -> None:

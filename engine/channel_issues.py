@@ -46,7 +46,8 @@ class IssueSeen(msgspec.Struct, kw_only=True):
 
 _ISSUES = (
     "SELECT i.no, i.id, i.connection, i.external_id, o.id, i.code, i.place, i.detail, i.state, i.at, i.times, i.settled_at, "
-    "CASE WHEN c.said <> '' OR (c.waiting <> '' AND c.order_no IS NOT NULL) THEN 1 ELSE 0 END FROM channel_issue i "
+    f"CASE WHEN i.code = '{NOT_TOLD}' OR c.said <> '' OR (c.waiting <> '' AND c.order_no IS NOT NULL) THEN 1 ELSE 0 END "
+    "FROM channel_issue i "
     "LEFT JOIN channel_order c ON c.connection = i.connection AND c.external_id = i.external_id "
     "LEFT JOIN orders o ON o.no = c.order_no"
 )
@@ -79,8 +80,15 @@ def issue(tx: Tx, id: str) -> IssueSeen:
 
 
 def settle(tx: Tx, id: str, at: int, by: str) -> IssueSeen:
-    """Say that somebody saw to an issue; the same problem again is not told again."""
-    issue(tx, id)
+    """Say that somebody saw to an issue; the same problem again is not told again.
+
+    Raises
+    ------
+    Refusal
+        `unknown_issue`, or `not_forgotten`: somebody is still to be forgotten, which ends it.
+    """
+    if issue(tx, id).code == TO_FORGET:
+        raise Refusal("issue", "it ends by itself, once whom it is about is forgotten", "not_forgotten")
     tx.run("UPDATE channel_issue SET state = 'settled', settled_at = :at, settled_by = :by "
            "WHERE id = :id AND state = 'open'", at=at, by=by, id=id)  # fmt: skip
     return issue(tx, id)

@@ -12,6 +12,7 @@ from engine.asking import wait_after
 from engine.channel_issues import NOT_TOLD, Problem, end_issues, raise_issues
 from engine.database import Rows, Tx
 from engine.log import advance, position_of, read_log
+from solver.refusal import Refusal
 
 READER = "channel_parcels"
 LEFT = ("Shipped", "ReadyForPickup")
@@ -19,7 +20,7 @@ LEFT = ("Shipped", "ReadyForPickup")
 LEASE = 60_000
 """Milliseconds for which nobody else tells of a parcel."""
 MOST_TRIES = 100
-"""Times that a channel is told of a parcel that it refuses: four days."""
+"""Times that a channel is told of a parcel that it refuses, and that it may not answer before people are told: four days."""
 
 
 class Left(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,10 +80,12 @@ def is_to_follow(tx: Tx) -> bool:
 
 
 def due(tx: Tx, at: int, limit: int = 100) -> list[tuple[int, str]]:
-    """Parcels that channels may be told of now, those that left first before all others; and the connection of each."""
+    """Parcels that channels may be told of now, so many of each connection, those that left first; and the connection of each."""
     return tx.all(
-        "SELECT p.consignment_no, p.connection FROM channel_parcel p JOIN connection c ON c.id = p.connection "
-        "WHERE p.state = 'waiting' AND p.next_at <= :at AND c.active ORDER BY p.consignment_no LIMIT :limit",
+        "SELECT no, connection FROM (SELECT p.consignment_no AS no, p.connection, "
+        "ROW_NUMBER() OVER (PARTITION BY p.connection ORDER BY p.consignment_no) AS place "
+        "FROM channel_parcel p JOIN connection c ON c.id = p.connection "
+        "WHERE p.state = 'waiting' AND p.next_at <= :at AND c.active) AS waiting WHERE place <= :limit ORDER BY no",
         at=at, limit=limit,
     )  # fmt: skip
 
@@ -129,12 +132,12 @@ def settle(tx: Tx, left: Left, at: int, *, refused: str = "", problem: str = "",
     wait
         Milliseconds for which the channel wants to be left alone; nothing was told.
     """
-    place = f"consignments[{left.id}]"
     state, next_at, tries, why = "told", at, left.tries, (refused or problem)[:500]
+    over = tries >= MOST_TRIES
     if wait:
         state, next_at, tries = "waiting", at + wait, left.tries - 1
     elif why:
-        state, next_at = "waiting" if tries < MOST_TRIES else "refused", at + wait_after(tries)
+        state, next_at = "refused" if refused and over else "waiting", at + wait_after(tries)
     ours = tx.run(
         "UPDATE channel_parcel SET state = :state, next_at = :next_at, tries = :tries, problem = :problem "
         "WHERE consignment_no = :no AND state = 'waiting' AND next_at = :until",
@@ -143,7 +146,30 @@ def settle(tx: Tx, left: Left, at: int, *, refused: str = "", problem: str = "",
     if not ours:
         return
     if state == "told":
-        end_issues(tx, left.connection, left.order, NOT_TOLD, place, at)
-    if refused:
-        told: Sequence[Problem] = [(NOT_TOLD, place, f"what has left is not told there, which refuses it: {refused}")]
+        end_issues(tx, left.connection, left.order, NOT_TOLD, _place(left.id), at)
+    elif refused or (problem and over):
+        why = f"which refuses it: {refused}" if refused else f"and is tried on: {problem}"
+        told: Sequence[Problem] = [(NOT_TOLD, _place(left.id), f"what has left is not told there, {why}")]
         raise_issues(tx, left.connection, left.order, told, at)
+
+
+def tell_again(tx: Tx, place: str, at: int) -> None:
+    """Have the parcel told now that an issue is about, once no one is telling of it.
+
+    Raises
+    ------
+    Refusal
+        `nothing_to_retry`: it is told.
+    """
+    found = tx.run(
+        "UPDATE channel_parcel SET tries = 0, next_at = CASE WHEN state = 'waiting' AND next_at <= :leased THEN next_at "
+        "ELSE :at END, state = 'waiting' WHERE state <> 'told' "
+        "AND consignment_no = (SELECT no FROM consignment WHERE id = :id)",
+        leased=at + LEASE, at=at, id=place.removeprefix("consignments[").removesuffix("]"),
+    )  # fmt: skip
+    if not found:
+        raise Refusal("issue", "the parcel is told", "nothing_to_retry")
+
+
+def _place(id: str) -> str:
+    return f"consignments[{id}]"

@@ -11,6 +11,8 @@ Nothing personal is in what is said here: people are remembered apart (`Whom`), 
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, Literal
 
 import msgspec
@@ -19,7 +21,13 @@ from engine import orders, reads
 from engine.ahead import Lookout
 from engine.calendar import MS_PER_DAY
 from engine.capture import capture_in
-from engine.channel_customers import ask_for_answer, forget_who_ordered, keep_to_forget, recipient_id
+from engine.channel_customers import (
+    forget_later,
+    forget_who_never_ordered,
+    forget_who_ordered,
+    note_data_asked,
+    recipient_id,
+)
 from engine.channel_issues import (
     ALREADY_RELEASED,
     BUG,
@@ -45,7 +53,7 @@ from engine.channel_said import (
     Whom,
     minor,
 )
-from engine.connections import Connection, find_area, skus_of
+from engine.connections import Connection, find_area, get_connection, skus_of
 from engine.database import Rows, Tx
 from engine.entries import CURRENCY
 from engine.facts import (
@@ -59,6 +67,7 @@ from engine.facts import (
     short_id,
 )
 from engine.orders import Person, lock_order, remember
+from engine.privacy import TOGETHER
 from solver.refusal import Refusal
 
 KEPT = 30 * MS_PER_DAY
@@ -137,7 +146,7 @@ def hear(
         case ToForget():
             heard = forget_who_ordered(tx, connection, said, at)
         case DataAsked():
-            heard = ask_for_answer(tx, connection, said, at)
+            heard = note_data_asked(tx, connection, said, at)
         case OrderSaid() | ChangeSaid() | OrderGone():
             row = _lock(tx, connection.id, said.order)
             heard = _Hearing(tx, connection, row, at, lookout, problems).hear(said, whom)
@@ -195,27 +204,39 @@ def note_undone(tx: Tx, connection: str, event: str, topic: str, said: AnySaid, 
             row.waiting = _with_change(row, said)
             _write(tx, connection, row)
         case ToForget():
-            keep_to_forget(tx, connection, said.orders, at, everybody=said.everybody)
+            forget_later(tx, connection, said.orders, at, everybody=said.everybody)
     return heard
 
 
-def forget(tx: Tx, before: int) -> int:
-    """Forget messages that came before then, issues that were settled before, and orders there that are none here.
+def forget(tx: Tx, before: int, at: int) -> int:
+    """Forget messages that came before then, issues that were settled before, and some orders there that are none here.
 
-    What is known of an order of ours stays for as long as that does: it is what later messages are compared with.
+    With such an order goes what is known of who was to receive it. What is known of an order of ours stays for as long as that
+    does: it is what later messages are compared with.
 
     Returns
     -------
     int
-        How many messages there were.
+        How many messages and orders there were; none, once nothing is left to forget.
     """
     tx.run("DELETE FROM channel_issue WHERE state = 'settled' AND settled_at < :before", before=before)
     count = tx.run("DELETE FROM channel_event WHERE at < :before", before=before)
-    tx.run(
-        "DELETE FROM channel_order WHERE order_no IS NULL "
+    found = tx.all(
+        "SELECT connection, external_id FROM channel_order WHERE order_no IS NULL "
         "AND (connection, external_id) NOT IN (SELECT connection, external_id FROM channel_event) "
-        "AND (connection, external_id) NOT IN (SELECT connection, external_id FROM channel_issue WHERE state = 'open')"
+        "AND (connection, external_id) NOT IN (SELECT connection, external_id FROM channel_issue WHERE state = 'open') "
+        "ORDER BY connection, external_id LIMIT :limit",
+        limit=TOGETHER,
     )
+    for id, some in groupby(found, key=itemgetter(0)):
+        unplaced = [order for _, order in some]
+        if forget_who_never_ordered(tx, get_connection(tx, id), unplaced, at):
+            count += tx.run(
+                "DELETE FROM channel_order WHERE connection = :connection AND order_no IS NULL "
+                "AND external_id IN (SELECT id FROM {rows})",
+                Rows(id=unplaced),
+                connection=id,
+            )
     return count
 
 

@@ -39,6 +39,8 @@ PIECE = 1000
 """Rows of text that are read at once."""
 TOGETHER = 100
 """People who are erased by age in one transaction, at most."""
+UNDER_WAY = 60 * MS_PER_DAY
+"""Milliseconds for which what has left may be under way: where nobody says by then that it arrived, nobody will."""
 PATIENCE, LOOK_AGAIN = 30.0, 0.1
 """Seconds that are waited for who reads what was there before, and between looks."""
 Known = dict[str, list[dict[str, Any]]]
@@ -328,15 +330,16 @@ def _last_of(tx: Tx, now: int, recipients: Sequence[str]) -> dict[str, int]:
     if not recipients:
         return {}
     found = tx.all(
-        "WITH ordered AS (SELECT o.no, o.id, o.recipient, o.placed_at, o.open + o.allocated + o.released + o.shipped > 0 AS live "
+        "WITH ordered AS (SELECT o.no, o.id, o.recipient, o.placed_at, o.open + o.allocated + o.released > 0 "
+        "OR (o.shipped > 0 AND EXISTS (SELECT 1 FROM consignment k WHERE k.order_no = o.no AND k.shipped_at > :left)) AS live "
         "FROM {rows} JOIN orders o ON o.recipient = rows.id), subjects AS (SELECT recipient, id FROM ordered "
         "UNION ALL SELECT o.recipient, k.id FROM ordered o JOIN consignment k ON k.order_no = o.no "
         "UNION ALL SELECT o.recipient, r.id FROM ordered o JOIN rma r ON r.order_no = o.no) "
         "SELECT recipient, MAX(at) FROM (SELECT recipient, CASE WHEN live THEN :now ELSE placed_at END AS at FROM ordered "
         "UNION ALL SELECT s.recipient, f.at FROM subjects s JOIN fact f ON f.subject = s.id) AS happened GROUP BY recipient",
         Rows(id=recipients),
-        now=now,
-    )
+        now=now, left=now - UNDER_WAY,
+    )  # fmt: skip
     return {recipient: int(at) for recipient, at in found}
 
 

@@ -21,7 +21,7 @@ import msgspec
 
 from api.channels import Answer, Arrival, Level, Opened, Reading, Told
 from api.channels.payload import Payload, address_lines, event_of, paid, plain, postal_area, rest_after, words
-from api.http.values import moment
+from api.moments import moment
 from engine.calendar import MS_PER_DAY
 from engine.channel_parcels import Left
 from engine.channel_said import LineSaid, Nothing, OrderSaid, Remark, Whom

@@ -8,9 +8,10 @@ from collections.abc import Mapping
 
 import msgspec
 
+from api.cards import CODE as CARD_NUMBER
 from api.channels import Arrival, Channel, Opened, Reading, channel_of
 from api.channels.payload import without_cards
-from api.http import cards, values
+from api.http import values
 from api.http.problems import Refused
 from api.http.telemetry import log
 from api.vault import Vault
@@ -121,7 +122,7 @@ def _read(
     reading = channel.read(connection, arrival, payload)
     if isinstance(reading.said, OrderGone) and not reading.said.said_at:
         reading = Reading(msgspec.structs.replace(reading.said, said_at=at))
-    return reading, [Remark(code=cards.CODE, place=place, detail=_CARD) for place in found[:MOST_CARDS]]
+    return reading, [Remark(code=CARD_NUMBER, place=place, detail=_CARD) for place in found[:MOST_CARDS]]
 
 
 def _do(

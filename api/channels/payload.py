@@ -13,15 +13,18 @@ from typing import Any
 
 import httpx
 
-from api.http.cards import has_card
-from api.http.values import read_moment
+from api.cards import has_card, text_of
+from api.moments import read_moment
 from engine.facts import LATEST
 from solver.refusal import Refusal
 
 MOST_PARTS = 1000
 """Entries of a list in a payload, at most."""
 LONGEST = 200
-_NO_TEXT = re.compile(r"(?:id|ids|key|href|ip|site|token|urls?|numbers?)(?:\[\d+\])?\Z", re.IGNORECASE)
+_NO_TEXT = re.compile(
+    r"(?:(?:\b|_)(?:id|ids|key|href|ip|site|token|urls?)|\b(?:order_|tracking_)?numbers?|\borders_(?:to_redact|requested)|[a-z]Id)"
+    r"(?:\[\d+\])?\Z"
+)
 """Names of fields that nobody writes a text into: shops elsewhere have ids of 14 digits, of which many look like a card's."""
 _NAME = re.compile(r"\w{1,50}\Z", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
@@ -50,12 +53,13 @@ def plain(text: str) -> str:
 
 
 def without_cards(value: Any, place: str = "") -> tuple[Any, list[str]]:
-    """The same payload with '' for texts that have the number of a payment card in them, and where these are.
+    """The same payload with '' for texts and numbers that have the number of a payment card in them, and where these are.
 
-    Ids and numbers are left as they are.
+    Ids are left as they are.
     """
-    if isinstance(value, str):
-        return ("", [place]) if not _NO_TEXT.search(place) and has_card(value) else (value, [])
+    text = text_of(value)
+    if text is not None:
+        return ("", [place]) if not _NO_TEXT.search(place) and has_card(text) else (value, [])
     if isinstance(value, dict):
         parts = {
             name: without_cards(inner, f"{place}.{_shown(name)}".removeprefix(".")) for name, inner in value.items()

@@ -30,7 +30,7 @@ from api.channels.payload import (
     signed_by,
     words,
 )
-from api.http.values import read_moment
+from api.moments import read_moment
 from engine.channel_parcels import Left
 from engine.channel_said import (
     ChangeSaid,
@@ -73,9 +73,21 @@ THERE = """query There($ids: [ID!]!, $location: ID!) {
 
 TO_FULFIL = """query ToFulfil($id: ID!) {
   order(id: $id) {
-    fulfillments(first: 50) { trackingInfo(first: 1) { number } }
-    fulfillmentOrders(first: 10) {
-      nodes { id status lineItems(first: 40) { nodes { id remainingQuantity lineItem { id } } } }
+    fulfillments(first: 100) { id trackingInfo(first: 1) { number } }
+    fulfillmentOrders(first: 100) { nodes { id status assignedLocation { location { id } } } }
+  }
+}"""
+ITEMS = """query Items($id: ID!, $after: String) {
+  node(id: $id) {
+    ... on FulfillmentOrder {
+      lineItems(first: 100, after: $after) {
+        nodes { id remainingQuantity lineItem { id } } pageInfo { hasNextPage endCursor }
+      }
+    }
+    ... on Fulfillment {
+      fulfillmentLineItems(first: 100, after: $after) {
+        nodes { quantity lineItem { id } } pageInfo { hasNextPage endCursor }
+      }
     }
   }
 }"""
@@ -281,9 +293,10 @@ def push(client: httpx.Client, opened: Opened, levels: Sequence[Level], key: str
         for level in levels
     ]
     asked = {"name": "available", "reason": "correction", "quantities": quantities}
-    answer = _ask(client, opened, SET, {"input": asked, "key": key})
-    if isinstance(answer, float):
-        return Told(wait=answer)
+    try:
+        answer = _ask(client, opened, SET, {"input": asked, "key": key})
+    except _TooFastError as error:
+        return Told(wait=error.wait)
     errors = (answer["data"].get("inventorySetQuantities") or {}).get("userErrors") or []
     if not errors:
         return Told(there={level.external_sku: level.units for level in levels}, wait=_rest(answer))
@@ -291,11 +304,11 @@ def push(client: httpx.Client, opened: Opened, levels: Sequence[Level], key: str
     there: dict[str, int] = {}
     if stale:
         ids = [_gid("InventoryItem", level.ref) for level in stale]
-        found = _ask(client, opened, THERE, {"ids": ids, "location": _gid("Location", location)})
-        if isinstance(found, float):
-            return Told(refused=refused, wait=found)
-        answer = found
-        for level, node in zip(stale, found["data"].get("nodes") or [], strict=False):
+        try:
+            answer = _ask(client, opened, THERE, {"ids": ids, "location": _gid("Location", location)})
+        except _TooFastError as error:
+            return Told(refused=refused, wait=error.wait)
+        for level, node in zip(stale, answer["data"].get("nodes") or [], strict=False):
             for one in ((node or {}).get("inventoryLevel") or {}).get("quantities") or []:
                 there[level.external_sku] = int(one["quantity"])  # below 0 where more was sold than was there
     return Told(there, refused, _rest(answer))
@@ -305,24 +318,55 @@ def push(client: httpx.Client, opened: Opened, levels: Sequence[Level], key: str
 
 
 def ship(client: httpx.Client, opened: Opened, left: Left) -> Answer:
-    """Fulfil what is left to be fulfilled there of these lines, as a parcel with its tracking number.
+    """Fulfil these lines as a parcel with its tracking number, at each location for itself: all of them, or nothing.
 
-    A parcel whose number the order has already was told before; one without a number may be told twice, where the answer was lost.
+    What a parcel of the order with this number has was told before; one without a number may be told twice, where the answer was
+    lost.
     """
-    found = _ask(client, opened, TO_FULFIL, {"id": _gid("Order", left.order)})
-    if isinstance(found, float):
-        return Answer(wait=found)
-    order = found["data"].get("order")
+    try:
+        return _fulfil(client, opened, left)
+    except _TooFastError as error:
+        return Answer(wait=error.wait)
+
+
+def _fulfil(client: httpx.Client, opened: Opened, left: Left) -> Answer:
+    order = _ask(client, opened, TO_FULFIL, {"id": _gid("Order", left.order)})["data"].get("order")
     if not order:
         return Answer(refused="there is no such order")
-    known = {
-        one.get("number") for parcel in order.get("fulfillments") or [] for one in parcel.get("trackingInfo") or []
-    }
-    if left.tracking and left.tracking in known:
-        return Answer()
-    goes = _fulfils(order, left.lines)
-    if not goes:
-        return Answer(refused="nothing of it is left to fulfil")
+    lines = Counter(left.lines)
+    for parcel in order.get("fulfillments") or []:
+        if left.tracking and left.tracking in [one.get("number") for one in parcel.get("trackingInfo") or []]:
+            for item in _items(client, opened, parcel["id"], "fulfillmentLineItems"):
+                lines -= Counter({_line_of(item): int(item.get("quantity") or 0)})
+    at: dict[str, list[dict[str, Any]]] = {}
+    for one in (order.get("fulfillmentOrders") or {}).get("nodes") or []:
+        if +lines and one.get("status") in TO_BE_FULFILLED:
+            takes = _takes(_items(client, opened, one["id"], "lineItems"), lines)
+            location = str(((one.get("assignedLocation") or {}).get("location") or {}).get("id"))
+            at.setdefault(location, []).extend(
+                [{"fulfillmentOrderId": one["id"], "fulfillmentOrderLineItems": takes}] if takes else []
+            )
+    if +lines:
+        return Answer(refused=f"not all of it is left to fulfil; units that are missing: {lines.total()}")
+    for goes in filter(None, at.values()):
+        if why := _fulfil_at(client, opened, left, goes):
+            return Answer(refused=why)
+    return Answer()
+
+
+def _takes(items: Sequence[Mapping[str, Any]], lines: Counter[str]) -> list[dict[str, Any]]:
+    """Units of lines that are left in a fulfilment order, which are then none of these any more."""
+    takes = []
+    for item in items:
+        units = min(lines[_line_of(item)], int(item.get("remainingQuantity") or 0))
+        if units > 0:
+            lines[_line_of(item)] -= units
+            takes.append({"id": item["id"], "quantity": units})
+    return takes
+
+
+def _fulfil_at(client: httpx.Client, opened: Opened, left: Left, goes: Sequence[Mapping[str, Any]]) -> str:
+    """Fulfil what goes from one location; says why that is refused."""
     asked: dict[str, Any] = {
         "lineItemsByFulfillmentOrder": goes,
         "notifyCustomer": opened.option("notify", "") == "yes",
@@ -330,29 +374,26 @@ def ship(client: httpx.Client, opened: Opened, left: Left) -> Answer:
     if left.tracking:
         asked["trackingInfo"] = {"number": left.tracking, "company": left.carrier or None}
     answer = _ask(client, opened, FULFIL, {"fulfillment": asked})
-    if isinstance(answer, float):
-        return Answer(wait=answer)
     errors = (answer["data"].get("fulfillmentCreate") or {}).get("userErrors") or []
-    return Answer(refused=plain(str(errors[0].get("message") or "no message")) if errors else "")
+    return plain(str(errors[0].get("message") or "no message")) if errors else ""
 
 
-def _fulfils(order: Mapping[str, Any], lines: Mapping[str, int]) -> list[dict[str, Any]]:
-    """Units of lines by the fulfilment orders that they are left in."""
-    left = dict(lines)
-    found = []
-    for one in (order.get("fulfillmentOrders") or {}).get("nodes") or []:
-        if one.get("status") not in TO_BE_FULFILLED:
-            continue
-        takes = []
-        for item in (one.get("lineItems") or {}).get("nodes") or []:
-            ref = str((item.get("lineItem") or {}).get("id") or "").rpartition("/")[2]
-            units = min(left.get(ref, 0), int(item.get("remainingQuantity") or 0))
-            if units:
-                left[ref] -= units
-                takes.append({"id": item["id"], "quantity": units})
-        if takes:
-            found.append({"fulfillmentOrderId": one["id"], "fulfillmentOrderLineItems": takes})
-    return found
+def _items(client: httpx.Client, opened: Opened, id: str, name: str) -> list[dict[str, Any]]:
+    """All items of a fulfilment order, or of a fulfilment, page by page."""
+    found: list[dict[str, Any]] = []
+    after = None
+    while True:
+        node = _ask(client, opened, ITEMS, {"id": id, "after": after})["data"].get("node") or {}
+        page = node.get(name) or {}
+        found += page.get("nodes") or []
+        after = (page.get("pageInfo") or {}).get("endCursor")
+        if not after or not page["pageInfo"].get("hasNextPage"):
+            return found
+
+
+def _line_of(item: Mapping[str, Any]) -> str:
+    """The id of the order's line that an item is of."""
+    return str((item.get("lineItem") or {}).get("id") or "").rpartition("/")[2]
 
 
 def _gid(kind: str, ref: str) -> str:
@@ -375,8 +416,22 @@ def _sorted_out(levels: Sequence[Level], errors: Sequence[Mapping[str, Any]]) ->
     return stale, refused
 
 
-def _ask(client: httpx.Client, opened: Opened, query: str, variables: Mapping[str, Any]) -> dict[str, Any] | float:
-    """What the Admin API answers, or the seconds after which it may be asked again."""
+class _TooFastError(Exception):
+    """It was asked too much: it wants a rest of so many seconds."""
+
+    def __init__(self, wait: float) -> None:
+        super().__init__(wait)
+        self.wait = wait
+
+
+def _ask(client: httpx.Client, opened: Opened, query: str, variables: Mapping[str, Any]) -> dict[str, Any]:
+    """What the Admin API answers.
+
+    Raises
+    ------
+    _TooFastError
+        It wants a rest.
+    """
     version = opened.option("api_version", API_VERSION)
     answer = client.post(
         f"https://{opened.connection.account}/admin/api/{version}/graphql.json",
@@ -384,7 +439,7 @@ def _ask(client: httpx.Client, opened: Opened, query: str, variables: Mapping[st
         headers={"X-Shopify-Access-Token": opened.secret("token")},
     )
     if answer.status_code == 429:
-        return rest_after(answer, 2.0)
+        raise _TooFastError(rest_after(answer, 2.0))
     answer.raise_for_status()
     try:
         said: Any = answer.json()
@@ -394,7 +449,7 @@ def _ask(client: httpx.Client, opened: Opened, query: str, variables: Mapping[st
     if errors:
         codes = [(one.get("extensions") or {}).get("code", "") for one in errors if isinstance(one, dict)]
         if "THROTTLED" in codes:
-            return _rest(said) or 2.0
+            raise _TooFastError(_rest(said) or 2.0)
         raise Refusal(
             "push", f"Shopify refuses all of it: {plain(str(next(iter(codes), '')) or 'no code')}", "push_refused"
         )

@@ -229,8 +229,10 @@ def ship(client: httpx.Client, opened: Opened, left: Left) -> Answer:
 
 
 def _is_noted(answer: httpx.Response, note: str) -> bool:
+    """Whether a note is there: in a text perhaps, but not within another number."""
+    alone = re.compile(rf"(?<![\w-]){re.escape(note)}(?![\w-])")
     try:
-        return any(note in one["note"] for one in answer.json())
+        return any(alone.search(one["note"]) for one in answer.json())
     except (ValueError, KeyError, TypeError) as error:
         raise httpx.DecodingError("the answer is none of the REST API") from error
 

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import msgspec
 import msgspec.inspect
 
+from api import moments
 from api.http import values
 from engine.facts import Fact
 from solver.refusal import Refusal
@@ -155,9 +156,9 @@ def _field(name: str, value: Any, place: str, currency: str) -> Any:
     if value is None:
         return None
     if name in MOMENTS:
-        return _said(values.read_moment, value, place)
+        return _said(moments.read_moment, value, place)
     if name in DAYS:
-        return _said(values.read_day, value, place)
+        return _said(moments.read_day, value, place)
     if name in _INSIDE:
         return _cents(value, place, currency)
     return _inside(value, place, currency)
@@ -212,9 +213,9 @@ def _shown(name: str, value: Any, currency: str) -> Any:
     if value is None:
         return None
     if name in MOMENTS or name.endswith("_at"):
-        return values.moment(value)
+        return moments.moment(value)
     if name in DAYS or name.endswith("_day"):
-        return values.day(value)
+        return moments.day(value)
     if _is_money(name):
         return values.money(floor(value), currency)
     return show(value, currency)

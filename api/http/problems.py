@@ -78,6 +78,7 @@ CONFLICTS = frozenset(
         "not_cancellable",
         "order_cancelled",
         "not_decided",
+        "not_forgotten",
         "not_for_pickup",
         "not_in_review",
         "no_result",

@@ -13,8 +13,9 @@ from api.http import edge
 from api.http.door import Once, access
 from api.http.problems import Refused
 from api.http.service import Call, Called
-from api.http.values import PLAIN, Json, moment
+from api.http.values import PLAIN, Json
 from api.keys import Scope
+from api.moments import moment
 from engine.database import Database, Tx
 from engine.facts import (
     AboutConsignment,

@@ -1,6 +1,5 @@
 """How values look at the edge: strict JSON, money, moments, days, ids, amounts."""
 
-from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any
 
 import msgspec
@@ -8,6 +7,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSche
 from starlette.responses import Response
 
 from api.http.problems import Refused
+from api.moments import read_day, read_moment
 from engine.calendar import MS_PER_DAY
 
 DEEPEST = 32
@@ -17,8 +17,6 @@ MOST_CENTS = 1_000_000_000
 LAST_MOMENT = 4_102_444_800_000
 """2100-01-01, in milliseconds."""
 LAST_DAY = LAST_MOMENT // MS_PER_DAY
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_FIRST_DAY = date(1970, 1, 1)
 
 
 class Body(BaseModel):
@@ -116,41 +114,6 @@ class Price(Shown):
     currency: str
 
 
-def read_moment(value: Any) -> int:
-    """Read RFC 3339.
-
-    Raises
-    ------
-    ValueError
-        It is no moment of our time.
-    """
-    if not isinstance(value, str):
-        raise ValueError("is no RFC 3339 time, as 2026-11-25T10:00:00Z is")
-    try:
-        read = datetime.fromisoformat(value)
-    except ValueError as error:
-        raise ValueError("is no RFC 3339 time, as 2026-11-25T10:00:00Z is") from error
-    if read.tzinfo is None or len(value) < 20:
-        raise ValueError("has no time zone; 2026-11-25T10:00:00Z has one")
-    return int((read - _EPOCH) // timedelta(milliseconds=1))
-
-
-def read_day(value: Any) -> int:
-    """Read an ISO 8601 day.
-
-    Raises
-    ------
-    ValueError
-        It is no day of our time.
-    """
-    try:
-        if not isinstance(value, str) or len(value) != 10:
-            raise ValueError
-        return (date.fromisoformat(value) - _FIRST_DAY).days
-    except ValueError as error:
-        raise ValueError("is no day, as 2026-11-25 is") from error
-
-
 Moment = Annotated[
     int,
     Field(ge=0, le=LAST_MOMENT),
@@ -167,18 +130,6 @@ Day = Annotated[
 """Days since 1970-01-01 inside, ISO 8601 outside."""
 ShownMoment = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 ShownDay = Annotated[str, Field(json_schema_extra={"format": "date"})]
-
-
-def moment(at: int | None) -> str | None:
-    """Milliseconds as RFC 3339, UTC."""
-    if at is None:
-        return None
-    return (_EPOCH + timedelta(milliseconds=at)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def day(number: int | None) -> str | None:
-    """Days since 1970-01-01 as ISO 8601."""
-    return None if number is None else (_FIRST_DAY + timedelta(days=number)).isoformat()
 
 
 class Json(Response):

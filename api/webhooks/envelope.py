@@ -4,7 +4,8 @@ from typing import Any
 
 import msgspec
 
-from api.http import edge, values
+from api import moments
+from api.http import edge
 from engine.events import EVENTS
 from engine.webhooks import EventSeen
 
@@ -28,7 +29,7 @@ def body_of(event: EventSeen, currency: str, source: str) -> bytes:
             "source": source,
             "type": event.type,
             "subject": event.subject,
-            "time": values.moment(event.at),
+            "time": moments.moment(event.at),
             "sequence": f"{event.sequence:0{DIGITS}d}",
             "datacontenttype": "application/json",
             "data": edge.show(event.data, currency),

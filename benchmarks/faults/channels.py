@@ -24,7 +24,7 @@ from cryptography.fernet import Fernet
 from sqlmodel import SQLModel
 
 from api.channels.hearing import Secrets, hear_message, seal
-from api.http.values import moment
+from api.moments import moment
 from api.vault import Vault
 from benchmarks.faults.postgres import migrated
 from benchmarks.faults.rows import Edition, Row, must, unbalanced

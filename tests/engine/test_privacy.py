@@ -19,6 +19,7 @@ from engine.facts import (
     OrderCancelled,
     OrderReleased,
     RecipientErased,
+    Shipped,
     StockAdjusted,
     check_id,
     marked,
@@ -39,6 +40,7 @@ from engine.privacy import (
     tables,
 )
 from engine.reads import timeline
+from engine.shipping import ship
 from engine.stock import record
 from engine.tables import APPEND_ONLY
 from solver.refusal import Refusal
@@ -334,6 +336,20 @@ def test_people_are_erased_so_many_days_after_their_last_order_ended(database: D
     database.write(lambda tx: cancel(tx, OrderCancelled(id="d", at=later, order=live)))
     assert erase_due(database, later + 30 * DAY) == 0
     assert erase_due(database, later + 31 * DAY) == 1
+
+
+def test_what_nobody_says_has_arrived_keeps_nobody_for_good(database: Database) -> None:
+    retain(database)
+    id = order(database, "1")
+    database.write(lambda tx: settle(tx, id, (1, 2, 1)))
+    database.write(lambda tx: consignments.release(tx, [OrderReleased(id="r", at=NOON, order=id)]))
+    with database.read() as tx:
+        one = str(tx.value("SELECT id FROM consignment"))
+    database.write(lambda tx: ship(tx, Shipped(id="s", at=NOON + DAY, consignment=one)))
+    with database.read() as tx:
+        assert "cus-1" not in [one.recipient for one in due(tx, NOON + 60 * DAY, 30)], "it may be under way"
+    erase_due(database, NOON + 61 * DAY)
+    assert "cus-1" not in known(database)
 
 
 def test_who_never_ordered_is_erased_so_many_days_after_they_were_written_down_last(database: Database) -> None:

@@ -14,10 +14,11 @@ from api.http.door import STRANGER, Route, access, unproven
 from api.http.names import ConnectionId, IssueId
 from api.http.pages import After, Limit, page, read_cursor
 from api.http.service import Call, Called, etag, expect
-from api.http.values import PLAIN, Json, Shown, example, moment
+from api.http.values import PLAIN, Json, Shown, example
 from api.http.values import Body as Said
 from api.keys import ADMIN, ENGINEER, OPERATOR, PLANNER
-from engine import channel_issues, channels
+from api.moments import moment
+from engine import channel_issues, channel_parcels, channels
 from engine.ahead import lookout_of
 from engine.channel_issues import IssueSeen
 from engine.channel_said import Heard, Outcome
@@ -117,11 +118,14 @@ async def list_channel_issues(
              responses=edge.answers(edge.shown_schema(HeardSeen)))  # fmt: skip
 @access(*WRITERS, once="may")
 async def retry_channel_issue(call: Called, issue: IssueId) -> Response:
-    """Try again what of an order could not be done, after what was wrong was mended."""
+    """Try again what of an order could not be done, after what was wrong was mended; a parcel is told soon (`waits`)."""
     lookout = lookout_of(call.service.database)
 
     def act(tx: Tx) -> Heard:
         found = channel_issues.issue(tx, issue)
+        if found.code == channel_issues.NOT_TOLD:
+            channel_parcels.tell_again(tx, found.place, call.at)
+            return Heard("waits", found.order)
         return channels.hear_again(tx, get_connection(tx, found.connection), found.external_id, call.at, lookout)
 
     return Json(_heard(await call.service.write(act)))

@@ -12,8 +12,9 @@ from starlette.responses import Response
 from api.http.door import Route, access
 from api.http.pages import After, Limit, page, read_cursor
 from api.http.service import Called
-from api.http.values import PLAIN, Json, Shown, ShownMoment, moment
+from api.http.values import PLAIN, Json, Shown, ShownMoment
 from api.keys import ENGINEER, OPERATOR, PLANNER
+from api.moments import moment
 from engine import jobs
 from engine.jobs import Job
 

@@ -10,8 +10,9 @@ from api import keys
 from api.http.door import Route, access
 from api.http.problems import Refused
 from api.http.service import Called
-from api.http.values import PLAIN, Body, Id, Json, Moment, Shown, ShownMoment, Text, example, moment
+from api.http.values import PLAIN, Body, Id, Json, Moment, Shown, ShownMoment, Text, example
 from api.keys import ADMIN, Key, Scope
+from api.moments import moment
 
 router = APIRouter(tags=["keys"], route_class=Route)
 KeyId = Annotated[str, Path(max_length=200, pattern=PLAIN, examples=["key_example"])]

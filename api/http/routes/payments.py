@@ -17,8 +17,9 @@ from api.http.recorded import Recording, record
 from api.http.routes.papers import PAPER, Paper
 from api.http.service import Called
 from api.http.values import Body as Said
-from api.http.values import Id, Json, Moment, Money, example, moment
+from api.http.values import Id, Json, Moment, Money, example
 from api.keys import ENGINEER, OPERATOR, PLANNER
+from api.moments import moment
 from api.papers import print_invoice
 from api.payments.calls import Pay
 from engine import invoices, payments

@@ -12,8 +12,9 @@ from api.http.names import RecipientId
 from api.http.pages import After, Limit, page, read_cursor
 from api.http.recorded import Recording, record
 from api.http.service import Called
-from api.http.values import Json, moment
+from api.http.values import Json
 from api.keys import ADMIN, OPERATOR
+from api.moments import moment
 from engine import privacy
 from engine.database import Tx
 from engine.facts import RecipientErased

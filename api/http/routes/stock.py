@@ -15,8 +15,9 @@ from api.http.recorded import Recording, record
 from api.http.routes import jobs as job_routes
 from api.http.routes.orders import make_job
 from api.http.service import Called
-from api.http.values import PLAIN, Day, Json, Shown, ShownDay, day
+from api.http.values import PLAIN, Day, Json, Shown, ShownDay
 from api.keys import ENGINEER, NODE, OPERATOR, PLANNER
+from api.moments import day
 from engine import feed, reads
 from engine import stock as stocks
 from engine.available import Availability, available_to_promise

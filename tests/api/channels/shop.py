@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 
 from api.channels import Arrival, Reading, channel_of
-from api.http.values import read_moment
+from api.moments import read_moment
 from api.settings import Settings
 from api.working import Working
 from engine.connections import Arrangement, Connection, ServiceTerms

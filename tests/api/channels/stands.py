@@ -21,6 +21,10 @@ class ShopifyStand:
     unstocked: set[str] = field(default_factory=set)
     orders: dict[str, dict[str, dict[str, int]]] = field(default_factory=dict)
     """Units left of lines, by order and fulfilment order."""
+    locations: dict[str, str] = field(default_factory=dict)
+    """Where fulfilment orders are to be fulfilled, if not all at one place."""
+    page: int = 100
+    """Items that are listed at once."""
     on_hold: set[str] = field(default_factory=set)
     parcels: list[dict[str, Any]] = field(default_factory=list)
     """What was fulfilled: its order, its tracking, and units by line."""
@@ -45,7 +49,13 @@ class ShopifyStand:
             return instead
         said = json.loads(request.content)
         self.asked.append(said)
-        acts = {"Tell": self._set, "There": self._there, "ToFulfil": self._to_fulfil, "Fulfil": self._fulfil}
+        acts = {
+            "Tell": self._set,
+            "There": self._there,
+            "ToFulfil": self._to_fulfil,
+            "Items": self._items,
+            "Fulfil": self._fulfil,
+        }
         data = acts[said["query"].split("(")[0].split()[-1]](said["variables"])
         if "fulfillmentCreate" in data and self.lose:
             self.lose -= 1
@@ -77,25 +87,41 @@ class ShopifyStand:
         order = self.orders.get(variables["id"])
         if order is None:
             return {"order": None}
-        told = [one["tracking"] for one in self.parcels if one["order"] == variables["id"]]
+        told = [(i, one["tracking"]) for i, one in enumerate(self.parcels) if one["order"] == variables["id"]]
         nodes = [
             {
                 "id": id,
                 "status": "ON_HOLD" if id in self.on_hold else "OPEN" if any(lines.values()) else "CLOSED",
-                "lineItems": {"nodes": [
-                    {"id": f"{id}/{line}", "remainingQuantity": units, "lineItem": {"id": f"gid://shopify/LineItem/{line}"}}
-                    for line, units in lines.items()
-                ]},
+                "assignedLocation": {"location": {"id": self.locations[id]} if id in self.locations else None},
             }
             for id, lines in order.items()
         ]  # fmt: skip
         return {"order": {
-            "fulfillments": [{"trackingInfo": [one] if one else []} for one in told], "fulfillmentOrders": {"nodes": nodes},
+            "fulfillments": [
+                {"id": f"gid://shopify/Fulfillment/{i}", "trackingInfo": [one] if one else []} for i, one in told
+            ],
+            "fulfillmentOrders": {"nodes": nodes},
         }}  # fmt: skip
+
+    def _items(self, variables: dict[str, Any]) -> dict[str, Any]:
+        kind, id = variables["id"].split("/")[-2:]
+        name, units, counted = (
+            ("fulfillmentLineItems", self.parcels[int(id)]["units"], "quantity") if kind == "Fulfillment" else
+            ("lineItems", *(own[variables["id"]] for own in self.orders.values() if variables["id"] in own), "remainingQuantity")
+        )  # fmt: skip
+        items = [
+            {"id": f"{variables['id']}/{line}", counted: count, "lineItem": {"id": f"gid://shopify/LineItem/{line}"}}
+            for line, count in units.items()
+        ]
+        start = int(variables["after"] or 0)
+        behind = start + self.page
+        info = {"hasNextPage": behind < len(items), "endCursor": str(behind)}
+        return {"node": {name: {"nodes": items[start:behind], "pageInfo": info}}}
 
     def _fulfil(self, variables: dict[str, Any]) -> dict[str, Any]:
         said = variables["fulfillment"]
         units: dict[str, int] = {}
+        assert len({self.locations.get(one["fulfillmentOrderId"]) for one in said["lineItemsByFulfillmentOrder"]}) == 1
         for one in said["lineItemsByFulfillmentOrder"]:
             ((order, lines),) = [(id, own[one["fulfillmentOrderId"]]) for id, own in self.orders.items()
                                  if one["fulfillmentOrderId"] in own]  # fmt: skip

@@ -5,8 +5,10 @@ from typing import Any
 import pytest
 
 from engine.channel_customers import recipient_id
+from engine.channels import KEPT
 from engine.connections import get_connection
 from tests.api.channels.shop import ORDER, Shop, recorded
+from tests.api.http.test_conventions import problem
 from tests.api.http.world import done
 
 
@@ -59,6 +61,39 @@ def test_a_shop_that_leaves_has_its_customers_forgotten_each_once_their_orders_h
     shop.clock("erase")
     assert set(names(shop)) == {None}
     assert ("to_forget", "recipients") not in shop.issues()
+
+
+def test_nobody_says_by_hand_that_somebody_is_forgotten(shop: Shop) -> None:
+    shop.tell("shop/redact", {"shop_domain": "brouwer-koffie.myshopify.com"}, "gone")
+    (issue,) = done(shop.desk.get("/v1/channel-issues"))["data"]
+    problem(shop.desk.post(f"/v1/channel-issues/{issue['id']}/settle"), 409, "not_forgotten")
+    assert shop.issues() == [("to_forget", "recipients")]
+
+
+def test_what_nobody_says_has_arrived_keeps_no_customer_of_a_shop_that_left(shop: Shop) -> None:
+    shop.send("create")
+    (consignment,) = shop.release()
+    shop.tell("shop/redact", {"shop_domain": "brouwer-koffie.myshopify.com"}, "gone")
+    shop.clock("erase")
+    assert names(shop) == ["Noor de Vries"], "it is still to be sent"
+    shop.step(consignment, "ship")
+    shop.clock("erase")
+    assert names(shop) == [None]
+    assert shop.issues() == []
+
+
+def test_with_an_order_that_never_came_to_be_ours_goes_who_was_to_receive_it(shop: Shop) -> None:
+    shop.send("create")
+    shop.send("unknown_sku")
+    shop.desk.clock.at += KEPT + 1
+    shop.clock("forget")
+    assert names(shop).count(None) == 0, "somebody may still see to it"
+    (issue,) = done(shop.desk.get("/v1/channel-issues"))["data"]
+    done(shop.desk.post(f"/v1/channel-issues/{issue['id']}/settle"))
+    shop.clock("forget")
+    with shop.desk.database.read() as tx:
+        assert tx.all("SELECT id FROM recipient WHERE NOT erased") == [(person(shop),)]
+        assert tx.all("SELECT external_id FROM channel_order") == [(ORDER,)]
 
 
 def test_who_orders_after_a_shop_left_and_came_back_is_not_forgotten(shop: Shop) -> None:

@@ -1,5 +1,7 @@
 """Another kind of channel is one file."""
 
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import EntryPoint, EntryPoints
 from types import SimpleNamespace
@@ -8,7 +10,7 @@ from typing import Any
 import pytest
 
 from api import ports
-from api.channels import GROUP, Answer, Arrival, Reading, Told, channel_of, kinds
+from api.channels import GROUP, OURS, Answer, Arrival, Reading, Told, channel_of, kinds
 from engine.channel_said import LineSaid, OrderSaid
 from engine.connections import Connection
 from engine.facts import order_id
@@ -69,3 +71,8 @@ def test_a_kind_that_somebody_else_brings_takes_orders_in_as_ours_do(shop: Shop)
 def test_a_kind_that_nobody_brings_is_refused_with_those_that_there_are() -> None:
     with pytest.raises(Refusal, match=r"kind: 'bazaar' is none of amazon, shopify, woocommerce"):
         channel_of("bazaar")
+
+
+@pytest.mark.parametrize("module", ["payload", "hearing", "pushing", *OURS])
+def test_each_module_can_be_the_first_that_is_imported(module: str) -> None:
+    subprocess.run([sys.executable, "-c", f"import api.channels.{module}"], check=True)

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from sqlmodel import SQLModel
 
-from api.http.cards import check_body, check_lines, has_card
+from api.cards import has_card
+from api.http.cards import check_body, check_lines
 from solver.refusal import Refusal
 from tests.api.http.conftest import APP, Desk
 from tests.api.http.test_examples import example_of

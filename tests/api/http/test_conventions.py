@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from api import moments
 from api.http import problems, values
 from api.http.pages import cursor, read_cursor
 from api.http.problems import Refused
@@ -232,7 +233,7 @@ def test_moments_and_days_go_out_as_they_come_in(at: int) -> None:
         at: values.Moment
         day: values.Day
 
-    read = Asked.model_validate({"at": values.moment(at), "day": values.day(at // 86_400_000)})
+    read = Asked.model_validate({"at": moments.moment(at), "day": moments.day(at // 86_400_000)})
     assert (read.at, read.day) == (at, at // 86_400_000)
 
 
