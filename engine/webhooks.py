@@ -500,6 +500,7 @@ def settle(tx: Tx, at: int, worker: str, results: Iterable[Result]) -> int:
         _settle(tx, at, one, found[0] + 1)
         if not one.delivered:
             _fail(tx, at, one)
+            failing.add(one.webhook)
         elif one.webhook in failing:
             tx.run(
                 "UPDATE webhook SET failing_since = NULL, failures = 0, rests_until = 0 WHERE id = :id", id=one.webhook
