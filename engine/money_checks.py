@@ -92,6 +92,27 @@ MONEY: tuple[tuple[str, str, str], ...] = (
         WHERE COALESCE(s.ended, 0) <> COALESCE(f.told, 0)
         """,
     ),
+    (
+        "charges_are_asked_for",
+        "of an order that is paid here, what a charge comes to is asked for, as far as billing has read, or is an exception",
+        f"""
+        WITH RECURSIVE paid (no) AS (
+            SELECT order_no FROM payment
+            UNION SELECT r.exchange_no FROM paid JOIN rma r ON r.order_no = paid.no WHERE r.exchange_no IS NOT NULL
+        )
+        SELECT 'charge ' || t.ref, t.cents, t.asked FROM (
+            SELECT c.ref, c.order_no, c.cents, COALESCE((
+                SELECT SUM(s.cents) FROM payment_step s JOIN payment p ON p.no = s.payment_no
+                WHERE p.order_no = c.order_no AND s.charge = c.ref AND s.state <> 'refused'), 0) AS asked
+            FROM paid JOIN charge c ON c.order_no = paid.no
+        ) AS t WHERE t.asked < t.cents
+          AND NOT EXISTS (SELECT 1 FROM payment_exception x WHERE x.order_no = t.order_no AND x.ref = t.ref)
+          AND NOT EXISTS (SELECT 1 FROM payment_step s JOIN payment p ON p.no = s.payment_no
+                          WHERE p.order_no = t.order_no AND s.state = 'wanted' AND s.kind IN ('authorise', 'capture'))
+          AND NOT EXISTS (SELECT 1 FROM fact f LEFT JOIN consumer r ON r.name = 'billing' AND {_BEHIND}
+                          WHERE f.subject = t.ref AND r.name IS NULL)
+        """,
+    ),
     _within("capture"),
     _within("refund"),
     (

@@ -322,13 +322,15 @@ def expire(tx: Tx, now: int, limit: int = 100) -> int:
 def settle(tx: Tx, order_no: int, at: int) -> int:
     """Ask for what an order's charges still need, and let go what nothing needs. The order is locked.
 
+    Orders without payments are paid elsewhere; not so those in place of returns of orders that are paid here.
+
     Returns
     -------
     int
         Steps that are new.
     """
     payments = of_order(tx, order_no)
-    if not payments:
+    if not payments and not _follows_paid(tx, order_no):
         return 0
     book = _Book(tx, order_no, at, payments)
     taken = book.serve("capture", _free_to_capture)
@@ -497,6 +499,16 @@ def _free_to_capture(one: Payment, steps: Sequence[Step]) -> int:
 def _free_to_refund(one: Payment, steps: Sequence[Step]) -> int:
     asked = [step for step in steps if step.kind == "refund" and step.state in ("wanted", "lost")]
     return one.captured_cents - one.refunded_cents - sum(step.cents for step in asked)
+
+
+def _follows_paid(tx: Tx, order_no: int) -> bool:
+    """Whether an order is in place of a return of one that is paid here, or of one that is in place of such a return."""
+    sql = (
+        "WITH RECURSIVE former (no) AS (SELECT r.order_no FROM rma r WHERE r.exchange_no = :no "
+        "UNION SELECT r.order_no FROM former f JOIN rma r ON r.exchange_no = f.no) "
+        "SELECT 1 FROM former f JOIN payment p ON p.order_no = f.no LIMIT 1"
+    )
+    return tx.first(sql, no=order_no) is not None
 
 
 def _may_still_cost(tx: Tx, order_no: int) -> bool:

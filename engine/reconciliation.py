@@ -89,7 +89,7 @@ def _plain(value: Any) -> Any:
 def _account(row: Sequence[Any]) -> Account:
     sums, (payments, waiting, exceptions, to_leave) = row[:-4], row[-4:]
     one = Account(*[*sums, ()])
-    paid, invoiced = bool(payments), bool(one.invoiced)
+    paid, invoiced = bool(payments or exceptions), bool(one.invoiced)
     kept = one.authorised - one.captured - one.voided
     wrong = (
         ("waiting", waiting),

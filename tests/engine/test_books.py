@@ -112,6 +112,7 @@ DAMAGES: dict[str, list[str]] = {
     "refund_has_facts": ["UPDATE payment_step SET state = 'lost' WHERE kind = 'refund'"],
     "lost_is_an_exception": ["UPDATE payment_step SET state = 'lost' WHERE kind = 'void'"],
     "settled_has_facts": ["UPDATE payment_step SET why = 'settled' WHERE kind = 'void'"],
+    "charges_are_asked_for": ["UPDATE payment_step SET state = 'refused' WHERE kind = 'capture'"],
     "capture_within_charge": ["UPDATE payment_step SET cents = cents + 1 WHERE kind = 'capture'"],
     "refund_within_charge": ["UPDATE payment_step SET cents = cents + 1 WHERE kind = 'refund'"],
     "shipments_are_charged": ["UPDATE consignment SET shipped_at = NULL"],

@@ -214,6 +214,11 @@ def test_what_does_not_come_back_at_all_is_to_be_paid(till: Database) -> None:
     till.write(lambda tx: call_off(tx, ReturnCancelled(id="off", at=NOON, rma=rma)))
     go_on(till)
     assert (account(till, new).shipped, account(till, new).credit, account(till, order).set_off) == (1000, 0, 0)
+    assert exceptions(till, new) == [("not_authorised", 1000)], "nothing was to be paid for it, so no money is kept"
+    assert account(till, new).unbalanced == ("exceptions", "captured_is_not_shipped")
+    pay(till, new, 1000)
+    go_on(till)
+    assert account(till, new).unbalanced == ()
 
 
 def test_what_was_paid_by_a_credit_is_given_back_where_that_came_from(till: Database) -> None:
