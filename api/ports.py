@@ -22,6 +22,10 @@ class NoAnswer(Exception):
     """Nobody knows what was done: it is asked for again, with the same key."""
 
 
+class NothingDone(NoAnswer):
+    """It is certain that nothing was done: it could not be sent, or was not let in."""
+
+
 def names_of(ours: Iterable[str], group: str) -> list[str]:
     """Every citizen that there is, ours and those that are installed."""
     return sorted({*ours, *(point.name for point in entry_points(group=group))})
@@ -37,4 +41,4 @@ def found(name: str, ours: Mapping[str, T], group: str) -> T | None:
     return None
 
 
-__all__ = ["Declined", "NoAnswer", "found", "names_of"]
+__all__ = ["Declined", "NoAnswer", "NothingDone", "found", "names_of"]

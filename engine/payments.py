@@ -232,15 +232,24 @@ def refused(tx: Tx, at: int, step: Step, why: str) -> Payment:
     return _failed(tx, at, one, step, why)
 
 
-def unanswered(tx: Tx, at: int, step: Step) -> Payment:
-    """The provider did not answer: it is asked the same again, later, for as long as it knows the key (`lose`)."""
+def unanswered(tx: Tx, at: int, step: Step, *, nothing_done: bool = False) -> Payment:
+    """The provider did not answer: it is asked the same again, later, for as long as it knows the key (`lose`).
+
+    Parameters
+    ----------
+    step
+        As it was before it was taken.
+    nothing_done
+        Whether that is certain: this try is then none after which an end is not known.
+    """
     one = get(tx, step.payment)
     lock_orders(tx, [one.order_no])
     now = _step(tx, step.id)
     if now.state == "wanted":
+        undone = nothing_done and now.tries == step.tries + 1  # nobody else asks meanwhile
         tx.run(
-            "UPDATE payment_step SET next_at = :next_at, why = :why WHERE no = :no",
-            next_at=at + wait_after(now.tries), why=UNANSWERED, no=now.no,
+            "UPDATE payment_step SET next_at = :next_at, asked_at = :asked_at, why = :why WHERE no = :no",
+            next_at=at + wait_after(now.tries), asked_at=step.asked_at if undone else now.asked_at, why=UNANSWERED, no=now.no,
         )  # fmt: skip
     return get(tx, one.id)
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from api.ports import Declined, NoAnswer, found, names_of
+from api.ports import Declined, NoAnswer, NothingDone, found, names_of
 from api.settings import Settings
 from engine.database import Database
 from solver.refusal import Refusal
@@ -78,7 +78,7 @@ class Asked:
 
 
 class Provider(Protocol):
-    """Somebody who moves money. Calls may take seconds, and raise `Declined` or `NoAnswer`; none is made in a transaction.
+    """Somebody who moves money. Calls may take seconds, and raise `Declined`, `NoAnswer` or `NothingDone`; none is made in a transaction.
 
     The same key again does nothing more, and is answered the same.
     """
@@ -141,6 +141,7 @@ __all__ = [
     "Declined",
     "Kept",
     "NoAnswer",
+    "NothingDone",
     "Openers",
     "Provider",
     "Setup",

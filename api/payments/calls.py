@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from api.payments import PROVIDERS, Asked, Declined, NoAnswer, Openers, Provider, Setup, Wanted, open_provider
+from api.payments import PROVIDERS, Asked, Declined, NoAnswer, NothingDone, Openers, Provider, Setup, Wanted, open_provider
 from api.settings import Settings
 from api.vault import vault_of
 from engine import payments
@@ -93,9 +93,9 @@ class Payments:
         with self.database.read() as tx:
             one = payments.get(tx, step.payment)
         try:
-            provider = self._open(one.provider)
-            if step.kind == "authorise":
-                kept = provider.authorise(self._wanted(one, step))
+            provider, wanted = self._prepared(one, step)
+            if wanted is not None:
+                kept = provider.authorise(wanted)
                 write(lambda tx: payments.authorised(tx, clock(), step, kept.reference, kept.expires_at, kept.often))
                 return
             assert one.reference is not None, "it is authorised"
@@ -113,11 +113,20 @@ class Payments:
         except Exception as error:
             if not isinstance(error, NoAnswer):
                 log.warning("provider failed", provider=one.provider, step=step.id, error=type(error).__name__)
-            write(lambda tx: payments.unanswered(tx, clock(), step))
+            nothing = isinstance(error, NothingDone)
+            write(lambda tx: payments.unanswered(tx, clock(), step, nothing_done=nothing))
             return
         ended = {"capture": payments.captured, "void": payments.voided, "refund": payments.refunded}[step.kind]
         write(lambda tx: ended(tx, clock(), step))
 
-    def _wanted(self, one: Payment, step: Step) -> Wanted:
-        token = vault_of(self.settings).unseal(one.token)
-        return Wanted(step.id, one.order, token, step.cents, one.currency)
+    def _prepared(self, one: Payment, step: Step) -> tuple[Provider, Wanted | None]:
+        """A provider, and what it is to keep where that is asked of it. Raises NothingDone where it cannot be asked."""
+        try:
+            provider = self._open(one.provider)
+            if step.kind != "authorise":
+                return provider, None
+            token = vault_of(self.settings).unseal(one.token)
+        except Exception as error:
+            log.warning("provider not asked", provider=one.provider, step=step.id, error=type(error).__name__)
+            raise NothingDone from error
+        return provider, Wanted(step.id, one.order, token, step.cents, one.currency)

@@ -12,9 +12,10 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any, TypeVar
 
+import httpx
 import stripe
 
-from api.payments import Asked, Declined, Kept, NoAnswer, Wanted
+from api.payments import Asked, Declined, Kept, NoAnswer, NothingDone, Wanted
 from api.settings import Settings
 from solver.refusal import Refusal
 
@@ -128,7 +129,11 @@ def _asked(ask: Callable[[], T]) -> T:
         if error.http_status == 409:
             raise NoAnswer from None
         raise Declined("expired" if error.code in _EXPIRED else _named(error.code, usual="invalid_request")) from None
+    except (stripe.AuthenticationError, stripe.PermissionError) as error:
+        raise NothingDone from error
     except stripe.StripeError as error:
+        if isinstance(error.__cause__, httpx.ConnectError | httpx.ConnectTimeout):
+            raise NothingDone from error
         raise NoAnswer from error
 
 

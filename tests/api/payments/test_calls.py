@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pytest
 from pydantic import SecretStr
 
-from api.payments import PROVIDERS, NoAnswer, Openers, Setup
+from api.payments import PROVIDERS, Asked, NoAnswer, NothingDone, Openers, Setup
 from api.payments.calls import Pay, Payments
 from api.payments.own import Own
 from api.payments.stripe import Stripe
@@ -118,6 +118,46 @@ def test_a_provider_that_never_answers_is_given_up_and_the_order_held(till: Till
     assert till.wait(24) == 0
     assert exceptions(till.database, order) == [("no_answer", 1000)]
     assert state_of(till.database, order) == "held"
+
+
+@pytest.mark.parametrize("error", [Refusal("ALLOT_STRIPE_KEY", "must be set", "bad_setting"), NothingDone()])
+def test_what_is_never_sent_is_not_lost_and_done_once_that_is_mended(database: Database, error: Exception) -> None:
+    """Over a weekend there is no key, or no connection."""
+    away: list[Exception] = []
+
+    def open_away(setup: Setup) -> Own:
+        if away:
+            raise away[0]
+        return Own(setup.database, setup.clock)
+
+    open_shop(database)
+    till = till_of(database, {"own": open_away})
+    order = sell(database, "1", ("tee", 1))
+    till.pay(order, 1000)
+    send(database, order, (1, 1))
+    away.append(error)
+    till.wait(48)
+    assert exceptions(database, order) == []
+    away.clear()
+    till.wait(1)
+    assert sums(database, order) == (1000, 1000, 0, 0)
+
+
+def test_what_may_have_been_done_once_is_lost_though_nothing_is_sent_later(database: Database) -> None:
+    answers: list[Exception] = []
+
+    class Away(Own):
+        def capture(self, asked: Asked) -> None:
+            raise answers.pop() if answers else NothingDone
+
+    open_shop(database)
+    till = till_of(database, {"own": lambda setup: Away(setup.database, setup.clock)})
+    order = sell(database, "1", ("tee", 1))
+    till.pay(order, 1000)
+    send(database, order, (1, 1))
+    answers.append(NoAnswer())
+    till.wait(24)
+    assert exceptions(database, order) == [("no_answer", 1000)]
 
 
 def test_what_is_kept_for_an_hour_is_kept_again_until_it_leaves(till: Till) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pytest
 from pydantic import SecretStr
 
-from api.payments import Asked, Declined, Kept, NoAnswer, Wanted
+from api.payments import Asked, Declined, Kept, NoAnswer, NothingDone, Wanted
 from api.payments.stripe import Stripe, open_stripe
 from api.settings import Settings
 from solver.refusal import Refusal
@@ -97,8 +97,9 @@ def test_nobody_knows_what_was_done_where_the_answer_is_lost_and_the_same_key_do
     desk: Desk, fault: str
 ) -> None:
     desk.account.fails = [fault]
-    with pytest.raises(NoAnswer):
+    with pytest.raises(NoAnswer) as none:
         desk.keep()
+    assert none.type is NoAnswer, "it may have been done"
     kept = desk.keep()
     assert len(desk.account.intents) == 1
     desk.account.fails = [fault]
@@ -132,10 +133,10 @@ def test_more_than_is_kept_is_not_taken(desk: Desk) -> None:
         desk.stripe.capture(asked(desk.keep(), 3001, "k2"))
 
 
-def test_a_wrong_key_or_no_network_may_pass(desk: Desk) -> None:
+def test_by_a_wrong_key_or_no_network_nothing_is_done_and_that_may_pass(desk: Desk) -> None:
     with served(desk.account) as url:
         for there in (url, "http://127.0.0.1:9"):
-            with closing(Stripe("sk_test_other", there, timeout=5)) as other, pytest.raises(NoAnswer):
+            with closing(Stripe("sk_test_other", there, timeout=5)) as other, pytest.raises(NothingDone):
                 other.authorise(Wanted("k", "o", "pm", 1, "EUR"))
 
 
