@@ -190,7 +190,7 @@ def charge_shipment(tx: Tx, consignment: str, at: int) -> Charge | None:
 def charge_refund(tx: Tx, ref: str, owed: Mapping[str, Any], at: int) -> Charge | None:
     """Charge what is owed to the customer, by the fact that says so (its id, and what it says). The order is locked.
 
-    Tax that came on top of prices is given back with them.
+    Tax that came on top of prices is given back with them. Of what is kept as fees, the tax is kept too.
     """
     there = charge_of(tx, ref)
     found = tx.first("SELECT no FROM orders WHERE id = :id", id=owed["order"])
@@ -214,9 +214,12 @@ def charge_refund(tx: Tx, ref: str, owed: Mapping[str, Any], at: int) -> Charge 
         ))  # fmt: skip
     carriage = int(owed.get("carriage_cents", 0))
     taxes = _back(_carriage_of(shipments), _carriage_of(refunds), carriage)
+    fee, label = int(owed.get("fee_cents", 0)), int(owed.get("label_cents", 0))
+    whole = sum(line.cents for line in lines) + carriage
+    left = max(0, whole - fee - label)
+    lines = [msgspec.structs.replace(one, taxes=_listed(_part(dict(one.taxes), left, whole))) for one in lines]
     body = ChargeBody(
-        lines=lines, carriage_taxes=_listed(taxes), fee_cents=int(owed.get("fee_cents", 0)),
-        label_cents=int(owed.get("label_cents", 0)), why=str(owed.get("why", "")), consignment=consignment,
+        lines=lines, carriage_taxes=_listed(_part(taxes, left, whole)), fee_cents=fee, label_cents=label, why=str(owed.get("why", "")), consignment=consignment,
     )  # fmt: skip
     kept = int(owed.get("exchange_cents", 0))
     money = sum(-one.cents if one.kind == "refund" else one.cents for one in every)
@@ -271,7 +274,7 @@ def _write(
     goods = sum(line.cents for line in body.lines)
     tax = sum(cents for line in body.lines for _, cents in line.taxes) + sum(cents for _, cents in body.carriage_taxes)
     whole = goods + carriage + (0 if gross else tax)
-    kept = min(body.fee_cents + body.label_cents, whole)
+    kept = min(body.fee_cents + body.label_cents, goods + carriage)
     set_off = min(set_off, whole - kept)
     left, (by_credit, by_money) = whole - kept - set_off, from_credit
     passed = max(0, min(by_credit, left - by_money))
@@ -349,6 +352,11 @@ def _back(paid: Sums | None, credited: Sums | None, cents: int) -> Taxes:
     return {
         rate: max(0, min(_share(tax, before, cents, whole), tax - back.get(rate, 0))) for rate, tax in taxes.items()
     }  # fmt: skip
+
+
+def _part(taxes: Taxes, some: int, whole: int) -> Taxes:
+    """The taxes of some of the cents that they are of."""
+    return {rate: _share(cents, 0, some, whole) for rate, cents in taxes.items()}
 
 
 def _listed(taxes: Taxes) -> list[tuple[int, int]]:

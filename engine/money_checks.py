@@ -157,13 +157,13 @@ MONEY: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "invoices_are_charges",
-        "an invoice is of a shipment, a credit note of a refund, both of what that comes to, and each is one fact",
+        "an invoice is of a shipment, a credit note of a refund, both of what that comes to, net and tax, and each is one fact",
         """
         SELECT 'invoice ' || i.id, c.kind || ' of ' || (c.cents + c.set_off_cents + c.passed_cents),
                i.kind || ' of ' || i.cents FROM invoice i
         JOIN charge c ON c.no = i.charge_no LEFT JOIN fact f ON f.id = i.id || ':1'
         WHERE i.cents <> c.cents + c.set_off_cents + c.passed_cents
-           OR i.net_cents + i.tax_cents <> i.cents OR i.tax_cents <> c.tax_cents
+           OR i.net_cents < 0 OR i.net_cents + i.tax_cents <> i.cents OR i.tax_cents <> c.tax_cents
            OR i.order_no <> c.order_no OR (i.kind = 'invoice') <> (c.kind = 'shipment') OR f.no IS NULL
         """,
     ),

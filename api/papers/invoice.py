@@ -154,15 +154,21 @@ def _end(sheet: Sheet, invoice: Invoice) -> None:
 
 
 def _by_rate(invoice: Invoice) -> dict[int, tuple[int, int]]:
-    """What is taxed, without the tax, and the tax, by rate in hundredths of a percent."""
+    """What is taxed, without the tax, and the tax, by rate in hundredths of a percent; each line less its share of what is kept."""
     sums: dict[int, tuple[int, int]] = defaultdict(lambda: (0, 0))
     carriage = ChargedLine(line=0, sku="", units=0, cents=invoice.body.carriage_cents,
                            taxes=invoice.body.charge.carriage_taxes)  # fmt: skip
-    for line in (*invoice.body.charge.lines, carriage):
+    lines = [*invoice.body.charge.lines, carriage]
+    whole, above = sum(line.cents for line in lines), 0
+    kept = min(whole, invoice.body.charge.fee_cents + invoice.body.charge.label_cents)
+    for line in lines:
+        below = above + line.cents
+        off = kept * below // whole - kept * above // whole if kept else 0
+        above = below
         inside = sum(tax for _, tax in line.taxes) if invoice.body.gross else 0
         for rate, tax in line.taxes:
             base, before = sums[rate]
-            sums[rate] = base + line.cents - inside, before + tax
+            sums[rate] = base + line.cents - off - inside, before + tax
     return dict(sums)
 
 

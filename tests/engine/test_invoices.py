@@ -4,9 +4,11 @@ import random
 import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Literal
 
 import psycopg
 import pytest
+from msgspec.structs import replace
 
 from engine import invoices
 from engine.charges import BillingTerms, charge_shipment, put_billing
@@ -63,6 +65,22 @@ def test_a_refund_is_credited_and_names_the_invoices_that_it_corrects(till: Data
     note = of(till, order)[-1]
     assert (note.kind, note.number, note.cents) == ("credit_note", "CN-2025-000001", 400)
     assert note.body.corrects == ["INV-2025-000002"]
+
+
+@pytest.mark.parametrize("prices", ["gross", "net"])
+@pytest.mark.parametrize(("fee", "part"), [(0, 10), (400, 6), (1000, 0), (5000, 0)])
+def test_of_what_is_kept_of_a_refund_the_tax_is_not_credited(
+    till: Database, prices: Literal["gross", "net"], fee: int, part: int
+) -> None:
+    till.write(lambda tx: put_billing(tx, replace(TERMS, prices=prices), NOON))
+    order = sell(till, "1", ("tee", 1))
+    tax(till, order, 0, (1, 2000, 200))
+    send(till, order, (1, 1))
+    owe(till, order, "rfd1", (1, 1, 1000), fee_cents=fee)
+    bill(till)
+    note = of(till, order)[-1]
+    assert (note.kind, note.tax_cents) == ("credit_note", 20 * part)
+    assert note.net_cents == 100 * part - (note.tax_cents if prices == "gross" else 0)
 
 
 def test_what_an_exchange_used_up_is_credited_too(till: Database) -> None:
