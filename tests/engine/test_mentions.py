@@ -56,6 +56,20 @@ def test_a_letter_beyond_the_basic_plane_is_found_though_json_has_it_in_two_piec
     assert json.dumps("𠮷田 has it") in Mentions(["𠮷田"])
 
 
+@pytest.mark.parametrize("number", ["+31 6 12345678", "+31612345678", "0031-6-1234 5678", "+31 (0)6 12345678"])
+def test_a_telephone_number_is_found_by_its_digits(number: str) -> None:
+    told = Mentions([number])
+    for text in ("+31 6 12345678", "call +31612345678.", "tel:+31-6-12-34-56-78", "0031 (0)6/1234.5678", "%2B31612345678"):
+        assert text in told, text
+    for text in ("+31 6 123456789", "1316 12345678 9", "+31 6 12345679", "31 units, 6 of 12345678"):
+        assert text not in told, text
+
+
+def test_an_address_of_mail_is_found_in_an_address_of_the_web() -> None:
+    assert "https://shop.example/?of=ren%65%40example.org&page=2" in Mentions(RENE)
+    assert "https://shop.example/?of=irene%40example.org" not in Mentions(RENE)
+
+
 @pytest.mark.parametrize(
     ("address", "street"),
     [
@@ -63,7 +77,9 @@ def test_a_letter_beyond_the_basic_plane_is_found_though_json_has_it_in_two_piec
         ("12 Elm St, Springfield, IL 62701, US", "12 Elm St"), ("Flat 2\n10 Downing Street\nLondon SW1A 2AA", "10 Downing Street"),
         ("1234 Elm Street\nSpringfield", "1234 Elm Street"), ("High Street\n1234 Town", "High Street"),
         ("Rose Cottage\nLittle Village", "Rose Cottage"), ("1 High Street", "1 High Street"), ("Town", ""), ("", ""),
-        ("東京都千代田区1-1", "東京都千代田区1-1"),
+        ("東京都千代田区1-1", "東京都千代田区1-1"), ("Flat 3, 12 High Street\nLondon", "12 High Street"), ("Flat 3, London", ""),
+        ("12 High Street, Flat 3\nLondon", "12 High Street"), ("Apt. 4B\n1234 Elm Street\nSpringfield", "1234 Elm Street"),
+        ("3rd floor, Rose House\nLondon", "Rose House"), ("Hauptstr. 5, 2. Stock\n1010 Wien", "Hauptstr. 5"),
     ],
 )  # fmt: skip
 def test_of_an_address_the_street_says_who_it_is_and_the_town_does_not(address: str, street: str) -> None:
