@@ -57,17 +57,38 @@ class _Read:
 def route_returns(
     database: Database, at: int, lookout: Lookout | None = None, only: Sequence[str] = (), limit: int = 100
 ) -> int:
-    """Choose nodes for returns that have none, all together, and say for how many.
+    """Choose nodes for returns that have none, so many of them together, and say for how many there was one.
 
     Parameters
     ----------
     only
         Ids of returns; any where empty.
     """
+    count = after = 0
+    while True:
+        with database.read() as tx:
+            found = _waiting(tx, only, after, limit)
+        if not found:
+            return count
+        count += _route(database, at, lookout or Lookout(), [id for _, id in found])
+        after = found[-1][0]
+
+
+def _waiting(tx: Tx, only: Sequence[str], after: int, limit: int) -> list[tuple[int, str]]:
+    """Number and id of returns that are to be given a node, behind one: for some there may be none."""
+    wanted = f"WHERE {_OPEN} AND r.no > :after ORDER BY r.no LIMIT :limit"
+    if not only:
+        return tx.all(f"SELECT r.no, r.id FROM rma r {wanted}", after=after, limit=limit)
+    rows = Rows(id=sorted(set(only)))
+    return tx.all(f"SELECT r.no, r.id FROM {{rows}} JOIN rma r ON r.id = rows.id {wanted}", rows, after=after, limit=limit)
+
+
+def _route(database: Database, at: int, lookout: Lookout, ids: Sequence[str]) -> int:
+    """Choose nodes for returns, all together; says for how many."""
     count = 0
     for tries in range(1, TRIES + 1):
         with database.read() as tx:
-            read = _read(tx, at, lookout or Lookout(), only, limit)
+            read = _read(tx, at, lookout, ids)
         if read is None:
             break
         routed = route(read.question, Effort(seconds=SECONDS))
@@ -93,17 +114,12 @@ def check_some_node(tx: Tx, approved: Sequence[tuple[str, Locked]], at: int, rul
             raise Refusal(f"{place}lines", told, "no_return_node")
 
 
-def _read(tx: Tx, at: int, lookout: Lookout, only: Sequence[str], limit: int) -> _Read | None:
+def _read(tx: Tx, at: int, lookout: Lookout, ids: Sequence[str]) -> _Read | None:
     """What is to be decided, and all that it depends on; nothing where there is nothing, or no node for it."""
-    if only:
-        rows = tx.all(
-            f"SELECT r.no, r.id, r.order_no, r.version FROM {{rows}} JOIN rma r ON r.id = rows.id WHERE {_OPEN} ORDER BY r.no",
-            Rows(id=sorted(set(only))),
-        )
-    else:
-        rows = tx.all(
-            f"SELECT r.no, r.id, r.order_no, r.version FROM rma r WHERE {_OPEN} ORDER BY r.no LIMIT :limit", limit=limit
-        )
+    rows = tx.all(
+        f"SELECT r.no, r.id, r.order_no, r.version FROM {{rows}} JOIN rma r ON r.id = rows.id WHERE {_OPEN} ORDER BY r.no",
+        Rows(id=ids),
+    )
     if not rows:
         return None
     returns = [_Open(*row) for row in rows]

@@ -297,6 +297,18 @@ def test_the_clock_gives_a_node_to_a_return_whose_process_died(database: Databas
     assert seen(database, rma_of("ask")).node is not None
 
 
+def test_a_return_is_given_a_node_though_those_before_it_have_none(database: Database) -> None:
+    """No service carries the first one, which moved to the far south."""
+    for number in "12":
+        order, _ = delivered(database, ("tee", 1), number=number)
+        line = WantedBack(line=1, units=1, reason="unwanted")
+        fact = ReturnRequested(id=f"ask {number}", at=NOON, order=order, lines=(line,))
+        database.write(lambda tx, fact=fact: request(tx, [fact]))  # type: ignore[misc]
+    database.write(lambda tx: tx.run("UPDATE rma SET lat = -60, lon = 170 WHERE no = 1"))
+    assert route_returns(database, NOON, limit=1) == 1
+    assert [seen(database, rma_of(f"ask {number}")).node is None for number in "12"] == [True, False]
+
+
 def rma_of(fact: str) -> str:
     return short_id("rma", fact)
 
