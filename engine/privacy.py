@@ -195,6 +195,9 @@ def erase_all(tx: Tx, facts: Sequence[RecipientErased], by: str = "") -> int:
     Refusal
         `unknown_recipient`, or `import_running`: a job that has not ended was given something about them.
     """
+    if not facts:
+        return 0
+    _lock_people(tx, [fact.recipient for fact in facts])
     new = [fact for fact, is_new in zip(facts, write_facts(tx, facts, by), strict=True) if is_new]
     if not new:
         return 0
@@ -220,6 +223,15 @@ def erase_all(tx: Tx, facts: Sequence[RecipientErased], by: str = "") -> int:
         )  # fmt: skip
         tx.run("UPDATE recipient SET erased = true WHERE id = :id", id=fact.recipient)
     return len(new)
+
+
+def _lock_people(tx: Tx, recipients: Sequence[str]) -> list[tuple[str, int]]:
+    """Lock those of some recipients who are not erased, before their orders; id and `active_at`."""
+    return tx.all(
+        "SELECT r.id, r.active_at FROM {rows} JOIN recipient r ON r.id = rows.id WHERE NOT r.erased ORDER BY r.id"
+        + (" FOR NO KEY UPDATE OF r" if tx.locking else ""),
+        Rows(id=sorted(set(recipients))),
+    )
 
 
 def _words(row: dict[str, Any]) -> list[str]:
@@ -369,11 +381,7 @@ def erase_due(database: Database, now: int) -> int:
 
 def _erase_quiet(tx: Tx, recipients: Sequence[str], now: int, before: int) -> int:
     """Erase those to whom nothing has happened, where no job is at one of them, and look at the others when it may be time."""
-    found = tx.all(
-        "SELECT r.id, r.active_at FROM {rows} JOIN recipient r ON r.id = rows.id WHERE NOT r.erased ORDER BY r.id"
-        + (" FOR NO KEY UPDATE OF r" if tx.locking else ""),
-        Rows(id=sorted(recipients)),
-    )
+    found = _lock_people(tx, recipients)
     newer = _last_of(tx, now, [id for id, _ in found])
     last = {id: max(active_at, newer.get(id, 0)) for id, active_at in found}
     active = {id: at for id, at in last.items() if at >= before}

@@ -6,16 +6,21 @@ from collections.abc import Iterator
 import pytest
 
 from engine import webhooks
+from engine.channel_said import Whom
+from engine.channels import hear
 from engine.database import Database, Tx
 from engine.entries import put_services
 from engine.events import forget, relay
-from engine.orders import place
+from engine.facts import OrderCancelled, RecipientErased
+from engine.orders import Person, place, remember
+from engine.privacy import Retention, erase, erase_due, put_retention
 from engine.store import Store
 from engine.webhooks import REST, TRIPS, Result
-from tests.engine.shop import CAP, NOON, SERVICES, STORE, TEE, WAREHOUSE, connect, open_shop, ordered, supply
+from tests.engine.shop import CAP, DAY, NOON, SERVICES, STORE, TEE, WAREHOUSE, connect, open_shop, ordered, said, supply
 from tests.engine.test_at_once import Client
+from tests.engine.tills import pay
 
-ORDER = ("channel_order", "orders", "sku", "channel_stock", "hold", "stock", "node_day")
+ORDER = ("channel_order", "recipient", "orders", "sku", "channel_stock", "hold", "stock", "node_day")
 """As `engine/README.md` has it; rows of other tables belong to those of one of these."""
 TELLING = ("consumer", "webhook", "delivery")
 """What tells others locks rows of these."""
@@ -74,6 +79,32 @@ def test_rows_are_locked_in_one_order(database: Database, seen: dict[int, list[s
     mine = [[table for table in tables if table in ORDER] for tables in seen.values()]
     assert {tuple(tables) for tables in mine if tables != sorted(tables, key=ORDER.index)} == set()
     assert {table for tables in mine for table in tables} == set(ORDER)
+
+
+def test_people_are_locked_before_their_orders(database: Database, seen: dict[int, list[str]]) -> None:
+    if database.dialect == "sqlite":
+        pytest.skip("it has one writer")
+    open_shop(database)
+    database.write(lambda tx: put_services(tx, SERVICES, NOON))
+    supply(database, (TEE, STORE, 10))
+    here = connect(database)
+    seen.clear()
+    whom = Whom("Ann Example", "1 High Street", "ann@example.org", "en")
+    for at, units in ((NOON, 2), (NOON + 1, 1)):
+        state = said("S1", ("1", "tee", units), at=at)
+        database.write(lambda tx, state=state: hear(tx, here, f"e{state.said_at}", "orders", state, whom, NOON))  # type: ignore[misc]
+    database.write(lambda tx: remember(tx, [Person("cus-1", "Bob"), Person("cus-2", "Eve")], NOON))
+    for number in "12":
+        order = ordered(number, ("tee", 1), recipient=f"cus-{number}")
+        (placed,) = database.write(lambda tx, order=order: place(tx, [order]))  # type: ignore[misc]
+        pay(database, placed.id, 1000)
+        Store(database).change(OrderCancelled(id=f"c{number}", at=NOON, order=placed.id))
+    database.write(lambda tx: erase(tx, RecipientErased(id="e", at=NOON, recipient="cus-1")))
+    database.write(lambda tx: put_retention(tx, Retention(days=1), NOON))
+    assert erase_due(database, NOON + 9 * DAY) == 1
+    mine = [[table for table in tables if table in ORDER] for tables in seen.values()]
+    assert {tuple(tables) for tables in mine if tables != sorted(tables, key=ORDER.index)} == set()
+    assert {("channel_order", "recipient", "orders"), ("recipient", "orders")} <= {tuple(tables[:3]) for tables in mine}
 
 
 def test_webhooks_are_locked_before_their_deliveries(database: Database, seen: dict[int, list[str]]) -> None:
