@@ -219,7 +219,8 @@ def charge_refund(tx: Tx, ref: str, owed: Mapping[str, Any], at: int) -> Charge 
     left = max(0, whole - fee - label)
     lines = [msgspec.structs.replace(one, taxes=_listed(_part(dict(one.taxes), left, whole))) for one in lines]
     body = ChargeBody(
-        lines=lines, carriage_taxes=_listed(_part(taxes, left, whole)), fee_cents=fee, label_cents=label, why=str(owed.get("why", "")), consignment=consignment,
+        lines=lines, carriage_taxes=_listed(_part(taxes, left, whole)), fee_cents=fee, label_cents=label,
+        why=str(owed.get("why", "")), consignment=consignment,
     )  # fmt: skip
     kept = int(owed.get("exchange_cents", 0))
     money = sum(-one.cents if one.kind == "refund" else one.cents for one in every)

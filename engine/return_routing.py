@@ -80,7 +80,9 @@ def _waiting(tx: Tx, only: Sequence[str], after: int, limit: int) -> list[tuple[
     if not only:
         return tx.all(f"SELECT r.no, r.id FROM rma r {wanted}", after=after, limit=limit)
     rows = Rows(id=sorted(set(only)))
-    return tx.all(f"SELECT r.no, r.id FROM {{rows}} JOIN rma r ON r.id = rows.id {wanted}", rows, after=after, limit=limit)
+    return tx.all(
+        f"SELECT r.no, r.id FROM {{rows}} JOIN rma r ON r.id = rows.id {wanted}", rows, after=after, limit=limit
+    )
 
 
 def _route(database: Database, at: int, lookout: Lookout, ids: Sequence[str]) -> int:

@@ -78,7 +78,9 @@ class Asked:
 
 
 class Provider(Protocol):
-    """Somebody who moves money. Calls may take seconds, and raise `Declined`, `NoAnswer` or `NothingDone`; none is made in a transaction.
+    """Somebody who moves money. Calls may take seconds, and raise `Declined` or `NoAnswer`; none is made in a transaction.
+
+    `NothingDone` is raised where that is certain: what is asked long enough with another `NoAnswer` is given up.
 
     The same key again does nothing more, and is answered the same.
     """

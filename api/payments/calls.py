@@ -8,7 +8,18 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from api.payments import PROVIDERS, Asked, Declined, NoAnswer, NothingDone, Openers, Provider, Setup, Wanted, open_provider
+from api.payments import (
+    PROVIDERS,
+    Asked,
+    Declined,
+    NoAnswer,
+    NothingDone,
+    Openers,
+    Provider,
+    Setup,
+    Wanted,
+    open_provider,
+)
 from api.settings import Settings
 from api.vault import vault_of
 from engine import payments

@@ -59,7 +59,13 @@ def test_a_letter_beyond_the_basic_plane_is_found_though_json_has_it_in_two_piec
 @pytest.mark.parametrize("number", ["+31 6 12345678", "+31612345678", "0031-6-1234 5678", "+31 (0)6 12345678"])
 def test_a_telephone_number_is_found_by_its_digits(number: str) -> None:
     told = Mentions([number])
-    for text in ("+31 6 12345678", "call +31612345678.", "tel:+31-6-12-34-56-78", "0031 (0)6/1234.5678", "%2B31612345678"):
+    for text in (
+        "+31 6 12345678",
+        "call +31612345678.",
+        "tel:+31-6-12-34-56-78",
+        "0031 (0)6/1234.5678",
+        "%2B31612345678",
+    ):
         assert text in told, text
     for text in ("+31 6 123456789", "1316 12345678 9", "+31 6 12345679", "31 units, 6 of 12345678"):
         assert text not in told, text

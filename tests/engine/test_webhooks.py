@@ -180,7 +180,10 @@ def test_a_webhook_is_disabled_after_days_of_failures_and_one_success_starts_the
 def test_a_success_starts_anew_though_the_failure_is_noted_together_with_it(database: Database) -> None:
     happen(database, 2)
     first, second = claim(database)
-    results = [Result(one.webhook, one.event_no, one.leased_until, NOON, 5, code) for one, code in ((first, 500), (second, 204))]
+    results = [
+        Result(one.webhook, one.event_no, one.leased_until, NOON, 5, code)
+        for one, code in ((first, 500), (second, 204))
+    ]
     database.write(lambda tx: webhooks.settle(tx, NOON, "w", results))
     with database.read() as tx:
         assert tx.all("SELECT failures, failing_since FROM webhook") == [(0, None)]
