@@ -34,10 +34,10 @@ MYOPIC = "cheapest"
 RULES = ("nearest", MYOPIC, "joint")
 FUTURES = "sampled_futures:samples=8,by=joint"
 AHEAD = ("primal_dual", "bid_price:by=joint", FUTURES)
-AHEAD_MANY = ("primal_dual", "bid_price", "sampled_futures:samples=4")
+AHEAD_MANY = ("primal_dual", "bid_price:lines=6000,passes=8", "sampled_futures:samples=4,lines=6000,passes=8")
 """On UCI, whose orders have two dozen lines: `joint` cannot decide a wave of those in seconds."""
 CLAIRVOYANT = "clairvoyant"
-TOLD, TOLD_AS = "told the future", "bid_price:days=30,every=43200,samples=1,lines=100000,share=1,passes=60"
+TOLD, TOLD_AS = "told the future", "bid_price:days=30,every=43200,samples=1,lines=100000,share=1,passes=40"
 """On UCI, whose orders have too many lines for a good plan in hindsight: who knows all orders to come, and prices stock by them."""
 SPLIT = (*RULES, FUTURES)
 """Policies whose regret is split by cause."""
