@@ -1,16 +1,18 @@
 """Another kind of channel is one file."""
 
+import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import EntryPoint, EntryPoints
-from types import SimpleNamespace
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
 
 from api import ports
-from api.channels import GROUP, OURS, Answer, Arrival, Reading, Told, channel_of, kinds
+from api.channels import GROUP, OURS, Answer, Arrival, Reading, Told, amazon, channel_of, kinds, shopify, woocommerce
 from engine.channel_said import LineSaid, OrderSaid
 from engine.connections import Connection
 from engine.facts import order_id
@@ -18,6 +20,8 @@ from solver.refusal import Refusal
 from tests.api.channels.shop import Shop
 from tests.api.http.conftest import AT
 from tests.api.http.world import done, put
+
+ROOT = Path(__file__).parents[3]
 
 
 def verify(
@@ -76,3 +80,10 @@ def test_a_kind_that_nobody_brings_is_refused_with_those_that_there_are() -> Non
 @pytest.mark.parametrize("module", ["payload", "hearing", "pushing", *OURS])
 def test_each_module_can_be_the_first_that_is_imported(module: str) -> None:
     subprocess.run([sys.executable, "-c", f"import api.channels.{module}"], check=True)
+
+
+@pytest.mark.parametrize("module", [amazon, shopify, woocommerce])
+def test_every_secret_and_option_of_a_kind_is_on_the_page(module: ModuleType) -> None:
+    page = (ROOT / "api/channels/README.md").read_text()
+    used = re.findall(r'(?:\.option|options\.get)\("(\w+)"', Path(str(module.__file__)).read_text().replace("'", '"'))
+    assert [name for name in (*module.SECRETS, *used) if f"`{name}`" not in page] == []
