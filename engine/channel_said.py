@@ -3,18 +3,10 @@
 Nothing personal is in it: people are told of apart (`Whom`).
 """
 
-import re
 from dataclasses import dataclass
-from decimal import ROUND_FLOOR, Decimal
 from typing import Literal
 
 import msgspec
-
-_MONEY = re.compile(r"\d{1,12}(?:\.\d{1,12})?\Z")
-_NONE = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX VND VUV XAF XOF XPF"
-_THREE = "BHD IQD JOD KWD LYD OMR TND"
-MINOR = {**dict.fromkeys(_NONE.split(), 0), **dict.fromkeys(_THREE.split(), 3)}
-"""Decimals of a currency, by ISO 4217, where they are not two."""
 
 
 class Said(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -165,20 +157,3 @@ class Heard:
     outcome: Outcome
     order: str | None = None
     issues: int = 0
-
-
-def minor(text: str, currency: str, units: int = 1) -> int:
-    """A decimal amount in the smallest unit of its currency, for one of so many units; what is left over is dropped.
-
-    Raises
-    ------
-    ValueError
-        It is no amount, or more than any price.
-    """
-    if not _MONEY.match(text) or units < 1:
-        raise ValueError("is no amount of money")
-    amount = Decimal(text).scaleb(MINOR.get(currency, 2)) / units
-    cents = int(amount.to_integral_value(ROUND_FLOOR))
-    if cents > 10**8:
-        raise ValueError("is more than any price")
-    return cents

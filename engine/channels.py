@@ -51,7 +51,6 @@ from engine.channel_said import (
     Remark,
     ToForget,
     Whom,
-    minor,
 )
 from engine.connections import Connection, find_area, get_connection, skus_of
 from engine.database import Rows, Tx
@@ -66,6 +65,7 @@ from engine.facts import (
     Place,
     short_id,
 )
+from engine.money import minor
 from engine.orders import Person, lock_order, remember
 from engine.privacy import TOGETHER
 from solver.refusal import Refusal

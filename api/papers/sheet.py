@@ -12,6 +12,7 @@ from reportlab.pdfgen.canvas import Canvas
 
 from api.papers.letters import UNKNOWN, Letters
 from engine.calendar import MS_PER_DAY, format_day
+from engine.money import decimals
 
 A4, A6 = (210.0, 297.0), (105.0, 148.0)
 """Width and height in mm."""
@@ -152,13 +153,9 @@ def kilograms(grams: int) -> str:
     return f"{grams / 1000:,.2f} kg" if grams >= 1000 else f"{grams} g"
 
 
-_NO_CENTS = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX VND VUV XAF XOF XPF"
-_MILLS = "BHD IQD JOD KWD LYD OMR TND"
-
-
 def money(amount: int, currency: str) -> str:
     """An amount in the smallest unit of its currency (ISO 4217), as people read it."""
-    digits = 0 if currency in _NO_CENTS else 3 if currency in _MILLS else 2
+    digits = decimals(currency)
     whole, part = divmod(abs(amount), 10**digits)
     sign = "-" if amount < 0 else ""
     return f"{sign}{whole:,}{f'.{part:0{digits}d}' if digits else ''} {currency}"

@@ -5,7 +5,8 @@ import pytest
 
 from api.channels import channel_of
 from api.channels.payload import paid, postal_area
-from engine.channel_said import ChangeSaid, LineSaid, Nothing, OrderGone, OrderSaid, ToForget, UnitsChanged, minor
+from engine.channel_said import ChangeSaid, LineSaid, Nothing, OrderGone, OrderSaid, ToForget, UnitsChanged
+from engine.money import minor
 from solver.refusal import Refusal
 from tests.api.channels.shop import ACCOUNT, PAYLOADS, SECRET, connection_of, reading_of, recorded, sign
 
