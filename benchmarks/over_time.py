@@ -78,7 +78,7 @@ class Settings:
     hindsight_seconds: float = 20.0
     split_seeds: int = 2
     uci_seeds: int = 3
-    uci_hindsight_seconds: float = 400.0
+    uci_hindsight_seconds: float = 200.0
     made_up_weeks: int = 14
     made_up_orders: int = 40
     uci_days: int = 77

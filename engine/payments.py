@@ -106,7 +106,7 @@ def want(tx: Tx, at: int, id: str, order: str, provider: str, token: str, cents:
     Raises
     ------
     Refusal
-        `unknown_order`, or `order_cancelled`.
+        `unknown_order`, `order_cancelled`, or `nothing_to_pay`.
     """
     there = _find(tx, id)
     if there is not None:
@@ -117,6 +117,8 @@ def want(tx: Tx, at: int, id: str, order: str, provider: str, token: str, cents:
     lock_orders(tx, [found[0]])
     if tx.value("SELECT state FROM orders WHERE no = :no", no=found[0]) == "cancelled":
         raise Refusal("order", "it is cancelled: nothing of it is to be paid", "order_cancelled")
+    if not _may_still_cost(tx, found[0]) and not _Book(tx, found[0], at, []).due("capture"):
+        raise Refusal("order", "all that has left is paid, and nothing more of it leaves", "nothing_to_pay")
     one = _make(tx, at, id, found[0], provider, token, cents)
     step = of_payment(tx, one)[0]
     take(tx, at, step)

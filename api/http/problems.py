@@ -73,6 +73,7 @@ CONFLICTS = frozenset(
         "kit_in_parts",
         "node_needed",
         "nothing_to_invoice",
+        "nothing_to_pay",
         "nothing_to_release",
         "nothing_to_retry",
         "not_cancellable",

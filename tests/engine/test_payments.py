@@ -67,6 +67,18 @@ def test_the_carriage_is_shared_by_parcels_and_nothing_of_it_is_lost(till: Datab
     assert taken == [1166, 2333, 3500]
 
 
+def test_what_is_paid_and_has_left_is_not_paid_again(till: Database) -> None:
+    order = sell(till, "1", ("tee", 1))
+    pay(till, order, 1000)
+    send(till, order, (1, 1))
+    bill(till)
+    answer(till)
+    with pytest.raises(Refusal, match="all that has left is paid") as refused:
+        pay(till, order, 1000, id="again")
+    assert refused.value.code == "nothing_to_pay"
+    assert sums(till, order) == (1000, 1000, 0, 0)
+
+
 def test_billing_twice_takes_nothing_twice(till: Database) -> None:
     order = sell(till, "1", ("tee", 1))
     pay(till, order, 1000)
