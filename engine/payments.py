@@ -551,9 +551,10 @@ def _moved(
 
 def _let_go(tx: Tx, at: int, one: Payment, why: Any) -> None:
     """Its provider keeps the rest of it no longer; where the order still needs that, it is authorised anew by the same token."""
-    taken = sum(step.cents for step in of_payment(tx, one) if (step.kind, step.state) == ("capture", "lost"))
-    rest = one.kept_cents - taken  # what may have been taken is not let go
-    if not rest:
+    # what may have been taken is not let go, and what is asked to be let go is when that is answered
+    pending = {("capture", "lost"), ("void", "lost"), ("void", "wanted")}
+    rest = one.kept_cents - sum(step.cents for step in of_payment(tx, one) if (step.kind, step.state) in pending)
+    if rest <= 0:
         return
     _void(tx, at, one, rest, why, short_id("pay", one.id, why, str(one.captured_cents)))
     book = _Book(tx, one.order_no, at, of_order(tx, one.order_no))

@@ -182,6 +182,21 @@ def test_what_expired_is_authorised_anew_and_taken(till: Database) -> None:
     assert sums(till, order) == (2000, 1000, 1000, 0)
 
 
+def test_what_is_being_let_go_when_a_capture_expires_is_let_go_once(till: Database) -> None:
+    order = sell(till, "1", ("tee", 1))
+    pay(till, order, 1500)
+    send(till, order, (1, 1))
+    bill(till)
+    first = [True]
+
+    def say(step: payments.Step) -> str:
+        return "expired" if step.kind == "capture" and first and first.pop() else ""
+
+    asked = [step.kind for step in answer(till, say=say)]
+    assert asked[:2] == ["capture", "void"], "both were asked for at once"
+    assert sums(till, order) == (2500, 1000, 1500, 0)
+
+
 def test_the_clock_lets_go_what_is_kept_no_longer(till: Database) -> None:
     """What is still to leave is authorised anew; of what is over, nothing is."""
     order, over = sell(till, "1", ("tee", 1)), sell(till, "2", ("tee", 1))
