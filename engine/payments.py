@@ -499,9 +499,14 @@ def _said_no(step: Step) -> bool:
     return step.state == "refused" and step.why != NOT_DONE
 
 
+def _asked(steps: Sequence[Step]) -> list[Step]:
+    """What is to be taken or let go, and is not as far as anybody knows."""
+    return [step for step in steps if step.kind in ("capture", "void") and step.state in ("wanted", "lost")]
+
+
 def _free_to_capture(one: Payment, steps: Sequence[Step]) -> int:
     """What may still be asked for of what is kept."""
-    asked = [step for step in steps if step.kind in ("capture", "void") and step.state in ("wanted", "lost")]
+    asked = _asked(steps)
     if any(step.kind == "void" for step in asked) or (not one.often and (asked or one.captured_cents)):
         return 0
     return one.kept_cents - sum(step.cents for step in asked)
@@ -551,15 +556,16 @@ def _moved(
 
 def _let_go(tx: Tx, at: int, one: Payment, why: Any) -> None:
     """Its provider keeps the rest of it no longer; where the order still needs that, it is authorised anew by the same token."""
-    # what may have been taken is not let go, and what is asked to be let go is when that is answered
-    pending = {("capture", "lost"), ("void", "lost"), ("void", "wanted")}
-    rest = one.kept_cents - sum(step.cents for step in of_payment(tx, one) if (step.kind, step.state) in pending)
+    rest = one.kept_cents - sum(
+        step.cents for step in _asked(of_payment(tx, one))
+    )  # of what is asked for, the answer tells
     if rest <= 0:
         return
-    _void(tx, at, one, rest, why, short_id("pay", one.id, why, str(one.captured_cents)))
+    ended = str(one.captured_cents), str(one.voided_cents)
+    _void(tx, at, one, rest, why, short_id("pay", one.id, why, *ended))
     book = _Book(tx, one.order_no, at, of_order(tx, one.order_no))
     if one.token and (book.due("capture") or _may_still_cost(tx, one.order_no)):
-        _make(tx, at, short_id("pay", one.id, "again"), one.order_no, one.provider, one.token, rest)
+        _make(tx, at, short_id("pay", one.id, "again", *ended), one.order_no, one.provider, one.token, rest)
 
 
 def _void(tx: Tx, at: int, one: Payment, cents: int, why: Any, fact: str) -> None:

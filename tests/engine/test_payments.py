@@ -197,6 +197,22 @@ def test_what_is_being_let_go_when_a_capture_expires_is_let_go_once(till: Databa
     assert sums(till, order) == (2500, 1000, 1500, 0)
 
 
+def test_what_is_taken_after_another_capture_expired_was_not_let_go(till: Database) -> None:
+    order = sell(till, "1", ("tee", 2))
+    pay(till, order, 2000)
+    send(till, order, (1, 1))
+    send(till, order, (1, 1))
+    bill(till)
+    first = [True]
+
+    def say(step: payments.Step) -> str:
+        return "expired" if step.kind == "capture" and first and first.pop() else ""
+
+    asked = [step.kind for step in answer(till, say=say)]
+    assert asked[:2] == ["capture", "capture"], "both were asked for at once"
+    assert sums(till, order) == (3000, 2000, 1000, 0)
+
+
 def test_the_clock_lets_go_what_is_kept_no_longer(till: Database) -> None:
     """What is still to leave is authorised anew; of what is over, nothing is."""
     order, over = sell(till, "1", ("tee", 1)), sell(till, "2", ("tee", 1))
