@@ -202,19 +202,19 @@ class Working:
 
     def _push(self, _at: int) -> None:
         """Tell channels what they may sell."""
-        with self._database.read() as tx:
-            if tx.first("SELECT 1 FROM channel_item LIMIT 1") is None:
-                return
-        with make_client(Guard(self._settings.networks)) as client:
-            push_due(self._database, vault_of(self._settings), now, client, self._over.is_set)
+        self._tell_channels("SELECT 1 FROM channel_item LIMIT 1", push_due)
 
     def _ship(self, _at: int) -> None:
         """Tell channels what has left of their orders."""
+        self._tell_channels("SELECT 1 FROM connection WHERE active LIMIT 1", ship_due)
+
+    def _tell_channels(self, any_of: str, tell: Callable[..., int]) -> None:
+        """Tell channels something, where a query finds any for which there may be something."""
         with self._database.read() as tx:
-            if tx.first("SELECT 1 FROM connection WHERE active LIMIT 1") is None:
+            if tx.first(any_of) is None:
                 return
         with make_client(Guard(self._settings.networks)) as client:
-            ship_due(self._database, vault_of(self._settings), now, client, self._over.is_set)
+            tell(self._database, vault_of(self._settings), now, client, self._over.is_set)
 
     def _look_ahead(self, at: int) -> None:
         """Make ready what policies that look ahead need at capture."""

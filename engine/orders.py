@@ -309,11 +309,8 @@ def _cancellable(order: Locked, wanted: Sequence[LineUnits]) -> dict[int, int]:
     left = _left(order)
     if not wanted:
         if not left:
-            raise Refusal(
-                "order",
-                "nothing of it is left to cancel: what is released must be rejected first, and what has left can come back",
-                "not_cancellable",
-            )
+            told = "nothing of it is left to cancel: what is released must be rejected first, and what has left can come back"
+            raise Refusal("order", told, "not_cancellable")
         return left
     units: dict[int, int] = defaultdict(int)
     known = {line.number for line in order.lines}

@@ -457,9 +457,8 @@ def _sweep_postgresql(cursor: Any) -> bool:
             return False
         time.sleep(LOOK_AGAIN)
     for table in tables():
-        if (
-            personal(table) or table.name == "fact"
-        ):  # the log of older versions had free text, which was moved out of it
+        # the log of older versions had free text, which was moved out of it
+        if personal(table) or table.name == "fact":
             cursor.execute(f"VACUUM {table.name}")
     return True
 

@@ -47,10 +47,8 @@ def owe(tx: Tx, rma_no: int, at: int, cause: str, why: str = "inspected") -> int
     owed = 0
     for consignment_no in dict.fromkeys(row.consignment_no for row in found):
         rows = [row for row in found if row.consignment_no == consignment_no]
-        consignment, carriage = (
-            rows[0].consignment,
-            _carriage(tx, one, rules, {consignment_no: {row.reason for row in rows}}),
-        )
+        consignment = rows[0].consignment
+        carriage = _carriage(tx, one, rules, {consignment_no: {row.reason for row in rows}})
         goods, fee = sum(row.goods_cents for row in rows), sum(row.fee_cents for row in rows)
         left = goods - fee + carriage
         label = min(label_left, left)

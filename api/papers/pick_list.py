@@ -50,13 +50,8 @@ def _head(sheet: Sheet, node: str, loads: Sequence[Load], at: int, more: int) ->
     sheet.text(sheet.left, 25, f"{_counted(len(loads), 'consignment')}, {_counted(units, 'unit')}", 10)
     sheet.text(sheet.right, 25, moment_of(at), 10, align="right")
     if more:
-        sheet.text(
-            sheet.left,
-            30,
-            f"{_counted(more, 'more consignment')} to pick: print again when these are picked.",
-            9,
-            bold=True,
-        )
+        waits = f"{_counted(more, 'more consignment')} to pick: print again when these are picked."
+        sheet.text(sheet.left, 30, waits, 9, bold=True)
     sheet.y = 36.0
     if not loads:
         sheet.text(sheet.left, sheet.y, "Nothing is to be picked.", 11)
