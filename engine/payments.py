@@ -114,7 +114,8 @@ def want(tx: Tx, at: int, id: str, order: str, provider: str, token: str, cents:
     found = tx.first("SELECT no FROM orders WHERE id = :id", id=order)
     if found is None:
         raise Refusal("order", f"there is no order {order!r}", "unknown_order")
-    lock_orders(tx, [found[0]])
+    following = _following(tx, found[0])
+    lock_orders(tx, [found[0], *following])
     if tx.value("SELECT state FROM orders WHERE no = :no", no=found[0]) == "cancelled":
         raise Refusal("order", "it is cancelled: nothing of it is to be paid", "order_cancelled")
     if not _may_still_cost(tx, found[0]) and not _Book(tx, found[0], at, []).due("capture"):
@@ -122,6 +123,8 @@ def want(tx: Tx, at: int, id: str, order: str, provider: str, token: str, cents:
     one = _make(tx, at, id, found[0], provider, token, cents)
     step = of_payment(tx, one)[0]
     take(tx, at, step)
+    for order_no in following:
+        settle(tx, order_no, at)  # with this one they are paid here, too
     return one, step
 
 
@@ -525,6 +528,16 @@ def _follows_paid(tx: Tx, order_no: int) -> bool:
         "SELECT 1 FROM former f JOIN payment p ON p.order_no = f.no LIMIT 1"
     )
     return tx.first(sql, no=order_no) is not None
+
+
+def _following(tx: Tx, order_no: int) -> list[int]:
+    """The orders in place of returns of an order, and of returns of those."""
+    sql = (
+        "WITH RECURSIVE later (no) AS (SELECT r.exchange_no FROM rma r WHERE r.order_no = :no AND r.exchange_no IS NOT NULL "
+        "UNION SELECT r.exchange_no FROM later l JOIN rma r ON r.order_no = l.no WHERE r.exchange_no IS NOT NULL) "
+        "SELECT no FROM later ORDER BY no"
+    )
+    return [no for (no,) in tx.all(sql, no=order_no)]
 
 
 def _may_still_cost(tx: Tx, order_no: int) -> bool:

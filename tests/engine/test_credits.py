@@ -221,6 +221,24 @@ def test_what_does_not_come_back_at_all_is_to_be_paid(till: Database) -> None:
     assert account(till, new).unbalanced == ()
 
 
+def test_an_order_that_comes_to_be_paid_here_brings_those_in_its_place_along(till: Database) -> None:
+    order = sell(till, f"{next(IDS)}", ("tee", 1), ("mug", 1))
+    consignment = send(till, order, (1, 1))
+    till.write(lambda tx: shipping.deliver(tx, Delivered(id="d", at=NOON, consignment=consignment)))
+    rma = ask(till, order, 1)
+    new = swap(till, rma, "cap", 1000)
+    leave(till, new)
+    go_on(till)
+    till.write(lambda tx: call_off(tx, ReturnCancelled(id="off", at=NOON, rma=rma)))
+    go_on(till)
+    assert exceptions(till, new) == [], "both are paid elsewhere"
+    pay(till, order, 5000)
+    assert exceptions(till, new) == [("not_authorised", 1000)]
+    pay(till, new, 1000)
+    go_on(till)
+    assert account(till, new).unbalanced == ()
+
+
 def test_what_was_paid_by_a_credit_is_given_back_where_that_came_from(till: Database) -> None:
     """The order in place of a return is given back too: of 13.00, 3.00 were paid for it, and 10.00 for the first."""
     order, consignment = bought(till, ("tee", 1))
