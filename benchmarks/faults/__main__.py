@@ -19,7 +19,7 @@ from benchmarks.faults.oversell import oversell
 from benchmarks.faults.postgres import no_server
 from benchmarks.faults.privacy import planted
 from benchmarks.faults.rows import Edition, Fault, Kept, Row
-from benchmarks.faults.suite import accounting, any_order, keys_and_scopes, no_suite, odd_requests
+from benchmarks.faults.suite import accounting, any_order, card_numbers, keys_and_scopes, no_suite, odd_requests
 from benchmarks.machine import this_machine
 from benchmarks.results import Say
 
@@ -42,6 +42,7 @@ FAULTS = (
     Fault("channel storms, sqlite", partial(storms, "sqlite")),
     Fault("privacy, postgresql", partial(planted, "postgresql"), no_server),
     Fault("privacy, sqlite", partial(planted, "sqlite")),
+    Fault("card numbers", card_numbers, no_suite),
     Fault("keys and scopes", keys_and_scopes, no_suite),
     Fault("anything in any order", any_order, no_suite),
     Fault("peers' accounting", accounting, no_suite),

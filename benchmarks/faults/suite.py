@@ -81,6 +81,16 @@ def keys_and_scopes(edition: Edition, _say: Say) -> Row:
     )
 
 
+def card_numbers(edition: Edition, _say: Say) -> Row:
+    """Plant a card's number in every text of every body."""
+    return _suite(
+        "the number of a card is put into each text of the body of every route in turn, into headers, addresses and files, written "
+        "in many ways; all tables are searched after",
+        ["tests/api/http/test_cards.py"],
+        edition,
+    )
+
+
 def any_order(edition: Edition, _say: Say) -> Row:
     """Let anything happen in a shop, in any order."""
     return _suite(

@@ -9,7 +9,7 @@ from benchmarks.faults import __main__ as command
 from benchmarks.faults.postgres import no_server
 from benchmarks.faults.rows import Edition, Fault, Row
 
-SUITE = ("odd requests", "keys and scopes", "anything in any order", "peers' accounting")
+SUITE = ("odd requests", "card numbers", "keys and scopes", "anything in any order", "peers' accounting")
 LONG = ("oversell, postgresql", "kills, sqlite", "idempotency, postgresql", "deciding, postgresql",
         "webhooks sink, postgresql", "webhooks kills, postgresql")  # fmt: skip
 OWN = [fault.name for fault in command.FAULTS if fault.name not in SUITE]
