@@ -8,6 +8,7 @@ pricing all orders there proves a bound and finds more ways.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 from numba import njit
@@ -77,6 +78,8 @@ class Pricing:
     orders: Ints
     left: Ints
     node_left: Ints
+    effort: ClassVar[int] = QUICK
+    """For orders of many lines, while it is not late."""
 
     def __post_init__(self) -> None:
         problem = self.problem
@@ -151,7 +154,7 @@ class Pricing:
             )  # fmt: skip
             count = _price(
                 problem.columns, orders, few, self.left, self.open_nodes, row_price, node_price, open_cents,
-                line_price, HASTY if hasty else QUICK, ROUNDS_LATE if hasty else rounds, value, chunk, chunks,
+                line_price, HASTY if hasty else self.effort, ROUNDS_LATE if hasty else rounds, value, chunk, chunks,
                 self.limited, known, np.zeros(0) if served is None else served, *found,
             )  # fmt: skip
             order, cents, start, row, use = found

@@ -14,6 +14,7 @@ from solver import policies
 from solver.bill import TERMS
 from solver.check import check
 from solver.effort import Effort, Policy
+from solver.offers import PAIRS_MAX, pairs_of
 from solver.outlook import Future, LooksAhead, Present, present_of
 from solver.plan import Plan
 from solver.policies import AHEAD, decide, make
@@ -79,6 +80,19 @@ def test_the_last_unit_is_kept_for_whom_it_saves_more(name: str) -> None:
     assert nodes_of(problem, plan) == ["B"]
     assert check(problem, plan).ok
     assert plan.row_price.max() > 0
+
+
+@pytest.mark.parametrize("name", ["bid_price", "sampled_futures"])
+def test_the_last_unit_is_kept_for_a_basket_that_would_have_to_do_without(name: str) -> None:
+    basket = [line(f"part {i}") for i in range(13)]
+    stock = {("A", "mug"): 1, ("B", "mug"): 1} | {("A", one.sku): 1 for one in basket}
+    now, then = delivery("now", line("mug"), at=0.7), delivery("then", line("mug"), *basket, at=-0.8)
+    both = problem_of(world([node("A"), node("B", 3.0)], [then], stock, services=[GROUND]))
+    assert pairs_of(both.columns, 0) > PAIRS_MAX, "of many lines"
+    wave = world([node("A"), node("B", 3.0)], [now], stock, services=[GROUND])
+    problem = problem_of(wave)
+    assert nodes_of(problem, make("cheapest", EFFORT)(problem)) == ["A"]
+    assert nodes_of(problem, told(name, wave, [then])(problem)) == ["B"]
 
 
 def test_the_bill_has_no_prices_in_it() -> None:
