@@ -89,6 +89,11 @@ class Step:
     asked_at: int | None
     why: str
 
+    @property
+    def open(self) -> bool:
+        """Whether it is not known how it ends: it is still to be asked, or no provider said."""
+        return self.state in ("wanted", "lost")
+
 
 def want(tx: Tx, at: int, id: str, order: str, provider: str, token: str, cents: int) -> tuple[Payment, Step | None]:
     """Write down that money is to be kept for an order, and take that to ask for it. The same id again is the same payment.
@@ -118,7 +123,7 @@ def want(tx: Tx, at: int, id: str, order: str, provider: str, token: str, cents:
     lock_orders(tx, [found[0], *following])
     if tx.value("SELECT state FROM orders WHERE no = :no", no=found[0]) == "cancelled":
         raise Refusal("order", "it is cancelled: nothing of it is to be paid", "order_cancelled")
-    if not _may_still_cost(tx, found[0]) and not _Book(tx, found[0], at, []).due("capture"):
+    if not _Book(tx, found[0], at, []).needs_money():
         raise Refusal("order", "all that has left is paid, and nothing more of it leaves", "nothing_to_pay")
     one = _make(tx, at, id, found[0], provider, token, cents)
     step = of_payment(tx, one)[0]
@@ -324,7 +329,7 @@ def expire(tx: Tx, now: int, limit: int = 100) -> int:
     count = 0
     for id, order_no in due:
         one = get(tx, id)
-        if any(step.state in ("wanted", "lost") for step in of_payment(tx, one)):
+        if any(step.open for step in of_payment(tx, one)):
             continue  # its provider, or somebody, says whether that was done in time
         if one.kept_cents and one.expires_at is not None and one.expires_at <= now:
             _let_go(tx, now, one, EXPIRED)
@@ -349,7 +354,7 @@ def settle(tx: Tx, order_no: int, at: int) -> int:
     book = _Book(tx, order_no, at, payments)
     taken = book.serve("capture", _free_to_capture)
     given = book.serve("refund", _free_to_refund)
-    if not book.due("capture") and not _may_still_cost(tx, order_no):
+    if not book.needs_money():
         book.let_go()
     if _is_erased(tx, order_no):
         forget_tokens(tx, [order_no])
@@ -448,6 +453,10 @@ class _Book:
         )  # fmt: skip
         return [(ref, int(cents)) for ref, cents in rows if cents > 0]
 
+    def needs_money(self) -> bool:
+        """Whether something is to be taken for the order, or may yet be."""
+        return bool(self.due("capture")) or _may_still_cost(self.tx, self.order_no)
+
     def serve(self, kind: str, free: Any) -> int:
         """Ask for what is due, of the first payment that has it; what none has is an exception, unless one may yet have it."""
         made = 0
@@ -478,7 +487,7 @@ class _Book:
         """Void what is kept of each payment."""
         for one in self.payments:
             steps = of_payment(self.tx, one)
-            if any(step.kind == "void" and (step.state in ("wanted", "lost") or _said_no(step)) for step in steps):
+            if any(step.kind == "void" and (step.open or _said_no(step)) for step in steps):
                 continue
             rest = _free_to_capture(one, steps)
             if rest > 0:
@@ -502,22 +511,26 @@ def _said_no(step: Step) -> bool:
     return step.state == "refused" and step.why != NOT_DONE
 
 
-def _asked(steps: Sequence[Step]) -> list[Step]:
-    """What is to be taken or let go, and is not as far as anybody knows."""
-    return [step for step in steps if step.kind in ("capture", "void") and step.state in ("wanted", "lost")]
+def _cents_asked(steps: Sequence[Step], *kinds: str) -> int:
+    """What was asked for, and is not done as far as anybody knows."""
+    return sum(step.cents for step in steps if step.open and step.kind in kinds)
+
+
+def _unasked(one: Payment, steps: Sequence[Step]) -> int:
+    """What is kept and is neither to be taken nor let go."""
+    return one.kept_cents - _cents_asked(steps, "capture", "void")
 
 
 def _free_to_capture(one: Payment, steps: Sequence[Step]) -> int:
     """What may still be asked for of what is kept."""
-    asked = _asked(steps)
-    if any(step.kind == "void" for step in asked) or (not one.often and (asked or one.captured_cents)):
+    asked = {step.kind for step in steps if step.open}
+    if "void" in asked or (not one.often and ("capture" in asked or one.captured_cents)):
         return 0
-    return one.kept_cents - sum(step.cents for step in asked)
+    return _unasked(one, steps)
 
 
 def _free_to_refund(one: Payment, steps: Sequence[Step]) -> int:
-    asked = [step for step in steps if step.kind == "refund" and step.state in ("wanted", "lost")]
-    return one.captured_cents - one.refunded_cents - sum(step.cents for step in asked)
+    return one.captured_cents - one.refunded_cents - _cents_asked(steps, "refund")
 
 
 def _follows_paid(tx: Tx, order_no: int) -> bool:
@@ -569,15 +582,12 @@ def _moved(
 
 def _let_go(tx: Tx, at: int, one: Payment, why: Any) -> None:
     """Its provider keeps the rest of it no longer; where the order still needs that, it is authorised anew by the same token."""
-    rest = one.kept_cents - sum(
-        step.cents for step in _asked(of_payment(tx, one))
-    )  # of what is asked for, the answer tells
+    rest = _unasked(one, of_payment(tx, one))  # of what is asked for, the answer tells
     if rest <= 0:
         return
     ended = str(one.captured_cents), str(one.voided_cents)
     _void(tx, at, one, rest, why, short_id("pay", one.id, why, *ended))
-    book = _Book(tx, one.order_no, at, of_order(tx, one.order_no))
-    if one.token and (book.due("capture") or _may_still_cost(tx, one.order_no)):
+    if one.token and _Book(tx, one.order_no, at, []).needs_money():
         _make(tx, at, short_id("pay", one.id, "again", *ended), one.order_no, one.provider, one.token, rest)
 
 

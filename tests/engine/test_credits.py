@@ -86,6 +86,16 @@ def swap(till: Database, rma: str, sku: str, price: int, units: int = 1) -> str:
     return till.write(lambda tx: exchange(tx, rma, wanted, NOON)).fact.new_order
 
 
+def swap_for_nothing(till: Database, rma: str) -> str:
+    """What is ordered in place of a return leaves, and the return is called off."""
+    new = swap(till, rma, "cap", 1000)
+    leave(till, new)
+    go_on(till)
+    till.write(lambda tx: call_off(tx, ReturnCancelled(id="off", at=NOON, rma=rma)))
+    go_on(till)
+    return new
+
+
 def leave(till: Database, order: str) -> str:
     """One unit of an order that is allocated leaves."""
     if not parcels(till, order):
@@ -208,11 +218,7 @@ def test_what_came_back_worse_than_it_was_credited_is_to_be_paid(till: Database)
 def test_what_does_not_come_back_at_all_is_to_be_paid(till: Database) -> None:
     order, _ = bought(till, ("tee", 1))
     rma = ask(till, order, 1)
-    new = swap(till, rma, "cap", 1000)
-    leave(till, new)
-    go_on(till)
-    till.write(lambda tx: call_off(tx, ReturnCancelled(id="off", at=NOON, rma=rma)))
-    go_on(till)
+    new = swap_for_nothing(till, rma)
     assert (account(till, new).shipped, account(till, new).credit, account(till, order).set_off) == (1000, 0, 0)
     assert exceptions(till, new) == [("not_authorised", 1000)], "nothing was to be paid for it, so no money is kept"
     assert account(till, new).unbalanced == ("exceptions", "captured_is_not_shipped")
@@ -226,11 +232,7 @@ def test_an_order_that_comes_to_be_paid_here_brings_those_in_its_place_along(til
     consignment = send(till, order, (1, 1))
     till.write(lambda tx: shipping.deliver(tx, Delivered(id="d", at=NOON, consignment=consignment)))
     rma = ask(till, order, 1)
-    new = swap(till, rma, "cap", 1000)
-    leave(till, new)
-    go_on(till)
-    till.write(lambda tx: call_off(tx, ReturnCancelled(id="off", at=NOON, rma=rma)))
-    go_on(till)
+    new = swap_for_nothing(till, rma)
     assert exceptions(till, new) == [], "both are paid elsewhere"
     pay(till, order, 5000)
     assert exceptions(till, new) == [("not_authorised", 1000)]
